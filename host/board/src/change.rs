@@ -1,0 +1,415 @@
+//! What happened on a board. A board is the fold of its entries; these types are also the form in which a
+//! store keeps them (format 1), so a field is added here with a default or not at all.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Assignee, BoardSettings, Claim, Filter, Json, Lease, Millis, Name, PolicySet, Readiness, SessionId, Space, Status,
+    Task, TaskId, Token, Verb,
+};
+
+/// Everything that one transaction did, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The transaction's time by the wall clock.
+    pub time: Millis,
+    /// Who asked for what.
+    pub request: Request,
+    /// What the policy's random numbers were drawn from.
+    pub seed: u64,
+    /// What changed.
+    pub changes: Vec<Change>,
+}
+
+/// The command behind an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// The board was made.
+    Init,
+    /// Tasks were added.
+    Add,
+    /// An agent asked for work.
+    Claim,
+    /// A holder extended its lease.
+    Heartbeat,
+    /// A holder finished its task.
+    Complete,
+    /// A holder gave its task up.
+    Fail,
+    /// A holder handed its task back.
+    Release,
+    /// A policy or its settings were set.
+    PolicySet,
+    /// Nobody asked: due events and tasks still to be asked about.
+    Upkeep,
+}
+
+impl Command {
+    /// The word used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Add => "add",
+            Self::Claim => "claim",
+            Self::Heartbeat => "heartbeat",
+            Self::Complete => "complete",
+            Self::Fail => "fail",
+            Self::Release => "release",
+            Self::PolicySet => "policy set",
+            Self::Upkeep => "upkeep",
+        }
+    }
+}
+
+/// Who asked for what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The command.
+    pub command: Command,
+    /// The agent that gave it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Name>,
+    /// Its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// For a claim: what it asked for, where it asked for something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+}
+
+impl Request {
+    /// A command that no agent stands behind.
+    pub fn of(command: Command) -> Self {
+        Self { command, agent: None, session: None, filter: None }
+    }
+}
+
+/// Why a claim was taken from its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The lease ran out.
+    LeaseOver,
+    /// The holder was proved dead.
+    HolderDead,
+    /// The policy took it.
+    Policy,
+}
+
+/// The answer that a request key stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// A fingerprint of the request, so that a key isn't taken for another one.
+    pub fingerprint: u64,
+    /// The task it was about.
+    pub task: TaskId,
+    /// The token it got, for a claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
+    /// When it was first used.
+    pub at: Millis,
+}
+
+/// One thing that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A task came to be.
+    Added(Box<Task>),
+    /// A task was given to an agent; an attempt is counted.
+    Claimed {
+        /// The task.
+        id: TaskId,
+        /// The hold on it.
+        claim: Box<Claim>,
+    },
+    /// A lease was extended.
+    Renewed {
+        /// The task.
+        id: TaskId,
+        /// Until when it holds now.
+        lease: Lease,
+    },
+    /// The policy left the task with a holder that is late or dead, until this lease ends.
+    Kept {
+        /// The task.
+        id: TaskId,
+        /// Until when it holds.
+        lease: Lease,
+    },
+    /// The holder handed the task back; its attempt is given back.
+    Released {
+        /// The task.
+        id: TaskId,
+        /// What the holder said about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The task was taken from its holder; its attempt stays counted.
+    Recovered {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        cause: Cause,
+        /// Not to be offered before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Millis>,
+    },
+    /// An attempt failed and the policy wants another.
+    Retried {
+        /// The task.
+        id: TaskId,
+        /// What the holder said.
+        error: Option<String>,
+        /// Not to be offered before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Millis>,
+    },
+    /// The task ended, or waits for review.
+    Finished {
+        /// The task.
+        id: TaskId,
+        /// `completed`, `failed`, `cancelled` or `in_review`.
+        status: Status,
+        /// What its holder asked for, if it was the holder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verb: Option<Verb>,
+        /// Why, if it wasn't the holder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What `complete` left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Json>,
+        /// What `fail` said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// The task was parked.
+    Blocked {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The task is no longer parked.
+    Unblocked {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The task was reserved, or isn't any more.
+    Assigned {
+        /// The task.
+        id: TaskId,
+        /// For whom.
+        assignee: Option<Assignee>,
+    },
+    /// The policy said whether the task may be claimed.
+    Answered {
+        /// The task.
+        id: TaskId,
+        /// What it said.
+        readiness: Readiness,
+    },
+    /// The tasks that wait on this one, those with ids after `past`, are still to be asked about.
+    Wake {
+        /// The task that changed.
+        on: TaskId,
+        /// The last one that was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        past: Option<TaskId>,
+    },
+    /// All that waited on this one were asked.
+    Woken {
+        /// The task that changed.
+        on: TaskId,
+    },
+    /// A policy remembered a value, or forgot it.
+    Remembered {
+        /// Whose memory.
+        space: Space,
+        /// Under which key.
+        key: String,
+        /// The value; absent if forgotten.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Vec<u8>>,
+    },
+    /// A request key was used.
+    Keyed {
+        /// The command it belongs to.
+        command: Command,
+        /// The key.
+        key: String,
+        /// What to answer when it comes again.
+        record: KeyRecord,
+    },
+    /// The board's policies are these from here on.
+    PoliciesSet(Box<PolicySet>),
+    /// The board's own settings are these from here on.
+    SettingsSet(BoardSettings),
+}
+
+impl Change {
+    /// The task it is about, if it is about one.
+    pub fn task(&self) -> Option<&TaskId> {
+        match self {
+            Self::Added(task) => Some(&task.id),
+            Self::Claimed { id, .. }
+            | Self::Renewed { id, .. }
+            | Self::Kept { id, .. }
+            | Self::Released { id, .. }
+            | Self::Recovered { id, .. }
+            | Self::Retried { id, .. }
+            | Self::Finished { id, .. }
+            | Self::Blocked { id, .. }
+            | Self::Unblocked { id, .. }
+            | Self::Assigned { id, .. }
+            | Self::Answered { id, .. } => Some(id),
+            Self::Wake { .. }
+            | Self::Woken { .. }
+            | Self::Remembered { .. }
+            | Self::Keyed { .. }
+            | Self::PoliciesSet(_)
+            | Self::SettingsSet(_) => None,
+        }
+    }
+
+    /// What happened to the task, in one word, as the history shows it; `None` for bookkeeping.
+    pub fn event(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Added(_) => "added",
+            Self::Claimed { .. } => "claimed",
+            Self::Renewed { .. } => "renewed",
+            Self::Kept { .. } => "kept",
+            Self::Released { .. } => "released",
+            Self::Recovered { .. } => "recovered",
+            Self::Retried { .. } => "retried",
+            Self::Finished { status, .. } => status.as_str(),
+            Self::Blocked { .. } => "blocked",
+            Self::Unblocked { .. } => "unblocked",
+            Self::Assigned { assignee: Some(_), .. } => "assigned",
+            Self::Assigned { assignee: None, .. } => "unassigned",
+            Self::PoliciesSet(_) => "policy_set",
+            Self::SettingsSet(_) => "settings_set",
+            Self::Answered { .. }
+            | Self::Wake { .. }
+            | Self::Woken { .. }
+            | Self::Remembered { .. }
+            | Self::Keyed { .. } => return None,
+        })
+    }
+
+    /// Does this change to `task`, at `time`. Changes about other tasks leave it alone.
+    pub fn apply(&self, task: &mut Task, time: Millis) {
+        if self.task() != Some(&task.id) {
+            return;
+        }
+        if !matches!(self, Self::Answered { .. }) {
+            task.updated_at = time;
+        }
+        match self {
+            Self::Added(added) => *task = (**added).clone(),
+            Self::Claimed { claim, .. } => {
+                task.status = Status::InProgress;
+                task.attempts += 1;
+                task.reason = None;
+                task.claim = Some((**claim).clone());
+            }
+            Self::Renewed { lease, .. } => {
+                if let Some(claim) = &mut task.claim {
+                    claim.lease = lease.clone();
+                }
+            }
+            Self::Kept { lease, .. } => {
+                if let Some(claim) = &mut task.claim {
+                    claim.lease = lease.clone();
+                    // A death that was proved once needn't be proved again: the lease is the last word now.
+                    claim.living = false;
+                }
+            }
+            Self::Released { reason, .. } => {
+                task.attempts = task.attempts.saturating_sub(1);
+                end_claim(task, Some(Verb::Release));
+                reopen(task, reason.clone(), None);
+            }
+            Self::Recovered { cause, not_before, .. } => {
+                end_claim(task, None);
+                let reason = match cause {
+                    Cause::LeaseOver => "its last holder's lease ran out",
+                    Cause::HolderDead => "its last holder died",
+                    Cause::Policy => "the policy took it from its last holder",
+                };
+                reopen(task, Some(reason.to_owned()), *not_before);
+            }
+            Self::Retried { error, not_before, .. } => {
+                task.failures += 1;
+                task.error.clone_from(error);
+                end_claim(task, Some(Verb::Fail));
+                reopen(task, None, *not_before);
+            }
+            Self::Finished { status, verb, reason, result, error, .. } => {
+                if *status == Status::Failed && verb.is_some() {
+                    task.failures += 1;
+                }
+                end_claim(task, *verb);
+                task.status = *status;
+                task.reason.clone_from(reason);
+                task.result.clone_from(result);
+                if error.is_some() {
+                    task.error.clone_from(error);
+                }
+                task.completed_at = status.is_finished().then_some(time);
+            }
+            Self::Blocked { reason, .. } => {
+                end_claim(task, None);
+                task.status = Status::Blocked;
+                task.reason.clone_from(reason);
+            }
+            Self::Unblocked { reason, .. } => reopen(task, reason.clone(), None),
+            Self::Assigned { assignee, .. } => task.assignee.clone_from(assignee),
+            Self::Answered { readiness, .. } => task.readiness = readiness.clone(),
+            Self::Wake { .. }
+            | Self::Woken { .. }
+            | Self::Remembered { .. }
+            | Self::Keyed { .. }
+            | Self::PoliciesSet(_)
+            | Self::SettingsSet(_) => {}
+        }
+    }
+
+    /// Whether tasks that wait on this change's task must be asked about again. A claim or its release isn't
+    /// an end, so that claiming a parent of many children costs nothing.
+    pub fn wakes_waiters(&self) -> bool {
+        matches!(self, Self::Finished { .. })
+    }
+
+    /// Whether it makes its task pending, so that the policy must be asked about it.
+    pub fn reopens(&self) -> bool {
+        matches!(
+            self,
+            Self::Added(_)
+                | Self::Released { .. }
+                | Self::Recovered { .. }
+                | Self::Retried { .. }
+                | Self::Unblocked { .. }
+        )
+    }
+}
+
+fn end_claim(task: &mut Task, verb: Option<Verb>) {
+    if let Some(claim) = task.claim.take() {
+        task.closed = Some(crate::Closed { token: claim.token, agent: claim.agent, verb });
+    }
+}
+
+fn reopen(task: &mut Task, reason: Option<String>, not_before: Option<Millis>) {
+    task.status = Status::Pending;
+    task.readiness = Readiness::Unasked;
+    task.reason = reason;
+    task.completed_at = None;
+    if not_before.is_some() {
+        task.not_before = not_before;
+    }
+}

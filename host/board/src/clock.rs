@@ -1,0 +1,88 @@
+//! Time: the wall clock that people read, and the boot clock that leases are measured by.
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This time and `ms` milliseconds.
+    #[must_use]
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
+/// Names one boot of one kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BootId(pub String);
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instant {
+    /// The wall clock, which may jump.
+    pub wall: Millis,
+    /// Which boot `boot_ms` counts from.
+    pub boot: BootId,
+    /// Milliseconds since that boot, suspended time included; never jumps.
+    pub boot_ms: u64,
+}
+
+/// Until when a claim holds. The boot clock decides while the boot is the same, so that a jump of the wall
+/// clock ends no lease; after a reboot the wall clock is all there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The end by the wall clock.
+    pub until: Millis,
+    /// The boot in which it was granted.
+    pub boot: BootId,
+    /// The end by that boot's clock, in milliseconds.
+    pub boot_ms: u64,
+}
+
+impl Lease {
+    /// The lease of `ms` milliseconds from `now`.
+    pub fn starting(now: &Instant, ms: u64) -> Self {
+        Self { until: now.wall.plus(ms), boot: now.boot.clone(), boot_ms: now.boot_ms.saturating_add(ms) }
+    }
+
+    /// Whether it has run out.
+    pub fn is_over(&self, now: &Instant) -> bool {
+        if self.boot == now.boot { now.boot_ms >= self.boot_ms } else { now.wall >= self.until }
+    }
+
+    /// When it ends by the wall clock as it stands now: what to tell people.
+    pub fn ends(&self, now: &Instant) -> Millis {
+        if self.boot == now.boot {
+            Millis((now.wall.0 + self.boot_ms).saturating_sub(now.boot_ms))
+        } else {
+            self.until
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall: u64, boot: &str, boot_ms: u64) -> Instant {
+        Instant { wall: Millis(wall), boot: BootId(boot.into()), boot_ms }
+    }
+
+    #[test]
+    fn jump_of_the_wall_clock_ends_no_lease() {
+        let lease = Lease::starting(&at(1_000, "a", 50), 100);
+        assert!(!lease.is_over(&at(9_000_000, "a", 149)));
+        assert!(lease.is_over(&at(0, "a", 150)));
+    }
+
+    #[test]
+    fn after_a_reboot_the_wall_clock_decides() {
+        let lease = Lease::starting(&at(1_000, "a", 50), 100);
+        assert!(!lease.is_over(&at(1_099, "b", 900)));
+        assert!(lease.is_over(&at(1_100, "b", 0)));
+    }
+}

@@ -1,0 +1,198 @@
+//! `claim`: an agent gets work that nobody else has.
+
+use std::time::Instant as Deadline;
+
+use super::add::fingerprint;
+use super::{Engine, Error, Work};
+use crate::image::KEY_KEPT_MS;
+use crate::{
+    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Sequence, Status, Task, TaskId,
+};
+
+/// An agent asks for work.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// Who asks.
+    pub agent: Agent,
+    /// For what.
+    pub filter: Filter,
+    /// With which lease, in milliseconds.
+    pub lease_ms: Option<u64>,
+    /// Repeated with the same key, the request gives the same claim.
+    pub key: Option<String>,
+}
+
+/// Why there was nothing to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NothingWhy {
+    /// No task is open.
+    Empty,
+    /// Tasks are open, but none is ready.
+    Waiting,
+    /// Tasks are ready, but none for this asker.
+    NoMatch,
+}
+
+impl NothingWhy {
+    /// The word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Waiting => "waiting",
+            Self::NoMatch => "no_match",
+        }
+    }
+}
+
+/// The answer to an agent that asks for work.
+#[derive(Debug, Clone)]
+pub enum ClaimOutcome {
+    /// This task is now the asker's.
+    Claimed {
+        /// The task, with its claim.
+        task: Box<Task>,
+        /// Whether the same request had claimed it before.
+        repeated: bool,
+    },
+    /// There is nothing for the asker now.
+    Nothing {
+        /// Why.
+        why: NothingWhy,
+        /// What the policy said about it.
+        detail: Option<String>,
+        /// When a lease ends or a task's time comes, if that is known.
+        next_ready_at: Option<Millis>,
+        /// How many tasks stand where.
+        counts: Counts,
+        /// The board as it was looked at: what to wait past.
+        seen: Sequence,
+    },
+}
+
+impl Engine {
+    /// Gives the asker a task, or says why there is none. Waits for the board's lock until `deadline`.
+    pub fn claim(&self, request: &ClaimRequest, deadline: Deadline) -> Result<ClaimOutcome, Error> {
+        let entry = Request {
+            command: Command::Claim,
+            agent: Some(request.agent.name.clone()),
+            session: Some(request.agent.session.clone()),
+            filter: Some(request.filter.clone()).filter(|filter| !filter.is_empty()),
+        };
+        loop {
+            let (outcome, leftovers) = self.transact(&entry, deadline, |work| {
+                let outcome = work.claim(request)?;
+                Ok((outcome, work.has_leftovers()))
+            })?;
+            // Among the tasks still to be asked about there may be one for this asker.
+            let again = leftovers && matches!(outcome, ClaimOutcome::Nothing { .. });
+            if !again || Deadline::now() >= deadline {
+                return Ok(outcome);
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    fn claim(&mut self, request: &ClaimRequest) -> Result<ClaimOutcome, Error> {
+        let print = fingerprint(&(&request.agent.name, &request.filter, request.lease_ms));
+        if let Some(key) = &request.key
+            && let Some(task) = self.claimed_before(key, print)?
+        {
+            return Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: true });
+        }
+        self.take_due()?;
+        self.settle()?;
+        if let Some(id) = &request.filter.only
+            && let Some(nothing) = self.look_at_wanted(id, &request.agent)?
+        {
+            return Ok(nothing);
+        }
+        let access = Access::Assign(request.agent.clone());
+        let choice = self.hook(access, |hooks, tx| {
+            hooks.choose(tx, &request.agent, &request.filter, request.lease_ms)
+        })?;
+        match choice {
+            Choice::Refused(why) => Err(Error::Refused(why)),
+            Choice::Nothing(detail) => {
+                self.settle()?;
+                let why = match self.tx().head().counts {
+                    ref counts if counts.open() == 0 => NothingWhy::Empty,
+                    ref counts if counts.ready == 0 => NothingWhy::Waiting,
+                    _ => NothingWhy::NoMatch,
+                };
+                self.nothing(why, detail)
+            }
+            Choice::Staged => {
+                let id = self.tx().claimed().cloned();
+                let id = id.ok_or_else(|| Error::Invalid("the policy claimed nothing and said it had".into()))?;
+                self.settle()?;
+                let task = self.task(&id)?;
+                if let Some(key) = &request.key {
+                    let token = task.claim.as_ref().map(|claim| claim.token);
+                    let record = KeyRecord { fingerprint: print, task: id, token, at: self.tx().now().wall };
+                    self.tx_mut().apply(Change::Keyed { command: Command::Claim, key: key.clone(), record })?;
+                }
+                Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: false })
+            }
+        }
+    }
+
+    fn nothing(&self, why: NothingWhy, detail: Option<String>) -> Result<ClaimOutcome, Error> {
+        let head = self.tx().head();
+        let next_ready_at = self.tx().view().next_due(self.tx().now())?;
+        Ok(ClaimOutcome::Nothing { why, detail, next_ready_at, counts: head.counts.clone(), seen: head.sequence })
+    }
+
+    /// The answer that `key` stands for, if it was used within its time.
+    pub(super) fn recall_key(
+        &self,
+        command: Command,
+        key: &str,
+        print: u64,
+    ) -> Result<Option<KeyRecord>, Error> {
+        let kept = |record: &KeyRecord| record.at.plus(KEY_KEPT_MS) >= self.tx().now().wall;
+        let Some(record) = self.tx().key(command, key)?.filter(kept) else { return Ok(None) };
+        if record.fingerprint == print { Ok(Some(record)) } else { Err(Error::KeyReused(key.to_owned())) }
+    }
+
+    fn claimed_before(&self, key: &str, print: u64) -> Result<Option<Task>, Error> {
+        let Some(record) = self.recall_key(Command::Claim, key, print)? else { return Ok(None) };
+        let task = self.task(&record.task)?;
+        match &task.claim {
+            Some(claim) if Some(claim.token) == record.token => Ok(Some(task)),
+            other => Err(Error::KeyEnded {
+                key: key.to_owned(),
+                id: task.id.clone(),
+                status: task.status,
+                claim: other.clone().map(Box::new),
+            }),
+        }
+    }
+
+    /// Whether a task that was asked for by id can be claimed at all; the policy is asked only then.
+    fn look_at_wanted(&self, id: &TaskId, asker: &Agent) -> Result<Option<ClaimOutcome>, Error> {
+        let task = self.task(id)?;
+        let waiting = |detail: String| self.nothing(NothingWhy::Waiting, Some(detail)).map(Some);
+        match task.status {
+            Status::Completed | Status::Failed | Status::Cancelled => Err(Error::Transition {
+                id: id.clone(),
+                status: task.status,
+                detail: "a finished task can't be claimed".into(),
+            }),
+            Status::InReview | Status::Blocked => waiting(format!("`{id}` is {}", task.status)),
+            Status::InProgress | Status::Pending => {
+                if let Some(claim) = task.claim {
+                    let lease_until = claim.lease.ends(self.tx().now());
+                    return Err(Error::Held { id: id.clone(), claim: Box::new(claim), lease_until });
+                }
+                if let Some(assignee) = task.assignee.as_ref().filter(|assignee| !assignee.is(asker)) {
+                    return Err(Error::Reserved { id: id.clone(), assignee: assignee.name.clone() });
+                }
+                if task.ready_rank().is_none() {
+                    return waiting(format!("`{id}` isn't ready: `taskhost explain {id}` says why"));
+                }
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What has come due: leases that ran out, holders that died, tasks whose time has come. Every claim takes a
+//! bounded number of them first, so that no daemon is needed.
+
+use super::{Error, Work};
+use crate::{Access, Cause, Change, Due, Lease, Rescue, Status, TaskId};
+
+/// How many sessions are checked for life in one transaction.
+const SESSIONS_MAX: usize = 64;
+
+impl Work<'_> {
+    pub(super) fn take_due(&mut self) -> Result<(), Error> {
+        let now = self.tx().now().clone();
+        let limit = self.engine.limits.due_max;
+        for due in self.tx().view().due(&now, limit)? {
+            match due {
+                Due::Lease(id) => self.recover(&id, Cause::LeaseOver)?,
+                Due::Ask(id) => self.queue.ask(id),
+            }
+        }
+        let sessions = self.tx().view().living_sessions(None, SESSIONS_MAX)?;
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        for session in self.opened.dead(&sessions) {
+            for id in self.tx().view().session_claims(&session, limit)? {
+                self.recover(&id, Cause::HolderDead)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the policy what becomes of a claim whose holder is late or dead. `recovery` is the hook for this;
+    /// `lifecycle` isn't asked too, because its refusal would leave the task with nobody for ever.
+    fn recover(&mut self, id: &TaskId, cause: Cause) -> Result<(), Error> {
+        if self.task(id)?.claim.is_none() {
+            return Ok(());
+        }
+        let now = self.tx().now().clone();
+        let change = match self.hook(Access::Change, |hooks, tx| hooks.recover(tx, id, cause))? {
+            Rescue::Release => Change::Recovered { id: id.clone(), cause, not_before: None },
+            Rescue::KeepUntil(until) => {
+                let lease = Lease::starting(&now, until.0.saturating_sub(now.wall.0));
+                Change::Kept { id: id.clone(), lease }
+            }
+            Rescue::Fail(why) => Change::Finished {
+                id: id.clone(),
+                status: Status::Failed,
+                verb: None,
+                reason: Some(why),
+                result: None,
+                error: None,
+            },
+        };
+        // The hook may have finished the task by a step of its own.
+        if self.task(id)?.claim.is_some() {
+            self.tx_mut().apply(change)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! The commands of a board: each opens one transaction, asks the policy, and commits.
+//!
+//! - [`Engine`]: a store and the policies that run, and one method for each command, a file each.
+//! - `Work`: one open transaction; `settle` calls the hooks that a change brings with it.
+//!
+//! A command's function only stages; `Engine::transact` commits what it staged, and runs it again if another
+//! transaction came in between. So everything a command decides, it decides on the board as it commits to it.
+
+mod add;
+mod claim;
+mod due;
+mod error;
+mod explain;
+mod hold;
+mod set_policy;
+mod settle;
+
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+pub use add::{AddOutcome, NewTask};
+pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
+pub use error::Error;
+pub use explain::{Explanation, Obstacle};
+pub use hold::{Finish, Held, Proof, Verb};
+pub use set_policy::{PolicyChange, PolicyTarget};
+
+use crate::{
+    Access, Entry, Hooked, Hooks, Instant, Opened, Policies, Policy, PolicySet, Request, Store, Task, TaskId,
+    Transaction, View,
+};
+
+/// The bounds of one transaction.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How many steps policies may stage.
+    pub steps_max: u32,
+    /// How many pending tasks are asked about; the rest is left to the next transactions.
+    pub asks_max: u32,
+    /// How many due events are taken.
+    pub due_max: usize,
+    /// How often a transaction that lost to another one is run again.
+    pub tries_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { steps_max: 256, asks_max: 256, due_max: 16, tries_max: 16 }
+    }
+}
+
+/// A board's commands, over whatever keeps it and whatever decides.
+#[derive(Clone)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    policies: Arc<dyn Policies>,
+    entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
+    limits: Limits,
+}
+
+impl Engine {
+    /// The commands of the board in `store`, decided by what `policies` runs. `entropy` gives random numbers
+    /// for ids and seeds.
+    pub fn new(
+        store: Arc<dyn Store>,
+        policies: Arc<dyn Policies>,
+        entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
+    ) -> Self {
+        Self { store, policies, entropy, limits: Limits::default() }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Where the board is kept.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// One task as it is now.
+    pub fn task(&self, id: &TaskId) -> Result<Task, Error> {
+        let (view, _) = self.store.snapshot()?;
+        view.task(id)?.ok_or_else(|| Error::NoSuchTask(id.clone()))
+    }
+
+    /// Takes due events and asks about what is still to be asked about, as every claim does; `true` if there
+    /// was something to do.
+    pub fn upkeep(&self, deadline: Deadline) -> Result<bool, Error> {
+        let request = Request::of(crate::Command::Upkeep);
+        self.transact(&request, deadline, |work| {
+            work.take_due()?;
+            work.settle()?;
+            Ok(!work.tx().changes().is_empty())
+        })
+    }
+
+    /// Runs `body` in a transaction and commits what it staged. Policies are compiled outside of it.
+    fn transact<T>(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+        mut body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut tries = 0;
+        loop {
+            let mut opened = self.store.begin(deadline)?;
+            let view = opened.view();
+            let set = view.policies()?;
+            let Some(policy) = self.policies.ready(&set) else {
+                drop((view, opened));
+                self.prepare(&set)?;
+                continue;
+            };
+            let mut work = Work::new(self, opened, view, policy)?;
+            let answer = match body(&mut work) {
+                Ok(answer) => answer,
+                Err(error) => {
+                    work.abandon();
+                    return Err(error);
+                }
+            };
+            match work.commit(request) {
+                Ok(()) => return Ok(answer),
+                Err(Error::Commit(crate::CommitError::Conflict)) if tries < self.limits.tries_max => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn prepare(&self, set: &PolicySet) -> Result<Arc<dyn Policy>, Error> {
+        Ok(self.policies.prepare(set, &mut |digest| self.store.component(digest))?)
+    }
+
+    /// A transaction on a snapshot, in which a policy can be asked without consequences.
+    fn rehearse(&self, view: Box<dyn View>, now: Instant) -> Result<(Transaction, Box<dyn Hooks>), Error> {
+        let policy = self.prepare(&view.policies()?)?;
+        let tx = Transaction::new(view, now, "rehearsal".into(), 0, self.limits.steps_max)?;
+        Ok((tx, policy.enter(true)))
+    }
+}
+
+/// One open transaction, and the hooks that a change in it brings with it.
+struct Work<'e> {
+    engine: &'e Engine,
+    opened: Box<dyn Opened>,
+    hooks: Box<dyn Hooks>,
+    /// Lent to a hook and given back; never absent in between.
+    tx: Option<Transaction>,
+    queue: settle::Queue,
+}
+
+impl<'e> Work<'e> {
+    fn new(
+        engine: &'e Engine,
+        opened: Box<dyn Opened>,
+        view: Box<dyn View>,
+        policy: Arc<dyn Policy>,
+    ) -> Result<Self, Error> {
+        let seed = (engine.entropy)();
+        let id = format!("{}-{seed:016x}", view.head()?.sequence.next());
+        let queue = settle::Queue::open(&*view, engine.limits.asks_max)?;
+        let tx = Transaction::new(view, opened.now(), id, seed, engine.limits.steps_max)?;
+        Ok(Self { engine, opened, hooks: policy.enter(false), tx: Some(tx), queue })
+    }
+
+    fn tx(&self) -> &Transaction {
+        self.tx.as_ref().expect("the transaction is lent only while a hook runs")
+    }
+
+    fn tx_mut(&mut self) -> &mut Transaction {
+        self.tx.as_mut().expect("the transaction is lent only while a hook runs")
+    }
+
+    fn task(&self, id: &TaskId) -> Result<Task, Error> {
+        self.tx().task(id)?.ok_or_else(|| Error::NoSuchTask(id.clone()))
+    }
+
+    fn hook<T>(
+        &mut self,
+        access: Access,
+        call: impl FnOnce(&mut dyn Hooks, Transaction) -> Hooked<T>,
+    ) -> Result<T, Error> {
+        let mut tx = self.tx.take().expect("the transaction is lent only while a hook runs");
+        tx.lend(access);
+        let Hooked { mut tx, answer } = call(&mut *self.hooks, tx);
+        tx.lend(Access::Read);
+        self.tx = Some(tx);
+        Ok(answer?)
+    }
+
+    fn commit(mut self, request: &Request) -> Result<(), Error> {
+        let tx = self.tx.take().expect("the transaction is lent only while a hook runs");
+        let (time, seed) = (tx.now().wall, tx.seed());
+        let changes = tx.into_changes();
+        let committed = if changes.is_empty() {
+            self.opened.finish()
+        } else {
+            let entry = Entry { time, request: request.clone(), seed, changes };
+            self.opened.commit(entry).map(|_| ())
+        };
+        self.hooks.close(committed.is_ok());
+        Ok(committed?)
+    }
+
+    fn abandon(self) {
+        self.hooks.close(false);
+    }
+}

@@ -1,0 +1,126 @@
+//! `policy set`: other policies, or other settings, for every process at one instant.
+
+use std::collections::BTreeMap;
+use std::time::Instant as Deadline;
+
+use super::{Engine, Error};
+use crate::{
+    Classified, Command, Committed, Description, Digest, PolicyPin, PolicySet, Readiness, Request, Status, SwitchPlan,
+    TaskId, Transaction, View,
+};
+
+/// Which policy is to lead.
+#[derive(Debug, Clone)]
+pub enum PolicyTarget {
+    /// This component. Set again, it keeps the settings that it has on the board.
+    Component(Vec<u8>),
+    /// The standard policy, alone.
+    Standard,
+    /// The one that leads now.
+    Current,
+}
+
+/// A change of a board's policies.
+#[derive(Debug, Clone)]
+pub struct PolicyChange {
+    /// Which policy is to lead.
+    pub target: PolicyTarget,
+    /// Settings of the leading policy, by name.
+    pub settings: BTreeMap<String, String>,
+    /// Settings of the standard policy, by name, where another one leads.
+    pub standard_settings: BTreeMap<String, String>,
+    /// Only if the leading policy is still this one.
+    pub expect: Option<Digest>,
+}
+
+impl Engine {
+    /// What the policy of this digest says about itself.
+    pub fn describe(&self, digest: Digest) -> Result<Description, Error> {
+        Ok(self.policies.check(&self.store.component(digest)?)?)
+    }
+
+    /// Checks that `component` is a policy, without a board.
+    pub fn check_policy(&self, component: &[u8]) -> Result<Description, Error> {
+        Ok(self.policies.check(component)?)
+    }
+
+    /// Checks and compiles the policies, asks them about every pending task while others go on, and switches.
+    pub fn set_policy(&self, change: &PolicyChange, deadline: Deadline) -> Result<(PolicySet, Committed), Error> {
+        let (view, _) = self.store.snapshot()?;
+        let mut set = view.policies()?;
+        drop(view);
+        let mut components = BTreeMap::new();
+        match &change.target {
+            PolicyTarget::Component(bytes) => {
+                let digest = Digest::of(bytes);
+                let kept = set.custom.take().filter(|pin| pin.digest == digest).map(|pin| pin.settings);
+                components.insert(digest, bytes.clone());
+                set.custom = Some(PolicyPin { digest, settings: kept.unwrap_or_default() });
+            }
+            PolicyTarget::Standard => set.custom = None,
+            PolicyTarget::Current => {}
+        }
+        set.custom.as_mut().unwrap_or(&mut set.standard).settings.extend(change.settings.clone());
+        set.standard.settings.extend(change.standard_settings.clone());
+
+        for pin in set.custom.iter().chain([&set.standard]) {
+            let bytes = match components.get(&pin.digest) {
+                Some(bytes) => bytes.clone(),
+                None => self.store.component(pin.digest)?,
+            };
+            let about = self.policies.check(&bytes)?;
+            self.policies.check_settings(pin, &about).map_err(Error::Invalid)?;
+        }
+        let policy = self.policies.prepare(&set, &mut |digest| match components.get(&digest) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => self.store.component(digest),
+        })?;
+        let plan = SwitchPlan {
+            policies: set.clone(),
+            components,
+            expect: change.expect,
+            request: Request::of(Command::PolicySet),
+        };
+        // A failure of the new policy is kept as it is: the store only hears that there was one.
+        let mut failure = None;
+        let mut ask = |view: Box<dyn View>, now: crate::Instant, ids: Vec<TaskId>| {
+            let answers = self.ask_all(policy.as_ref(), view, now, ids);
+            answers.map_err(|error| {
+                let text = error.to_string();
+                failure = Some(error);
+                text
+            })
+        };
+        let committed = self.store.switch(plan, &mut ask, deadline);
+        match (committed, failure) {
+            (_, Some(failure)) => Err(failure),
+            (committed, None) => Ok((set, committed?)),
+        }
+    }
+
+    fn ask_all(
+        &self,
+        policy: &dyn crate::Policy,
+        view: Box<dyn View>,
+        now: crate::Instant,
+        ids: Vec<TaskId>,
+    ) -> Result<Vec<(TaskId, Option<Readiness>)>, Error> {
+        let mut tx = Transaction::new(view, now, "switch".into(), 0, self.limits.steps_max)?;
+        let mut hooks = policy.enter(true);
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            if tx.task(&id)?.is_none_or(|task| task.status != Status::Pending) {
+                continue;
+            }
+            let hooked = hooks.classify(tx, &id);
+            tx = hooked.tx;
+            answers.push(match hooked.answer? {
+                Classified::Is(readiness) => (id, Some(readiness)),
+                // Cancelling is a change with consequences, so it is left to a transaction.
+                Classified::Cancel(_) => (id, None),
+            });
+        }
+        hooks.close(true);
+        Ok(answers)
+    }
+}

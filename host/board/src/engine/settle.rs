@@ -1,0 +1,175 @@
+//! What follows from a change: `lifecycle` for each step that a hook staged, then `readiness` for each pending
+//! task whose answer may have changed, until nothing is left or the transaction's bound is reached.
+//!
+//! What is left over then stands in the journal as unasked and is taken by the next transactions, so that a
+//! parent of 100,000 children is no special case.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Error, Work};
+use crate::transaction::{finish, waits_on};
+use crate::{Access, Change, Classified, Event, Readiness, ReadError, Status, TaskId, Verdict, View, Wake};
+
+/// What is still to be asked in this transaction.
+pub(super) struct Queue {
+    /// How many of the staged changes have been looked at.
+    seen: usize,
+    asks_left: u32,
+    ask: VecDeque<TaskId>,
+    queued: BTreeSet<TaskId>,
+    wakes: VecDeque<(Wake, Origin)>,
+}
+
+/// Where a wake comes from: only a stored one has to be crossed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Staged,
+    Stored,
+}
+
+impl Queue {
+    /// Begins with what earlier transactions left over.
+    pub(super) fn open(view: &dyn View, asks_max: u32) -> Result<Self, ReadError> {
+        const WAKES_MAX: usize = 16;
+        let mut queue =
+            Self { seen: 0, asks_left: asks_max, ask: VecDeque::new(), queued: BTreeSet::new(), wakes: VecDeque::new() };
+        for id in view.unasked(asks_max as usize)? {
+            queue.ask(id);
+        }
+        queue.wakes.extend(view.wakes(WAKES_MAX)?.into_iter().map(|wake| (wake, Origin::Stored)));
+        Ok(queue)
+    }
+
+    pub(super) fn ask(&mut self, id: TaskId) {
+        if self.queued.insert(id.clone()) {
+            self.ask.push_back(id);
+        }
+    }
+
+    fn next(&mut self) -> Option<TaskId> {
+        let id = self.ask.pop_front()?;
+        self.queued.remove(&id);
+        Some(id)
+    }
+}
+
+impl Work<'_> {
+    /// Calls every hook that the staged changes ask for.
+    pub(super) fn settle(&mut self) -> Result<(), Error> {
+        loop {
+            while let Some(happened) = self.tx_mut().next_happened() {
+                self.tell(&happened.task, happened.event, &happened.detail)?;
+            }
+            self.look_at_changes()?;
+            if self.queue.asks_left == 0 {
+                return self.leave_rest();
+            }
+            if let Some(id) = self.queue.next() {
+                self.ask(&id)?;
+            } else if let Some((wake, origin)) = self.queue.wakes.pop_front() {
+                self.wake(wake, origin)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether something was left for the next transaction.
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.queue.asks_left == 0
+    }
+
+    /// Tells `lifecycle` what happened to a task by a step of a hook, where only acceptance or refusal makes
+    /// sense, except that a failure may be retried and a completion reviewed.
+    fn tell(&mut self, id: &TaskId, event: Event, detail: &str) -> Result<(), Error> {
+        let verdict = self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, detail))?;
+        match verdict {
+            Verdict::Accept | Verdict::Review | Verdict::Retry(_) => Ok(()),
+            Verdict::Refused(why) => Err(Error::Refused(why)),
+        }
+    }
+
+    /// Queues what the changes since the last look bring with them.
+    fn look_at_changes(&mut self) -> Result<(), Error> {
+        let mut ask: Vec<TaskId> = self.tx_mut().take_reconsidered().into_iter().collect();
+        let mut woken = Vec::new();
+        for change in &self.tx().changes()[self.queue.seen..] {
+            if change.reopens() {
+                ask.extend(change.task().cloned());
+            }
+            if change.wakes_waiters() {
+                woken.extend(change.task().cloned());
+            }
+            if let Change::Added(task) = change {
+                // A parent may have to wait for a child that it didn't have.
+                ask.extend(task.parent.clone());
+            }
+        }
+        self.queue.seen = self.tx().changes().len();
+        for id in ask {
+            if self.tx().task(&id)?.is_some_and(|task| task.status == Status::Pending) {
+                self.queue.ask(id);
+            }
+        }
+        for on in woken {
+            self.queue.wakes.retain(|(wake, origin)| wake.on != on || *origin == Origin::Stored);
+            self.queue.wakes.push_back((Wake { on, past: None }, Origin::Staged));
+        }
+        Ok(())
+    }
+
+    /// Asks the policy whether a pending task may be claimed, and stages the answer if it is a new one.
+    fn ask(&mut self, id: &TaskId) -> Result<(), Error> {
+        let task = self.task(id)?;
+        if task.status != Status::Pending {
+            return Ok(());
+        }
+        self.queue.asks_left -= 1;
+        match self.hook(Access::Read, |hooks, tx| hooks.classify(tx, id))? {
+            Classified::Is(readiness) if readiness == task.readiness => {}
+            Classified::Is(readiness) => {
+                self.tx_mut().apply(Change::Answered { id: id.clone(), readiness })?;
+            }
+            Classified::Cancel(why) => {
+                self.tx_mut().apply(finish(id, Status::Cancelled, &why))?;
+                self.tell(id, Event::Cancelled, &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues the tasks that wait on one that changed, as many as may still be asked.
+    fn wake(&mut self, wake: Wake, origin: Origin) -> Result<(), Error> {
+        let room = (self.queue.asks_left as usize).max(1);
+        let page = self.tx().view().waiters(&wake.on, wake.past.as_ref(), room)?;
+        let full = page.len() == room;
+        let last = page.last().cloned();
+        let staged: Vec<TaskId> = self.tx().staged_waiters(&wake.on).collect();
+        for id in page.into_iter().chain(staged) {
+            if self.tx().task(&id)?.is_some_and(|task| waits_on(&task, &wake.on)) {
+                self.queue.ask(id);
+            }
+        }
+        if full {
+            self.queue.wakes.push_back((Wake { on: wake.on, past: last }, origin));
+        } else if origin == Origin::Stored {
+            self.tx_mut().apply(Change::Woken { on: wake.on })?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what the next transactions are to ask.
+    fn leave_rest(&mut self) -> Result<(), Error> {
+        while let Some(id) = self.queue.next() {
+            let task = self.task(&id)?;
+            if task.status == Status::Pending && task.readiness != Readiness::Unasked {
+                self.tx_mut().apply(Change::Answered { id, readiness: Readiness::Unasked })?;
+            }
+        }
+        while let Some((wake, _)) = self.queue.wakes.pop_front() {
+            self.tx_mut().apply(Change::Wake { on: wake.on, past: wake.past })?;
+        }
+        self.queue.seen = self.tx().changes().len();
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! Changing the map: one entry at a time, or a snapshot record by record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::derive::{Class, records, scopes};
+use super::{Direction, Read, Start, Write, decode, encode, get, keys};
+use crate::{
+    BoardSettings, BootId, Change, Command, Entry, Head, KeyRecord, Millis, PolicySet, ReadError, Readiness,
+    Sequence, Space, Status, Task, TaskId,
+};
+
+/// One record of a snapshot: what a board holds besides its head, policies and settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// A task.
+    Task(Box<Task>),
+    /// A request key.
+    Key {
+        /// The command it belongs to.
+        command: Command,
+        /// The key.
+        key: String,
+        /// What it stands for.
+        record: KeyRecord,
+    },
+    /// What a policy remembers.
+    Memory {
+        /// Which policy.
+        space: Space,
+        /// Under which key.
+        key: String,
+        /// The value.
+        value: Vec<u8>,
+    },
+    /// A task whose waiters are to be asked about.
+    Wake {
+        /// The task.
+        on: TaskId,
+        /// The last waiter that was asked.
+        past: Option<TaskId>,
+    },
+}
+
+/// How long a request key is kept, in milliseconds: 7 days.
+pub(crate) const KEY_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Begins an empty map: a board without tasks, whose timers go by the clock of `boot`.
+pub fn start(
+    map: &mut impl Write,
+    boot: &BootId,
+    head: &Head,
+    policies: &PolicySet,
+    settings: &BoardSettings,
+) -> Result<(), ReadError> {
+    map.put(keys::BOOT, &encode(boot))?;
+    map.put(keys::POLICIES, &encode(policies))?;
+    map.put(keys::SETTINGS, &encode(settings))?;
+    // The counters are kept by `load`, task by task.
+    let head = Head { counts: crate::Counts::default(), ..head.clone() };
+    map.put(keys::HEAD, &encode(&head))
+}
+
+/// Puts a snapshot's record in a map that was started.
+pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
+    match record {
+        Record::Task(task) => {
+            let mut writer = Writer::open(map)?;
+            writer.replace(None, task)?;
+            writer.close()
+        }
+        Record::Key { command, key, record } => map.put(&keys::request_key(*command, key), &encode(record)),
+        Record::Memory { space, key, value } => remember(map, *space, key, Some(value)),
+        Record::Wake { on, past } => map.put(&keys::wake(on), &encode(past)),
+    }
+}
+
+/// Does what `entry` says. The entry must be the one after the map's sequence.
+pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<(), ReadError> {
+    let mut tasks: BTreeMap<&TaskId, (Option<Task>, Task)> = BTreeMap::new();
+    for change in &entry.changes {
+        if let Some(id) = change.task() {
+            let (_, task) = match (tasks.entry(id), change) {
+                (std::collections::btree_map::Entry::Occupied(slot), _) => slot.into_mut(),
+                (std::collections::btree_map::Entry::Vacant(slot), Change::Added(task)) => {
+                    slot.insert((None, (**task).clone()))
+                }
+                (std::collections::btree_map::Entry::Vacant(slot), _) => {
+                    let old: Task = get(map, &keys::task(id))?.ok_or_else(|| {
+                        ReadError::Damaged(format!("entry {sequence} changes `{id}`, which doesn't exist"))
+                    })?;
+                    slot.insert((Some(old.clone()), old))
+                }
+            };
+            change.apply(task, entry.time);
+        }
+        match change {
+            Change::Wake { on, past } => map.put(&keys::wake(on), &encode(past))?,
+            Change::Woken { on } => map.delete(&keys::wake(on))?,
+            Change::Remembered { space, key, value } => remember(map, *space, key, value.as_deref())?,
+            Change::Keyed { command, key, record } => {
+                map.put(&keys::request_key(*command, key), &encode(record))?;
+            }
+            Change::PoliciesSet(policies) => map.put(keys::POLICIES, &encode(policies))?,
+            Change::SettingsSet(settings) => map.put(keys::SETTINGS, &encode(settings))?,
+            _ => {}
+        }
+    }
+    let mut writer = Writer::open(map)?;
+    for (old, new) in tasks.values() {
+        writer.replace(old.as_ref(), new)?;
+    }
+    writer.head.sequence = sequence;
+    writer.close()
+}
+
+fn remember(map: &mut impl Write, space: Space, key: &str, value: Option<&[u8]>) -> Result<(), ReadError> {
+    let place = keys::memory(space, key);
+    let had = map.get(&place)?.is_some();
+    let mut count: u32 = get(map, &keys::memory_count(space))?.unwrap_or_default();
+    match value {
+        Some(value) => map.put(&place, value)?,
+        None => map.delete(&place)?,
+    }
+    count = count + u32::from(value.is_some()) - u32::from(had);
+    map.put(&keys::memory_count(space), &encode(&count))
+}
+
+/// Replaces tasks and keeps what follows from them, and the head's counters, in step.
+struct Writer<'a, W> {
+    map: &'a mut W,
+    head: Head,
+    boot: BootId,
+}
+
+impl<'a, W: Write> Writer<'a, W> {
+    fn open(map: &'a mut W) -> Result<Self, ReadError> {
+        let missing = || ReadError::Damaged("the index has no head".into());
+        let head = get(map, keys::HEAD)?.ok_or_else(missing)?;
+        let boot = get(map, keys::BOOT)?.ok_or_else(missing)?;
+        Ok(Self { map, head, boot })
+    }
+
+    fn close(self) -> Result<(), ReadError> {
+        self.map.put(keys::HEAD, &encode(&self.head))
+    }
+
+    fn replace(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
+        let stale = old.map(|task| records(task, &self.boot)).unwrap_or_default();
+        let fresh = records(new, &self.boot);
+        for key in stale.keys().filter(|key| !fresh.contains_key(*key)) {
+            self.map.delete(key)?;
+        }
+        for (key, value) in &fresh {
+            if stale.get(key) != Some(value) {
+                self.map.put(key, value)?;
+            }
+        }
+        self.map.put(&keys::task(&new.id), &encode(new))?;
+
+        if let Some(claim) = &new.claim {
+            self.head.token = self.head.token.max(claim.token);
+        }
+        self.head.born = self.head.born.max(new.born);
+        count(&mut self.head, old, -1);
+        count(&mut self.head, Some(new), 1);
+        self.count_classes(old, new)?;
+        self.count_held(old, new)
+    }
+
+    fn count_classes(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
+        let class_of = |task: &Task| {
+            task.ready_rank().map(|_| (Class::of(task), scopes(task).map(|s| s.cloned()).collect::<Vec<_>>()))
+        };
+        let (was, is) = (old.and_then(class_of), class_of(new));
+        if was == is {
+            return Ok(());
+        }
+        for (side, step) in [(was, -1_i64), (is, 1)] {
+            let Some((class, scopes)) = side else { continue };
+            for scope in scopes {
+                let key = keys::class(scope.as_ref(), class.id());
+                let mut kept: Class = get(self.map, &key)?.unwrap_or_else(|| class.clone());
+                kept.count = kept.count.saturating_add_signed(step);
+                if kept.count == 0 {
+                    self.map.delete(&key)?;
+                } else {
+                    self.map.put(&key, &encode(&kept))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_held(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
+        let holder = |task: &Task| task.claim.as_ref().map(|claim| claim.agent.clone());
+        let (was, is) = (old.and_then(holder), holder(new));
+        if was == is {
+            return Ok(());
+        }
+        for (agent, step) in [(was, -1_i32), (is, 1)] {
+            let Some(agent) = agent else { continue };
+            let key = keys::held(&agent);
+            let held: u32 = get(self.map, &key)?.unwrap_or_default();
+            match held.saturating_add_signed(step) {
+                0 => self.map.delete(&key)?,
+                held => self.map.put(&key, &encode(&held))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn count(head: &mut Head, task: Option<&Task>, step: i64) {
+    let Some(task) = task else { return };
+    let counts = &mut head.counts;
+    let add = |number: &mut u64| *number = number.saturating_add_signed(step);
+    add(&mut counts.by_status[task.status as usize]);
+    if task.status == Status::Pending {
+        match task.readiness {
+            Readiness::Ready(_) => add(&mut counts.ready),
+            Readiness::Until(_) => add(&mut counts.timed),
+            Readiness::Unasked => add(&mut counts.unasked),
+            Readiness::Waiting { .. } | Readiness::Never(_) => {}
+        }
+    }
+}
+
+/// Hands over every record of the map, as a snapshot keeps them; request keys that `now` has outlived are
+/// left out. Stops at the first error of `each`.
+pub fn dump<E: From<ReadError>>(
+    map: &(impl Read + ?Sized),
+    now: Millis,
+    mut each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
+    walk(map, keys::BORN, |_, id| {
+        let id = String::from_utf8_lossy(&id).into_owned();
+        let id = TaskId::new(id).map_err(|e| ReadError::Damaged(e.to_string()))?;
+        let task = get(map, &keys::task(&id))?
+            .ok_or_else(|| ReadError::Damaged(format!("the index lists `{id}`, which it doesn't have")))?;
+        each(Record::Task(Box::new(task)))
+    })?;
+    walk(map, keys::KEYS, |key, value| {
+        let record: KeyRecord = decode(&value)?;
+        let (command, key) = parse_request_key(&key)?;
+        if record.at.plus(KEY_KEPT_MS) < now { Ok(()) } else { each(Record::Key { command, key, record }) }
+    })?;
+    for space in [Space::Custom, Space::Standard] {
+        let prefix = keys::memory_of(space);
+        walk(map, &prefix, |key, value| {
+            let key = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+            each(Record::Memory { space, key, value })
+        })?;
+    }
+    walk(map, keys::WAKES, |key, value| {
+        let on = String::from_utf8_lossy(&key[keys::WAKES.len()..]).into_owned();
+        let on = TaskId::new(on).map_err(|e| ReadError::Damaged(e.to_string()))?;
+        each(Record::Wake { on, past: decode(&value)? })
+    })
+}
+
+fn parse_request_key(key: &[u8]) -> Result<(Command, String), ReadError> {
+    let text = String::from_utf8_lossy(&key[keys::KEYS.len()..]).into_owned();
+    let parsed = text.split_once('\0').and_then(|(word, key)| {
+        let command = [Command::Add, Command::Claim].into_iter().find(|command| command.as_str() == word)?;
+        Some((command, key.to_owned()))
+    });
+    parsed.ok_or_else(|| ReadError::Damaged("the index has a request key that can't be read".into()))
+}
+
+fn walk<E: From<ReadError>>(
+    map: &(impl Read + ?Sized),
+    prefix: &[u8],
+    mut each: impl FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    const PAGE: usize = 1024;
+    let mut last: Option<Vec<u8>> = None;
+    loop {
+        let start = last.as_deref().map_or(Start::End, Start::Past);
+        let page = map.scan(prefix, start, Direction::Forward, PAGE)?;
+        let full = page.len() == PAGE;
+        last = page.last().map(|(key, _)| key.clone());
+        for (key, value) in page {
+            each(key, value)?;
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+/// Compares the map with what follows from its tasks, and describes each difference (at most 20).
+pub fn check(map: &(impl Read + ?Sized), fresh: &mut impl Write) -> Result<Vec<String>, ReadError> {
+    let missing = || ReadError::Damaged("the index has no head".into());
+    let head: Head = get(map, keys::HEAD)?.ok_or_else(missing)?;
+    let boot: BootId = get(map, keys::BOOT)?.ok_or_else(missing)?;
+    let policies: PolicySet = get(map, keys::POLICIES)?.ok_or_else(missing)?;
+    let settings: BoardSettings = get(map, keys::SETTINGS)?.ok_or_else(missing)?;
+    start(fresh, &boot, &head, &policies, &settings)?;
+    dump(map, Millis(0), |record| load(fresh, &record))?;
+    compare(map, fresh)
+}
+
+fn compare(map: &(impl Read + ?Sized), fresh: &impl Read) -> Result<Vec<String>, ReadError> {
+    const DIFFERENCES_MAX: usize = 20;
+    let mut differences = Vec::new();
+    for (one, other, what) in [(&map as &dyn Read, fresh as &dyn Read, "should not have"), (fresh, &map, "lacks")] {
+        walk(one, b"", |key, value| {
+            if differences.len() < DIFFERENCES_MAX && other.get(&key)?.as_ref() != Some(&value) {
+                differences.push(format!("the index {what} `{}`", key.escape_ascii()));
+            }
+            Ok::<_, ReadError>(())
+        })?;
+    }
+    Ok(differences)
+}
+
+impl<R: Read + ?Sized> Read for &R {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        (**self).get(key)
+    }
+    fn scan(
+        &self,
+        prefix: &[u8],
+        start: Start<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<super::Pair>, ReadError> {
+        (**self).scan(prefix, start, direction, limit)
+    }
+}

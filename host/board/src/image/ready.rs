@@ -1,0 +1,151 @@
+//! Offering ready tasks in order, at a cost that doesn't depend on the size of the board.
+//!
+//! Ready tasks are kept in one list per scope (the whole board, or a label) and class (type, needs, assignee),
+//! each in order. A query picks the scope of its rarest label, the classes that match, and merges their lists.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::VecDeque;
+
+use super::derive::{Class, Listed};
+use super::{Direction, Read, Start, decode, get, keys};
+use crate::{Candidate, Name, Order, OrderKey, ReadError, ReadyQuery, Task};
+
+/// How many tasks of a class are read at a time once its first one was taken.
+const REFILL: usize = 8;
+
+pub(super) fn ready(
+    map: &(impl Read + ?Sized),
+    query: &ReadyQuery,
+    past: Option<OrderKey>,
+    limit: usize,
+) -> Result<Vec<Candidate>, ReadError> {
+    if let Some(only) = &query.filter.only {
+        let task: Option<Task> = get(map, &keys::task(only))?;
+        let found = task.and_then(|task| query.place(&task).map(|place| Candidate::of(&task, place)));
+        return Ok(found.filter(|candidate| past.is_none_or(|past| candidate.place > past)).into_iter().collect());
+    }
+    let Some((scope, classes)) = rarest_scope(map, query)? else { return Ok(Vec::new()) };
+    let mut lists = Vec::new();
+    let mut heads = BinaryHeap::new();
+    for class in classes {
+        let mut list = List::new(scope.as_ref(), &class, query, past);
+        if let Some(place) = list.peek(map)? {
+            heads.push(Reverse((place, lists.len())));
+            lists.push(list);
+        }
+    }
+    let mut found = Vec::new();
+    while let Some(Reverse((place, index))) = heads.pop() {
+        let list = &mut lists[index];
+        let Some((_, listed)) = list.waiting.pop_front() else { continue };
+        if !list.needs_look || look(map, query, &listed)? {
+            found.push(candidate(listed, place));
+            if found.len() == limit {
+                break;
+            }
+        }
+        if let Some(place) = list.peek(map)? {
+            heads.push(Reverse((place, index)));
+        }
+    }
+    Ok(found)
+}
+
+/// The scope with the fewest ready tasks among the labels asked for, and its classes that match. `None` if a
+/// label has no ready task at all.
+fn rarest_scope(
+    map: &(impl Read + ?Sized),
+    query: &ReadyQuery,
+) -> Result<Option<(Option<Name>, Vec<Class>)>, ReadError> {
+    let mut best: Option<(u64, Option<Name>, Vec<Class>)> = None;
+    let labels = query.filter.labels.iter().cloned().map(Some);
+    let scopes: Vec<Option<Name>> = if query.filter.labels.is_empty() { vec![None] } else { labels.collect() };
+    for scope in scopes {
+        let classes = map.scan(&keys::classes(scope.as_ref()), Start::End, Direction::Forward, usize::MAX)?;
+        let classes = classes.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<Class>, _>>()?;
+        let count: u64 = classes.iter().map(|class| class.count).sum();
+        if count == 0 {
+            return Ok(None);
+        }
+        if best.as_ref().is_none_or(|(least, ..)| count < *least) {
+            best = Some((count, scope, classes));
+        }
+    }
+    let filter = &query.filter;
+    Ok(best.map(|(_, scope, mut classes)| {
+        classes.retain(|class| {
+            (filter.types.is_empty() || filter.types.contains(&class.task_type))
+                && class.needs.iter().all(|need| filter.capabilities.contains(need))
+                && query.reserved.may_match(class.assignee.as_ref())
+        });
+        (scope, classes)
+    }))
+}
+
+/// One class's list, read a little at a time.
+struct List {
+    prefix: Vec<u8>,
+    order: Order,
+    last: Option<Vec<u8>>,
+    waiting: VecDeque<(OrderKey, Listed)>,
+    refill: usize,
+    /// Whether the class alone doesn't say that a task matches: other labels, or whom exactly it is for.
+    needs_look: bool,
+}
+
+impl List {
+    fn new(scope: Option<&Name>, class: &Class, query: &ReadyQuery, past: Option<OrderKey>) -> Self {
+        let by_age = query.order != Order::Rank;
+        let prefix = keys::ready_list(by_age, scope, class.id());
+        let last = past.map(|past| {
+            let place = match query.order {
+                Order::Rank | Order::Oldest => past,
+                Order::Newest => past.reversed_age(),
+            };
+            [&prefix[..], &place.to_bytes()].concat()
+        });
+        let needs_look = query.filter.labels.len() > 1 || class.assignee.is_some();
+        Self { prefix, order: query.order, last, waiting: VecDeque::new(), refill: 1, needs_look }
+    }
+
+    fn peek(&mut self, map: &(impl Read + ?Sized)) -> Result<Option<OrderKey>, ReadError> {
+        if self.waiting.is_empty() {
+            let direction = match self.order {
+                Order::Rank | Order::Oldest => Direction::Forward,
+                Order::Newest => Direction::Backward,
+            };
+            let start = self.last.as_deref().map_or(Start::End, Start::Past);
+            for (key, value) in map.scan(&self.prefix, start, direction, self.refill)? {
+                let mut bytes = [0; 16];
+                let tail = key.len().checked_sub(16).and_then(|at| key.get(at..)).unwrap_or_default();
+                if tail.len() == 16 {
+                    bytes.copy_from_slice(tail);
+                }
+                let place = OrderKey::from_bytes(bytes);
+                let place = if self.order == Order::Newest { place.reversed_age() } else { place };
+                self.waiting.push_back((place, decode(&value)?));
+                self.last = Some(key);
+            }
+            self.refill = REFILL;
+        }
+        Ok(self.waiting.front().map(|(place, _)| *place))
+    }
+}
+
+fn look(map: &(impl Read + ?Sized), query: &ReadyQuery, listed: &Listed) -> Result<bool, ReadError> {
+    let task: Option<Task> = get(map, &keys::task(&listed.id))?;
+    Ok(task.is_some_and(|task| query.place(&task).is_some()))
+}
+
+fn candidate(listed: Listed, place: OrderKey) -> Candidate {
+    Candidate {
+        place,
+        id: listed.id,
+        task_type: listed.task_type,
+        priority: listed.priority,
+        rank: listed.rank,
+        created_at: listed.created_at,
+        attempts: listed.attempts,
+    }
+}

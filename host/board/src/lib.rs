@@ -1,0 +1,56 @@
+//! The domain of taskhost: tasks, claims, and the transactions that change them.
+//!
+//! - [`Task`], [`Claim`], [`Readiness`]: what a board holds.
+//! - [`Change`], [`Entry`]: what happened, in the order it happened; a board is the fold of its entries.
+//! - [`View`] reads a board at one instant; [`Transaction`] is a view with staged changes in it, and the
+//!   only way to stage one.
+//! - [`Store`] keeps a board; [`Policy`] decides. Both are implemented elsewhere and don't know each other.
+//! - [`Engine`] runs the commands: it opens a transaction, asks the policy, and commits.
+//!
+//! Invariants that hold here, whatever a policy answers:
+//!
+//! - a task has at most one claim, and every write about a claim presents its token;
+//! - a finished task never changes;
+//! - tokens grow with every claim on the board;
+//! - this crate knows no files and no WebAssembly.
+
+mod agent;
+mod change;
+mod clock;
+mod engine;
+mod ident;
+pub mod image;
+mod json;
+pub mod memory;
+pub mod plain;
+mod policy;
+mod settings;
+mod store;
+mod task;
+mod transaction;
+mod view;
+
+pub use agent::{Agent, AgentKind};
+pub use change::{Cause, Change, Command, Entry, KeyRecord, Request};
+pub use clock::{BootId, Instant, Lease, Millis};
+pub use engine::{
+    AddOutcome, ClaimOutcome, ClaimRequest, Engine, Error, Explanation, Finish, Held, Limits, NewTask, NothingWhy,
+    Obstacle, PolicyChange, PolicyTarget, Proof, Verb,
+};
+pub use ident::{Digest, Generation, InvalidName, Name, Sequence, SessionId, Space, TaskId, Token};
+pub use json::Json;
+pub use policy::{
+    Choice, Classified, Description, Event, FailureKind, HookError, Hooked, Hooks, Policies, Policy, PolicyFailure, PrepareError, Rescue, SettingType,
+    SettingDeclaration, Verdict,
+};
+pub use settings::{BoardSettings, PolicyPin, PolicySet};
+pub use store::{
+    Ask, BeginError, CommitError, Committed, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure, Opened, Place, Powers, Store, SwitchError,
+    SwitchPlan,
+};
+pub use task::{Assignee, Claim, Closed, Readiness, Status, Task};
+pub use transaction::{Access, StepError, Transaction};
+pub use view::{
+    Candidate, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey, Page, ReadError, ReadyQuery, Reservation,
+    View, Wake,
+};

@@ -1,0 +1,341 @@
+//! A board kept in memory: for tests, for embedders that want no files, and as the twin that the file store's
+//! index is tested against.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Deadline};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::image::{self, Direction, ImageView, Pair, Read, Start, Write};
+use crate::{
+    Ask, BeginError, BoardSettings, BootId, Change, CommitError, Committed, Digest, Entry, FILE_BYTES_MAX, FileFailure,
+    Head, Instant, LifeGuard, ListQuery, LockFailure, Millis, Opened, Place, PolicySet, Powers, ReadError, Readiness,
+    Sequence, SessionId, Status, Store, SwitchError, SwitchPlan, View,
+};
+
+/// An ordered map in memory. Clones share the pairs until one of them is changed.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryMap {
+    pairs: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+impl Read for MemoryMap {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.pairs.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        start: Start<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, ReadError> {
+        let end = image::prefix_end(prefix);
+        let mut low = Bound::Included(prefix);
+        let mut high = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        match (start, direction) {
+            (Start::End, _) => {}
+            (Start::Past(key), Direction::Forward) => low = Bound::Excluded(key),
+            (Start::Past(key), Direction::Backward) => high = Bound::Excluded(key),
+        }
+        let key_of = |bound: Bound<&[u8]>| match bound {
+            Bound::Included(key) | Bound::Excluded(key) => Some(key.to_vec()),
+            Bound::Unbounded => None,
+        };
+        // An empty range is legal to ask for; a `BTreeMap` panics at one.
+        if let (Some(low), Some(high)) = (key_of(low), key_of(high))
+            && low >= high
+        {
+            return Ok(Vec::new());
+        }
+        let range = self.pairs.range::<[u8], _>((low, high)).map(|(key, value)| (key.clone(), value.clone()));
+        Ok(match direction {
+            Direction::Forward => range.take(limit).collect(),
+            Direction::Backward => range.rev().take(limit).collect(),
+        })
+    }
+}
+
+impl Write for MemoryMap {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        Arc::make_mut(&mut self.pairs).insert(key.to_vec(), value.to_vec());
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), ReadError> {
+        Arc::make_mut(&mut self.pairs).remove(key);
+        Ok(())
+    }
+}
+
+/// A board in memory. Clones are handles of the same board.
+#[derive(Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Held by the open transaction.
+    turn: Mutex<bool>,
+    turned: Condvar,
+    changed: Condvar,
+    powers: Arc<MemoryPowers>,
+}
+
+struct State {
+    map: MemoryMap,
+    entries: Vec<Entry>,
+    components: BTreeMap<Digest, Vec<u8>>,
+    living: BTreeSet<SessionId>,
+    now: Instant,
+}
+
+impl MemoryStore {
+    /// A new board with these policies, whose clock stands still until [`MemoryStore::advance`].
+    pub fn new(
+        policies: &PolicySet,
+        components: BTreeMap<Digest, Vec<u8>>,
+        settings: &BoardSettings,
+    ) -> Result<Self, ReadError> {
+        let now =
+            Instant { wall: Millis(1_000_000_000_000), boot: BootId("memory".into()), boot_ms: 1_000 };
+        let mut map = MemoryMap::default();
+        image::start(&mut map, &now.boot, &Head::default(), policies, settings)?;
+        let state = State { map, entries: Vec::new(), components, living: BTreeSet::new(), now };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                turn: Mutex::new(false),
+                turned: Condvar::new(),
+                changed: Condvar::new(),
+                powers: Arc::default(),
+            }),
+        })
+    }
+
+    /// Lets both clocks go on by this much.
+    pub fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let mut state = self.shared.state.lock();
+        state.now.wall = state.now.wall.plus(ms);
+        state.now.boot_ms = state.now.boot_ms.saturating_add(ms);
+    }
+
+    /// Every entry so far.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.shared.state.lock().entries.clone()
+    }
+
+    /// The differences between the image and what follows from its tasks: none, unless there is a bug.
+    pub fn check(&self) -> Result<Vec<String>, ReadError> {
+        let map = self.shared.state.lock().map.clone();
+        image::check(&map, &mut MemoryMap::default())
+    }
+
+    fn commit(&self, entry: Entry) -> Result<Committed, ReadError> {
+        let mut state = self.shared.state.lock();
+        let sequence = Sequence(state.entries.len() as u64 + 1);
+        let mut map = state.map.clone();
+        image::apply(&mut map, sequence, &entry)?;
+        state.map = map;
+        state.entries.push(entry);
+        drop(state);
+        self.shared.changed.notify_all();
+        Ok(Committed { sequence })
+    }
+}
+
+struct MemoryOpened {
+    store: MemoryStore,
+    now: Instant,
+}
+
+impl Drop for MemoryOpened {
+    fn drop(&mut self) {
+        *self.store.shared.turn.lock() = false;
+        self.store.shared.turned.notify_one();
+    }
+}
+
+impl Opened for MemoryOpened {
+    fn now(&self) -> Instant {
+        self.now.clone()
+    }
+
+    fn view(&mut self) -> Box<dyn View> {
+        Box::new(ImageView::new(self.store.shared.state.lock().map.clone()))
+    }
+
+    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId> {
+        let state = self.store.shared.state.lock();
+        sessions.iter().filter(|session| !state.living.contains(session)).cloned().collect()
+    }
+
+    fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
+        self.store.commit(entry).map_err(|e| CommitError::NotWritten(e.to_string()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), CommitError> {
+        Ok(())
+    }
+}
+
+struct MemoryLife {
+    store: MemoryStore,
+    session: SessionId,
+}
+
+impl LifeGuard for MemoryLife {}
+
+impl Drop for MemoryLife {
+    fn drop(&mut self) {
+        self.store.shared.state.lock().living.remove(&self.session);
+    }
+}
+
+impl Store for MemoryStore {
+    fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
+        let started = Deadline::now();
+        let mut taken = self.shared.turn.lock();
+        while *taken {
+            if self.shared.turned.wait_until(&mut taken, deadline).timed_out() && *taken {
+                return Err(BeginError::Timeout { waited: started.elapsed(), holder: None });
+            }
+        }
+        *taken = true;
+        let now = self.shared.state.lock().now.clone();
+        Ok(Box::new(MemoryOpened { store: self.clone(), now }))
+    }
+
+    fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError> {
+        let state = self.shared.state.lock();
+        Ok((Box::new(ImageView::new(state.map.clone())), state.now.clone()))
+    }
+
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+        let mut state = self.shared.state.lock();
+        let newest = |state: &State| Sequence(state.entries.len() as u64);
+        if newest(&state) <= past {
+            self.shared.changed.wait_for(&mut state, timeout);
+        }
+        Ok(newest(&state))
+    }
+
+    fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
+        let state = self.shared.state.lock();
+        let found = state.components.get(&digest).cloned();
+        found.ok_or_else(|| ReadError::Damaged(format!("the board has no policy `{}`", digest.short())))
+    }
+
+    fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
+        if !self.shared.state.lock().living.insert(session.clone()) {
+            return Err(ReadError::Failed(format!("session `{session}` is living already")));
+        }
+        Ok(Box::new(MemoryLife { store: self.clone(), session: session.clone() }))
+    }
+
+    fn powers(&self) -> Arc<dyn Powers> {
+        self.shared.powers.clone()
+    }
+
+    fn switch(&self, plan: SwitchPlan, ask: &mut Ask<'_>, deadline: Deadline) -> Result<Committed, SwitchError> {
+        let mut opened = self.begin(deadline)?;
+        let view = opened.view();
+        let found = view.policies().map_err(BeginError::from)?.leading().digest;
+        if let Some(expected) = plan.expect
+            && expected != found
+        {
+            return Err(SwitchError::Changed { found, expected });
+        }
+        let all = ListQuery { statuses: vec![Status::Pending], limit: usize::MAX, ..ListQuery::default() };
+        let page = view.list(&all).map_err(BeginError::from)?;
+        let pending = page.tasks.into_iter().map(|task| task.id).collect();
+        let answers = ask(view, opened.now(), pending).map_err(SwitchError::Asking)?;
+        let mut changes: Vec<Change> = answers
+            .into_iter()
+            .map(|(id, readiness)| Change::Answered { id, readiness: readiness.unwrap_or(Readiness::Unasked) })
+            .collect();
+        changes.push(Change::PoliciesSet(Box::new(plan.policies)));
+        self.shared.state.lock().components.extend(plan.components);
+        let entry = Entry { time: opened.now().wall, request: plan.request, seed: 0, changes };
+        Ok(opened.commit(entry)?)
+    }
+
+    fn history(
+        &self,
+        past: Sequence,
+        each: &mut dyn FnMut(Sequence, Entry) -> bool,
+    ) -> Result<(), ReadError> {
+        for (entry, number) in self.entries().into_iter().zip(1..) {
+            if number > past.0 && !each(Sequence(number), entry) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Locks and files of policies whose board is in memory.
+#[derive(Default)]
+struct MemoryPowers {
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+    locks: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
+}
+
+struct MemoryLock {
+    locks: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
+    name: String,
+}
+
+impl LifeGuard for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.locks.0.lock().remove(&self.name);
+        self.locks.1.notify_all();
+    }
+}
+
+impl Powers for MemoryPowers {
+    fn lock(&self, name: &str, timeout: Duration) -> Result<Box<dyn LifeGuard>, LockFailure> {
+        let deadline = Deadline::now() + timeout;
+        let mut held = self.locks.0.lock();
+        while held.contains(name) {
+            if self.locks.1.wait_until(&mut held, deadline).timed_out() && held.contains(name) {
+                return Err(LockFailure::Timeout);
+            }
+        }
+        held.insert(name.to_owned());
+        Ok(Box::new(MemoryLock { locks: self.locks.clone(), name: name.to_owned() }))
+    }
+
+    fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure> {
+        only_board(at)?;
+        self.files.lock().get(name).cloned().ok_or(FileFailure::NotFound)
+    }
+
+    fn replace(&self, at: Place, name: &str, content: &[u8], expected: Option<&[u8]>) -> Result<(), FileFailure> {
+        only_board(at)?;
+        if content.len() > FILE_BYTES_MAX {
+            return Err(FileFailure::TooLarge);
+        }
+        let mut files = self.files.lock();
+        let now = files.get(name).map(Vec::as_slice).unwrap_or_default();
+        if expected.is_some_and(|expected| expected != now) {
+            return Err(FileFailure::Changed);
+        }
+        files.insert(name.to_owned(), content.to_vec());
+        Ok(())
+    }
+}
+
+fn only_board(at: Place) -> Result<(), FileFailure> {
+    match at {
+        Place::Board => Ok(()),
+        Place::Shared => Err(FileFailure::Forbidden("this board shares no files with others".into())),
+    }
+}

@@ -1,0 +1,189 @@
+//! What a board needs from whatever keeps it. Nothing here presumes one global lock or a file.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant as Deadline};
+
+use crate::{
+    Digest, Entry, Instant, PolicySet, ReadError, Readiness, Request, Sequence, SessionId, TaskId, View,
+};
+
+/// A transaction could not be opened. Nothing happened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BeginError {
+    /// Somebody else held the board's lock until the deadline.
+    #[error("the board's lock was held by somebody else for {waited:?}{}", holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    Timeout {
+        /// How long it was waited for.
+        waited: Duration,
+        /// Who holds it, if that is known.
+        holder: Option<String>,
+    },
+    /// The board can't be read or changed as it is.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The board was written by a newer version of taskhost.
+    #[error("the board has format {found}, and this version writes {known}: use a newer taskhost to change it")]
+    Newer {
+        /// The board's format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+}
+
+/// An entry was not acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing was written; the store says why.
+    #[error("nothing was changed: {0}")]
+    NotWritten(String),
+    /// Somebody else's transaction came in between; running the same again may succeed.
+    #[error("another transaction changed the same tasks")]
+    Conflict,
+    /// The entry was written but could not be made durable. Whether it survives is unknown.
+    #[error("the outcome is unknown, because writing to disk failed: {0}")]
+    Unknown(String),
+}
+
+/// An acknowledged entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Its number.
+    pub sequence: Sequence,
+}
+
+/// A transaction that is open in the store. Dropping it changes nothing.
+pub trait Opened: Send {
+    /// The transaction's time.
+    fn now(&self) -> Instant;
+    /// The board as it is; given once, to live in the [`crate::Transaction`].
+    fn view(&mut self) -> Box<dyn View>;
+    /// Which of these sessions are proved dead. May answer for fewer than asked, to save time.
+    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId>;
+    /// Commits the entry and returns once it is durable.
+    fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError>;
+    /// Ends without a change, once everything that was read is durable.
+    fn finish(self: Box<Self>) -> Result<(), CommitError>;
+}
+
+/// Keeps a session's life lock for as long as it lives.
+pub trait LifeGuard: Send + Sync {}
+
+/// What to switch a board's policies to.
+pub struct SwitchPlan {
+    /// The policies from then on.
+    pub policies: PolicySet,
+    /// Components that the store may not have yet.
+    pub components: BTreeMap<Digest, Vec<u8>>,
+    /// Only if the leading policy is still this one.
+    pub expect: Option<Digest>,
+    /// Who asked.
+    pub request: Request,
+}
+
+/// A switch did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SwitchError {
+    /// The board could not be opened.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// The leading policy isn't the expected one.
+    #[error("the board's policy is `{found}` now, not the expected `{expected}`")]
+    Changed {
+        /// What it is.
+        found: Digest,
+        /// What was expected.
+        expected: Digest,
+    },
+    /// Asking the new policy failed.
+    #[error("{0}")]
+    Asking(String),
+    /// It could not be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Asks the new policy about pending tasks: `None` where the answer must wait for a transaction.
+pub type Ask<'a> =
+    dyn FnMut(Box<dyn View>, Instant, Vec<TaskId>) -> Result<Vec<(TaskId, Option<Readiness>)>, String> + 'a;
+
+/// Which directory a policy's file is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// This board's own.
+    Board,
+    /// The one shared between boards.
+    Shared,
+}
+
+/// A policy's file could not be read or replaced.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FileFailure {
+    /// There is no such file.
+    #[error("there is no such file")]
+    NotFound,
+    /// The content is not the expected one.
+    #[error("the content is no longer the expected one")]
+    Changed,
+    /// The name or the place isn't allowed.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The content is larger than [`FILE_BYTES_MAX`].
+    #[error("the content is larger than 1 MiB")]
+    TooLarge,
+    /// The store failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A policy's lock could not be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LockFailure {
+    /// Somebody else held it all the while.
+    #[error("somebody else held the lock")]
+    Timeout,
+    /// The name isn't allowed.
+    #[error("{0}")]
+    Limit(String),
+    /// The store failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The powers that reach a policy beyond the transaction: real locks and atomic replacement of files.
+pub trait Powers: Send + Sync {
+    /// Waits for the named exclusive lock, at most `timeout`; dropping the guard releases it.
+    fn lock(&self, name: &str, timeout: Duration) -> Result<Box<dyn LifeGuard>, LockFailure>;
+    /// Reads a small file.
+    fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure>;
+    /// Replaces a small file, atomically and durably; with `expected`, only if it still has that content.
+    fn replace(&self, at: Place, name: &str, content: &[u8], expected: Option<&[u8]>) -> Result<(), FileFailure>;
+}
+
+/// The largest file a policy may read or write, in bytes.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// Keeps a board.
+pub trait Store: Send + Sync {
+    /// Opens a transaction, waiting for others no longer than until `deadline`.
+    fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError>;
+    /// The board as it is, all of it durable.
+    fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError>;
+    /// Waits until something was committed after `past`, or `timeout` has passed; says what is newest now.
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError>;
+    /// A policy component that the board has.
+    fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;
+    /// Takes the session's life lock.
+    fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError>;
+    /// What policies may do beyond the transaction.
+    fn powers(&self) -> std::sync::Arc<dyn Powers>;
+    /// Switches the board to other policies, at one instant for every process. `ask` is called while others
+    /// go on working; tasks that change meanwhile are asked about by the transactions after the switch.
+    fn switch(&self, plan: SwitchPlan, ask: &mut Ask<'_>, deadline: Deadline) -> Result<Committed, SwitchError>;
+    /// Hands over every entry after `past`, oldest first, until `each` says `false`.
+    fn history(
+        &self,
+        past: Sequence,
+        each: &mut dyn FnMut(Sequence, Entry) -> bool,
+    ) -> Result<(), ReadError>;
+}

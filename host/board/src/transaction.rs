@@ -1,0 +1,485 @@
+//! A board with staged changes in it.
+//!
+//! [`Transaction`] is the only type that can stage a change. The host stages what a command asks for; a
+//! policy's hook, to which it is lent, stages what follows, within its [`Access`]. Each step is checked here
+//! against the board's invariants before it is staged, so that nothing a policy does can break them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::{
+    Agent, Candidate, Cause, Change, Claim, Event, Family, Head, Instant, KeyRecord, Millis, Name, OrderKey, ReadError,
+    Readiness, ReadyQuery, Reservation, Space, Status, Task, TaskId, Token, View,
+};
+
+/// A lease when neither the asker nor the policy says otherwise.
+const LEASE_MS_DEFAULT: u64 = 30 * 60 * 1000;
+/// The longest lease.
+pub(crate) const LEASE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+const MEMORY_KEY_BYTES_MAX: usize = 256;
+const MEMORY_VALUE_BYTES_MAX: usize = 64 * 1024;
+const MEMORY_KEYS_MAX: u32 = 10_000;
+
+/// What the hook that holds the transaction may do with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Nothing but read.
+    #[default]
+    Read,
+    /// Stage a claim for this agent, and what follows.
+    Assign(Agent),
+    /// Stage changes, but no claim.
+    Change,
+}
+
+/// Why a policy's step was not staged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// There is no such task, or this hook may not take this step.
+    #[error("{0}")]
+    Invalid(String),
+    /// The task's status, holder or reservation forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    /// A bound is reached.
+    #[error("{0}")]
+    Limit(String),
+    /// The board could not be read; the transaction is lost.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Something a hook's step made happen, for which `lifecycle` is still to be called.
+#[derive(Debug, Clone)]
+pub(crate) struct Happened {
+    pub(crate) task: TaskId,
+    pub(crate) event: Event,
+    pub(crate) detail: String,
+}
+
+/// A view of a board with staged changes in it.
+pub struct Transaction {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    view: Box<dyn View>,
+    id: String,
+    seed: u64,
+    now: Instant,
+    head: Head,
+    access: Access,
+    steps_left: u32,
+    memory_keys_added: u32,
+    claimed: Option<TaskId>,
+    changes: Vec<Change>,
+    /// Tasks as they stand after the staged changes.
+    tasks: BTreeMap<TaskId, Task>,
+    memory: BTreeMap<(Space, String), Option<Vec<u8>>>,
+    keys: BTreeMap<(crate::Command, String), KeyRecord>,
+    /// How many claims each agent gained or lost.
+    held: HashMap<Name, i64>,
+    happened: VecDeque<Happened>,
+    /// Pending tasks to ask `readiness` about, by what was staged.
+    reconsider: BTreeSet<TaskId>,
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("id", &self.inner.id).field("changes", &self.inner.changes).finish()
+    }
+}
+
+impl Transaction {
+    /// A transaction on `view` at `now` that has staged nothing. `id` names the decision and `seed` feeds its
+    /// random numbers: both must be the same when the decision is made again. Policies may take at most
+    /// `steps_max` steps in it.
+    pub fn new(view: Box<dyn View>, now: Instant, id: String, seed: u64, steps_max: u32) -> Result<Self, ReadError> {
+        let head = view.head()?;
+        Ok(Self {
+            inner: Box::new(Inner {
+                view,
+                id,
+                seed,
+                now,
+                head,
+                access: Access::Read,
+                steps_left: steps_max,
+                memory_keys_added: 0,
+                claimed: None,
+                changes: Vec::new(),
+                tasks: BTreeMap::new(),
+                memory: BTreeMap::new(),
+                keys: BTreeMap::new(),
+                held: HashMap::new(),
+                happened: VecDeque::new(),
+                reconsider: BTreeSet::new(),
+            }),
+        })
+    }
+
+    /// Names the decision: the same when it is made again.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// What random numbers are drawn from.
+    pub fn seed(&self) -> u64 {
+        self.inner.seed
+    }
+
+    /// The transaction's time.
+    pub fn now(&self) -> &Instant {
+        &self.inner.now
+    }
+
+    /// What may be done with it at the moment.
+    pub fn access(&self) -> &Access {
+        &self.inner.access
+    }
+
+    /// Whom the running hook gives work to, if it does.
+    pub fn asker(&self) -> Option<&Agent> {
+        match &self.inner.access {
+            Access::Assign(agent) => Some(agent),
+            Access::Read | Access::Change => None,
+        }
+    }
+
+    // ----- reading, with the staged changes in it
+
+    /// One task.
+    pub fn task(&self, id: &TaskId) -> Result<Option<Task>, ReadError> {
+        match self.inner.tasks.get(id) {
+            Some(task) => Ok(Some(task.clone())),
+            None => self.inner.view.task(id),
+        }
+    }
+
+    /// Children in the order of ids, those after `past`, at most `limit`.
+    pub fn children(
+        &self,
+        parent: &TaskId,
+        which: Family,
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, ReadError> {
+        let staged = self.inner.tasks.values().filter(|task| {
+            task.parent.as_ref() == Some(parent) && which.has(task.status) && past.is_none_or(|past| task.id > *past)
+        });
+        let staged: Vec<TaskId> = staged.map(|task| task.id.clone()).collect();
+        let mut found = Vec::new();
+        let mut past = past.cloned();
+        // Staged tasks may hide stored ones, so one page may not be enough.
+        loop {
+            let page = self.inner.view.children(parent, which, past.as_ref(), limit)?;
+            let last = page.last().cloned();
+            let full = page.len() == limit;
+            found.extend(page.into_iter().filter(|id| !self.inner.tasks.contains_key(id)));
+            if !full || found.len() >= limit {
+                break;
+            }
+            past = last;
+        }
+        found.extend(staged);
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Ready tasks in the order asked for, those after `past`, at most `limit`.
+    pub fn ready(
+        &self,
+        query: &ReadyQuery,
+        past: Option<OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, ReadError> {
+        let mut found: Vec<Candidate> = Vec::new();
+        let mut from = past;
+        loop {
+            let page = self.inner.view.ready(query, from, limit)?;
+            let last = page.last().map(|candidate| candidate.place);
+            let full = page.len() == limit;
+            found.extend(page.into_iter().filter(|candidate| !self.inner.tasks.contains_key(&candidate.id)));
+            if !full || found.len() >= limit {
+                break;
+            }
+            from = last;
+        }
+        for task in self.inner.tasks.values() {
+            if let Some(place) = query.place(task)
+                && past.is_none_or(|past| place > past)
+            {
+                found.push(Candidate::of(task, place));
+            }
+        }
+        found.sort_by_key(|candidate| candidate.place);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// How many claims agents of this name hold.
+    pub fn claims_held(&self, agent: &Name) -> Result<u32, ReadError> {
+        let stored = i64::from(self.inner.view.claims_held(agent)?);
+        let held = stored + self.inner.held.get(agent).copied().unwrap_or_default();
+        Ok(u32::try_from(held).unwrap_or_default())
+    }
+
+    /// What a policy remembered under `key`.
+    pub fn recall(&self, space: Space, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        match self.inner.memory.get(&(space, key.to_owned())) {
+            Some(value) => Ok(value.clone()),
+            None => self.inner.view.recall(space, key),
+        }
+    }
+
+    // ----- a policy's steps
+
+    /// Gives the task to the asker.
+    pub fn stage_claim(&mut self, id: &TaskId, lease_ms: Option<u64>) -> Result<Token, StepError> {
+        let Access::Assign(asker) = self.inner.access.clone() else {
+            return Err(StepError::Invalid("only the hook `assignment` may stage a claim".into()));
+        };
+        if let Some(claimed) = &self.inner.claimed {
+            return Err(StepError::Limit(format!("`{claimed}` is claimed already: one request gets one task")));
+        }
+        let lease_ms = lease_ms.unwrap_or(LEASE_MS_DEFAULT);
+        if lease_ms == 0 || lease_ms > LEASE_MS_MAX {
+            return Err(StepError::Invalid(format!("a lease of {lease_ms} ms: it must be 1 ms to 30 days")));
+        }
+        let task = self.existing(id)?;
+        if let Some(claim) = &task.claim {
+            return Err(StepError::Conflict(format!("`{id}` is claimed by `{}`", claim.agent)));
+        }
+        if task.ready_rank().is_none() {
+            return Err(StepError::Conflict(format!("`{id}` is {} and not ready", task.status)));
+        }
+        if !Reservation::Either(asker.clone()).matches(&task) {
+            return Err(StepError::Conflict(format!("`{id}` is reserved for somebody else")));
+        }
+        self.take_step()?;
+        let token = self.inner.head.token.next();
+        self.inner.head.token = token;
+        let claim = Claim::new(&asker, token, &self.inner.now, lease_ms);
+        self.apply(Change::Claimed { id: id.clone(), claim: Box::new(claim) })?;
+        self.inner.claimed = Some(id.clone());
+        Ok(token)
+    }
+
+    /// Takes the task from its holder.
+    pub fn stage_release(&mut self, id: &TaskId, not_before: Option<Millis>) -> Result<(), StepError> {
+        let task = self.changing(id)?;
+        if task.status != Status::InProgress {
+            return Err(StepError::Conflict(format!("`{id}` is {}, so nobody holds it", task.status)));
+        }
+        self.take_step()?;
+        self.happen(id, Event::Released, "");
+        self.apply(Change::Recovered { id: id.clone(), cause: Cause::Policy, not_before })?;
+        Ok(())
+    }
+
+    /// Finishes or parks another task.
+    pub fn stage_status(&mut self, id: &TaskId, to: Status, why: &str) -> Result<(), StepError> {
+        let task = self.changing(id)?;
+        let (change, event) = match (task.status, to) {
+            (from, _) if from.is_finished() => {
+                return Err(StepError::Conflict(format!("`{id}` is {from}: a finished task is never changed")));
+            }
+            (_, Status::Completed | Status::Failed | Status::Cancelled) => {
+                let event = match to {
+                    Status::Completed => Event::Completed,
+                    Status::Failed => Event::Failed,
+                    _ => Event::Cancelled,
+                };
+                (finish(id, to, why), event)
+            }
+            (Status::Pending | Status::InProgress, Status::Blocked) => {
+                (Change::Blocked { id: id.clone(), reason: Some(why.to_owned()) }, Event::Blocked)
+            }
+            (Status::Blocked, Status::Pending) => {
+                (Change::Unblocked { id: id.clone(), reason: Some(why.to_owned()) }, Event::Unblocked)
+            }
+            (from, to) => {
+                return Err(StepError::Conflict(format!("`{id}` can't go from {from} to {to} by a policy's step")));
+            }
+        };
+        self.take_step()?;
+        self.happen(id, event, why);
+        self.apply(change)?;
+        Ok(())
+    }
+
+    /// Asks `readiness` about a pending task again.
+    pub fn stage_reconsider(&mut self, id: &TaskId) -> Result<(), StepError> {
+        let task = self.changing(id)?;
+        if task.status != Status::Pending {
+            return Err(StepError::Conflict(format!("`{id}` is {}, and only pending tasks are asked about", task.status)));
+        }
+        self.take_step()?;
+        self.inner.reconsider.insert(id.clone());
+        Ok(())
+    }
+
+    /// Remembers a value, or forgets it.
+    pub fn stage_remember(&mut self, space: Space, key: &str, value: Option<Vec<u8>>) -> Result<(), StepError> {
+        self.may_change()?;
+        if key.is_empty() || key.len() > MEMORY_KEY_BYTES_MAX {
+            return Err(StepError::Limit(format!("a key has 1 to {MEMORY_KEY_BYTES_MAX} bytes, not {}", key.len())));
+        }
+        if value.as_ref().is_some_and(|value| value.len() > MEMORY_VALUE_BYTES_MAX) {
+            return Err(StepError::Limit(format!("a value has at most {MEMORY_VALUE_BYTES_MAX} bytes")));
+        }
+        if value.is_some() && self.recall(space, key)?.is_none() {
+            let keys = self.inner.view.remembered(space)? + self.inner.memory_keys_added;
+            if keys >= MEMORY_KEYS_MAX {
+                return Err(StepError::Limit(format!("a policy remembers at most {MEMORY_KEYS_MAX} keys")));
+            }
+            self.inner.memory_keys_added += 1;
+        }
+        self.take_step()?;
+        self.inner.memory.insert((space, key.to_owned()), value.clone());
+        self.inner.changes.push(Change::Remembered { space, key: key.to_owned(), value });
+        Ok(())
+    }
+
+    fn may_change(&self) -> Result<(), StepError> {
+        match self.inner.access {
+            Access::Read => Err(StepError::Invalid("this hook only reads".into())),
+            Access::Assign(_) | Access::Change => Ok(()),
+        }
+    }
+
+    fn existing(&self, id: &TaskId) -> Result<Task, StepError> {
+        self.task(id)?.ok_or_else(|| StepError::Invalid(format!("there is no task `{id}`")))
+    }
+
+    fn changing(&self, id: &TaskId) -> Result<Task, StepError> {
+        self.may_change()?;
+        self.existing(id)
+    }
+
+    fn take_step(&mut self) -> Result<(), StepError> {
+        match self.inner.steps_left.checked_sub(1) {
+            Some(left) => {
+                self.inner.steps_left = left;
+                Ok(())
+            }
+            None => Err(StepError::Limit("the bound on staged steps is reached".into())),
+        }
+    }
+
+    fn happen(&mut self, task: &TaskId, event: Event, detail: &str) {
+        self.inner.happened.push_back(Happened { task: task.clone(), event, detail: detail.to_owned() });
+    }
+
+    // ----- the host's own staging
+
+    /// Stages a change that the host has checked, and keeps the staged tasks and counters in step.
+    pub(crate) fn apply(&mut self, change: Change) -> Result<(), ReadError> {
+        if let Some(id) = change.task() {
+            let before = self.task(id)?;
+            let mut task = match (&change, before.clone()) {
+                (Change::Added(added), _) => (**added).clone(),
+                (_, Some(task)) => task,
+                (_, None) => return Err(ReadError::Damaged(format!("a change names the missing task `{id}`"))),
+            };
+            change.apply(&mut task, self.inner.now.wall);
+            for (claim, step) in [(before.and_then(|t| t.claim), -1), (task.claim.clone(), 1)] {
+                if let Some(claim) = claim {
+                    *self.inner.held.entry(claim.agent).or_default() += step;
+                }
+            }
+            self.inner.tasks.insert(id.clone(), task);
+        }
+        if let Change::Keyed { command, key, record } = &change {
+            self.inner.keys.insert((*command, key.clone()), record.clone());
+        }
+        self.inner.changes.push(change);
+        Ok(())
+    }
+
+    /// Takes the last staged change back: what a refused answer must not leave is aborted as a whole, but
+    /// `review` and `retry` replace the change that they answer.
+    pub(crate) fn replace_last(&mut self, id: &TaskId, before: Task, change: Change) -> Result<(), ReadError> {
+        let position = self.inner.changes.iter().rposition(|change| change.task() == Some(id));
+        if let Some(position) = position {
+            self.inner.changes.remove(position);
+        }
+        if let Some(task) = self.inner.tasks.insert(id.clone(), before.clone()) {
+            for (claim, step) in [(task.claim, -1), (before.claim, 1)] {
+                if let Some(claim) = claim {
+                    *self.inner.held.entry(claim.agent).or_default() += step;
+                }
+            }
+        }
+        self.apply(change)
+    }
+
+    pub(crate) fn lend(&mut self, access: Access) {
+        if matches!(access, Access::Assign(_)) {
+            self.inner.claimed = None;
+        }
+        self.inner.access = access;
+    }
+
+    pub(crate) fn next_born(&mut self) -> u64 {
+        self.inner.head.born += 1;
+        self.inner.head.born
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.inner.head
+    }
+
+    pub(crate) fn view(&self) -> &dyn View {
+        &*self.inner.view
+    }
+
+    pub(crate) fn key(&self, command: crate::Command, key: &str) -> Result<Option<KeyRecord>, ReadError> {
+        match self.inner.keys.get(&(command, key.to_owned())) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.inner.view.key(command, key),
+        }
+    }
+
+    pub(crate) fn claimed(&self) -> Option<&TaskId> {
+        self.inner.claimed.as_ref()
+    }
+
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.inner.changes
+    }
+
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.inner.changes
+    }
+
+    pub(crate) fn next_happened(&mut self) -> Option<Happened> {
+        self.inner.happened.pop_front()
+    }
+
+    pub(crate) fn take_reconsidered(&mut self) -> BTreeSet<TaskId> {
+        std::mem::take(&mut self.inner.reconsider)
+    }
+
+    /// Staged pending tasks that wait on `on`.
+    pub(crate) fn staged_waiters<'a>(&'a self, on: &'a TaskId) -> impl Iterator<Item = TaskId> + 'a {
+        self.inner.tasks.values().filter(move |task| waits_on(task, on)).map(|task| task.id.clone())
+    }
+}
+
+/// Whether `task` is pending and was told to wait for `on`.
+pub(crate) fn waits_on(task: &Task, on: &TaskId) -> bool {
+    task.status == Status::Pending
+        && matches!(&task.readiness, Readiness::Waiting { on: tasks, .. } if tasks.contains(on))
+}
+
+pub(crate) fn finish(id: &TaskId, status: Status, why: &str) -> Change {
+    Change::Finished {
+        id: id.clone(),
+        status,
+        verb: None,
+        reason: Some(why.to_owned()),
+        result: None,
+        error: None,
+    }
+}
