@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Assignee, BoardSettings, Claim, Filter, Json, Lease, Millis, Name, PolicySet, Readiness, SessionId, Space, Status,
-    Task, TaskId, Token, Verb,
+    Assignee, BoardSettings, Claim, Filter, Json, Lease, Millis, Name, PolicySet, Readiness,
+    SessionId, Space, Status, Task, TaskId, Token, Verb,
 };
 
 /// Everything that one transaction did, in order.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
@@ -46,7 +48,11 @@ pub struct Lease {
 impl Lease {
     /// The lease of `ms` milliseconds from `now`.
     pub fn starting(now: &Instant, ms: u64) -> Self {
-        Self { until: now.wall.plus(ms), boot: now.boot.clone(), boot_ms: now.boot_ms.saturating_add(ms) }
+        Self {
+            until: now.wall.plus(ms),
+            boot: now.boot.clone(),
+            boot_ms: now.boot_ms.saturating_add(ms),
+        }
     }
 
     /// Whether it has run out.

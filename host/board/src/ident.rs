@@ -220,8 +220,11 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let invalid =
-            || InvalidName { what: "digest", text: text.to_owned(), rule: "a digest is 64 hex digits" };
+        let invalid = || InvalidName {
+            what: "digest",
+            text: text.to_owned(),
+            rule: "a digest is 64 hex digits",
+        };
         if text.len() != 64 || !text.is_ascii() {
             return Err(invalid());
         }

@@ -34,23 +34,23 @@ pub use agent::{Agent, AgentKind};
 pub use change::{Cause, Change, Command, Entry, KeyRecord, Request};
 pub use clock::{BootId, Instant, Lease, Millis};
 pub use engine::{
-    AddOutcome, ClaimOutcome, ClaimRequest, Engine, Error, Explanation, Finish, Held, Limits, NewTask, NothingWhy,
-    Obstacle, PolicyChange, PolicyTarget, Proof, Verb,
+    AddOutcome, ClaimOutcome, ClaimRequest, Engine, Error, Explanation, Finish, Held, Limits,
+    NewTask, NothingWhy, Obstacle, PolicyChange, PolicyTarget, Proof, Verb,
 };
 pub use ident::{Digest, Generation, InvalidName, Name, Sequence, SessionId, Space, TaskId, Token};
 pub use json::Json;
 pub use policy::{
-    Choice, Classified, Description, Event, FailureKind, HookError, Hooked, Hooks, Policies, Policy, PolicyFailure, PrepareError, Rescue, SettingType,
-    SettingDeclaration, Verdict,
+    Choice, Classified, Description, Event, FailureKind, HookError, Hooked, Hooks, Policies,
+    Policy, PolicyFailure, PrepareError, Rescue, SettingDeclaration, SettingType, Verdict,
 };
 pub use settings::{BoardSettings, PolicyPin, PolicySet};
 pub use store::{
-    Ask, BeginError, CommitError, Committed, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure, Opened, Place, Powers, Store, SwitchError,
-    SwitchPlan,
+    Ask, BeginError, CommitError, Committed, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure,
+    Opened, Place, Powers, Store, SwitchError, SwitchPlan,
 };
 pub use task::{Assignee, Claim, Closed, Readiness, Status, Task};
 pub use transaction::{Access, StepError, Transaction};
 pub use view::{
-    Candidate, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey, Page, ReadError, ReadyQuery, Reservation,
-    View, Wake,
+    Candidate, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey, Page, ReadError,
+    ReadyQuery, Reservation, View, Wake,
 };

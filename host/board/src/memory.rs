@@ -10,9 +10,10 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::image::{self, Direction, ImageView, Pair, Read, Start, Write};
 use crate::{
-    Ask, BeginError, BoardSettings, BootId, Change, CommitError, Committed, Digest, Entry, FILE_BYTES_MAX, FileFailure,
-    Head, Instant, LifeGuard, ListQuery, LockFailure, Millis, Opened, Place, PolicySet, Powers, ReadError, Readiness,
-    Sequence, SessionId, Status, Store, SwitchError, SwitchPlan, View,
+    Ask, BeginError, BoardSettings, BootId, Change, CommitError, Committed, Digest, Entry,
+    FILE_BYTES_MAX, FileFailure, Head, Instant, LifeGuard, ListQuery, LockFailure, Millis, Opened,
+    Place, PolicySet, Powers, ReadError, Readiness, Sequence, SessionId, Status, Store,
+    SwitchError, SwitchPlan, View,
 };
 
 /// An ordered map in memory. Clones share the pairs until one of them is changed.
@@ -51,7 +52,10 @@ impl Read for MemoryMap {
         {
             return Ok(Vec::new());
         }
-        let range = self.pairs.range::<[u8], _>((low, high)).map(|(key, value)| (key.clone(), value.clone()));
+        let range = self
+            .pairs
+            .range::<[u8], _>((low, high))
+            .map(|(key, value)| (key.clone(), value.clone()));
         Ok(match direction {
             Direction::Forward => range.take(limit).collect(),
             Direction::Backward => range.rev().take(limit).collect(),
@@ -101,8 +105,11 @@ impl MemoryStore {
         components: BTreeMap<Digest, Vec<u8>>,
         settings: &BoardSettings,
     ) -> Result<Self, ReadError> {
-        let now =
-            Instant { wall: Millis(1_000_000_000_000), boot: BootId("memory".into()), boot_ms: 1_000 };
+        let now = Instant {
+            wall: Millis(1_000_000_000_000),
+            boot: BootId("memory".into()),
+            boot_ms: 1_000,
+        };
         let mut map = MemoryMap::default();
         image::start(&mut map, &now.boot, &Head::default(), policies, settings)?;
         let state = State { map, entries: Vec::new(), components, living: BTreeSet::new(), now };
@@ -139,7 +146,9 @@ impl MemoryStore {
     fn commit(&self, entry: Entry) -> Result<Committed, ReadError> {
         let mut state = self.shared.state.lock();
         let sequence = Sequence(state.entries.len() as u64 + 1);
-        let mut map = state.map.clone();
+        // Taken out, so that nothing is copied. An entry that can't be applied leaves the board empty, and every
+        // later read says that it is damaged.
+        let mut map = std::mem::take(&mut state.map);
         image::apply(&mut map, sequence, &entry)?;
         state.map = map;
         state.entries.push(entry);
@@ -228,7 +237,9 @@ impl Store for MemoryStore {
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
         let state = self.shared.state.lock();
         let found = state.components.get(&digest).cloned();
-        found.ok_or_else(|| ReadError::Damaged(format!("the board has no policy `{}`", digest.short())))
+        found.ok_or_else(|| {
+            ReadError::Damaged(format!("the board has no policy `{}`", digest.short()))
+        })
     }
 
     fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
@@ -242,7 +253,12 @@ impl Store for MemoryStore {
         self.shared.powers.clone()
     }
 
-    fn switch(&self, plan: SwitchPlan, ask: &mut Ask<'_>, deadline: Deadline) -> Result<Committed, SwitchError> {
+    fn switch(
+        &self,
+        plan: SwitchPlan,
+        ask: &mut Ask<'_>,
+        deadline: Deadline,
+    ) -> Result<Committed, SwitchError> {
         let mut opened = self.begin(deadline)?;
         let view = opened.view();
         let found = view.policies().map_err(BeginError::from)?.leading().digest;
@@ -251,13 +267,20 @@ impl Store for MemoryStore {
         {
             return Err(SwitchError::Changed { found, expected });
         }
-        let all = ListQuery { statuses: vec![Status::Pending], limit: usize::MAX, ..ListQuery::default() };
+        let all = ListQuery {
+            statuses: vec![Status::Pending],
+            limit: usize::MAX,
+            ..ListQuery::default()
+        };
         let page = view.list(&all).map_err(BeginError::from)?;
         let pending = page.tasks.into_iter().map(|task| task.id).collect();
         let answers = ask(view, opened.now(), pending).map_err(SwitchError::Asking)?;
         let mut changes: Vec<Change> = answers
             .into_iter()
-            .map(|(id, readiness)| Change::Answered { id, readiness: readiness.unwrap_or(Readiness::Unasked) })
+            .map(|(id, readiness)| Change::Answered {
+                id,
+                readiness: readiness.unwrap_or(Readiness::Unasked),
+            })
             .collect();
         changes.push(Change::PoliciesSet(Box::new(plan.policies)));
         self.shared.state.lock().components.extend(plan.components);
@@ -318,7 +341,13 @@ impl Powers for MemoryPowers {
         self.files.lock().get(name).cloned().ok_or(FileFailure::NotFound)
     }
 
-    fn replace(&self, at: Place, name: &str, content: &[u8], expected: Option<&[u8]>) -> Result<(), FileFailure> {
+    fn replace(
+        &self,
+        at: Place,
+        name: &str,
+        content: &[u8],
+        expected: Option<&[u8]>,
+    ) -> Result<(), FileFailure> {
         only_board(at)?;
         if content.len() > FILE_BYTES_MAX {
             return Err(FileFailure::TooLarge);
@@ -336,6 +365,8 @@ impl Powers for MemoryPowers {
 fn only_board(at: Place) -> Result<(), FileFailure> {
     match at {
         Place::Board => Ok(()),
-        Place::Shared => Err(FileFailure::Forbidden("this board shares no files with others".into())),
+        Place::Shared => {
+            Err(FileFailure::Forbidden("this board shares no files with others".into()))
+        }
     }
 }

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use crate::{
-    Access, Agent, Cause, Choice, Classified, Description, Digest, Event, Filter, HookError, Hooked, Hooks, Order,
-    Policies, Policy, PolicyFailure, PolicyPin, PolicySet, PrepareError, ReadError, Readiness, ReadyQuery, Rescue,
-    Reservation, Status, StepError, TaskId, Transaction, Verdict,
+    Access, Agent, Cause, Choice, Classified, Description, Digest, Event, Filter, HookError,
+    Hooked, Hooks, Order, Policies, Policy, PolicyFailure, PolicyPin, PolicySet, PrepareError,
+    ReadError, Readiness, ReadyQuery, Rescue, Reservation, Status, StepError, TaskId, Transaction,
+    Verdict,
 };
 
 /// Runs nothing but [`crate::plain`]'s policy, whatever a board is set to.
@@ -70,11 +71,21 @@ impl PlainPolicies {
         })
     }
 
-    fn first(self, tx: &mut Transaction, filter: &Filter, lease_ms: Option<u64>) -> Result<Choice, HookError> {
+    fn first(
+        self,
+        tx: &mut Transaction,
+        filter: &Filter,
+        lease_ms: Option<u64>,
+    ) -> Result<Choice, HookError> {
         let Access::Assign(asker) = tx.access().clone() else { return Ok(Choice::Nothing(None)) };
-        let query =
-            ReadyQuery { filter: filter.clone(), reserved: Reservation::Either(asker), order: self.order };
-        let Some(candidate) = tx.ready(&query, None, 1)?.pop() else { return Ok(Choice::Nothing(None)) };
+        let query = ReadyQuery {
+            filter: filter.clone(),
+            reserved: Reservation::Either(asker),
+            order: self.order,
+        };
+        let Some(candidate) = tx.ready(&query, None, 1)?.pop() else {
+            return Ok(Choice::Nothing(None));
+        };
         match tx.stage_claim(&candidate.id, lease_ms) {
             Ok(_) => Ok(Choice::Staged),
             Err(StepError::Read(error)) => Err(error.into()),
@@ -100,7 +111,13 @@ impl Hooks for PlainPolicies {
         Hooked { tx, answer }
     }
 
-    fn on_event(&mut self, tx: Transaction, _task: &TaskId, _event: Event, _detail: &str) -> Hooked<Verdict> {
+    fn on_event(
+        &mut self,
+        tx: Transaction,
+        _task: &TaskId,
+        _event: Event,
+        _detail: &str,
+    ) -> Hooked<Verdict> {
         Hooked { tx, answer: Ok(Verdict::Accept) }
     }
 

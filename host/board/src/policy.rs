@@ -4,7 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Digest, Filter, Agent, Millis, PolicyPin, PolicySet, ReadError, Readiness, TaskId, Transaction};
+use crate::{
+    Agent, Digest, Filter, Millis, PolicyPin, PolicySet, ReadError, Readiness, TaskId, Transaction,
+};
 
 /// How a policy failed. A refusal is an answer, not a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,9 +159,21 @@ pub trait Hooks: Send {
     /// May this pending task be claimed? The transaction only reads meanwhile.
     fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified>;
     /// Which task does the asker get?
-    fn choose(&mut self, tx: Transaction, asker: &Agent, filter: &Filter, lease_ms: Option<u64>) -> Hooked<Choice>;
+    fn choose(
+        &mut self,
+        tx: Transaction,
+        asker: &Agent,
+        filter: &Filter,
+        lease_ms: Option<u64>,
+    ) -> Hooked<Choice>;
     /// Something happened to a task.
-    fn on_event(&mut self, tx: Transaction, task: &TaskId, event: Event, detail: &str) -> Hooked<Verdict>;
+    fn on_event(
+        &mut self,
+        tx: Transaction,
+        task: &TaskId,
+        event: Event,
+        detail: &str,
+    ) -> Hooked<Verdict>;
     /// A claim's holder is late or dead.
     fn recover(&mut self, tx: Transaction, task: &TaskId, cause: crate::Cause) -> Hooked<Rescue>;
     /// What the policies wrote to their logs so far.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant as Deadline};
 
 use crate::{
-    Digest, Entry, Instant, PolicySet, ReadError, Readiness, Request, Sequence, SessionId, TaskId, View,
+    Digest, Entry, Instant, PolicySet, ReadError, Readiness, Request, Sequence, SessionId, TaskId,
+    View,
 };
 
 /// A transaction could not be opened. Nothing happened.
@@ -22,7 +23,9 @@ pub enum BeginError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The board was written by a newer version of taskhost.
-    #[error("the board has format {found}, and this version writes {known}: use a newer taskhost to change it")]
+    #[error(
+        "the board has format {found}, and this version writes {known}: use a newer taskhost to change it"
+    )]
     Newer {
         /// The board's format.
         found: u32,
@@ -104,8 +107,8 @@ pub enum SwitchError {
 }
 
 /// Asks the new policy about pending tasks: `None` where the answer must wait for a transaction.
-pub type Ask<'a> =
-    dyn FnMut(Box<dyn View>, Instant, Vec<TaskId>) -> Result<Vec<(TaskId, Option<Readiness>)>, String> + 'a;
+pub type Ask<'a> = dyn FnMut(Box<dyn View>, Instant, Vec<TaskId>) -> Result<Vec<(TaskId, Option<Readiness>)>, String>
+    + 'a;
 
 /// Which directory a policy's file is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +160,13 @@ pub trait Powers: Send + Sync {
     /// Reads a small file.
     fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure>;
     /// Replaces a small file, atomically and durably; with `expected`, only if it still has that content.
-    fn replace(&self, at: Place, name: &str, content: &[u8], expected: Option<&[u8]>) -> Result<(), FileFailure>;
+    fn replace(
+        &self,
+        at: Place,
+        name: &str,
+        content: &[u8],
+        expected: Option<&[u8]>,
+    ) -> Result<(), FileFailure>;
 }
 
 /// The largest file a policy may read or write, in bytes.
@@ -179,7 +188,12 @@ pub trait Store: Send + Sync {
     fn powers(&self) -> std::sync::Arc<dyn Powers>;
     /// Switches the board to other policies, at one instant for every process. `ask` is called while others
     /// go on working; tasks that change meanwhile are asked about by the transactions after the switch.
-    fn switch(&self, plan: SwitchPlan, ask: &mut Ask<'_>, deadline: Deadline) -> Result<Committed, SwitchError>;
+    fn switch(
+        &self,
+        plan: SwitchPlan,
+        ask: &mut Ask<'_>,
+        deadline: Deadline,
+    ) -> Result<Committed, SwitchError>;
     /// Hands over every entry after `past`, oldest first, until `each` says `false`.
     fn history(
         &self,

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::{
-    Agent, Candidate, Cause, Change, Claim, Event, Family, Head, Instant, KeyRecord, Millis, Name, OrderKey, ReadError,
-    Readiness, ReadyQuery, Reservation, Space, Status, Task, TaskId, Token, View,
+    Agent, Candidate, Cause, Change, Claim, Event, Family, Head, Instant, KeyRecord, Millis, Name,
+    OrderKey, ReadError, Readiness, ReadyQuery, Reservation, Space, Status, Task, TaskId, Token,
+    View,
 };
 
 /// A lease when neither the asker nor the policy says otherwise.
@@ -85,7 +86,10 @@ struct Inner {
 
 impl std::fmt::Debug for Transaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transaction").field("id", &self.inner.id).field("changes", &self.inner.changes).finish()
+        f.debug_struct("Transaction")
+            .field("id", &self.inner.id)
+            .field("changes", &self.inner.changes)
+            .finish()
     }
 }
 
@@ -93,7 +97,13 @@ impl Transaction {
     /// A transaction on `view` at `now` that has staged nothing. `id` names the decision and `seed` feeds its
     /// random numbers: both must be the same when the decision is made again. Policies may take at most
     /// `steps_max` steps in it.
-    pub fn new(view: Box<dyn View>, now: Instant, id: String, seed: u64, steps_max: u32) -> Result<Self, ReadError> {
+    pub fn new(
+        view: Box<dyn View>,
+        now: Instant,
+        id: String,
+        seed: u64,
+        steps_max: u32,
+    ) -> Result<Self, ReadError> {
         let head = view.head()?;
         Ok(Self {
             inner: Box::new(Inner {
@@ -164,7 +174,9 @@ impl Transaction {
         limit: usize,
     ) -> Result<Vec<TaskId>, ReadError> {
         let staged = self.inner.tasks.values().filter(|task| {
-            task.parent.as_ref() == Some(parent) && which.has(task.status) && past.is_none_or(|past| task.id > *past)
+            task.parent.as_ref() == Some(parent)
+                && which.has(task.status)
+                && past.is_none_or(|past| task.id > *past)
         });
         let staged: Vec<TaskId> = staged.map(|task| task.id.clone()).collect();
         let mut found = Vec::new();
@@ -199,7 +211,9 @@ impl Transaction {
             let page = self.inner.view.ready(query, from, limit)?;
             let last = page.last().map(|candidate| candidate.place);
             let full = page.len() == limit;
-            found.extend(page.into_iter().filter(|candidate| !self.inner.tasks.contains_key(&candidate.id)));
+            found.extend(
+                page.into_iter().filter(|candidate| !self.inner.tasks.contains_key(&candidate.id)),
+            );
             if !full || found.len() >= limit {
                 break;
             }
@@ -240,11 +254,15 @@ impl Transaction {
             return Err(StepError::Invalid("only the hook `assignment` may stage a claim".into()));
         };
         if let Some(claimed) = &self.inner.claimed {
-            return Err(StepError::Limit(format!("`{claimed}` is claimed already: one request gets one task")));
+            return Err(StepError::Limit(format!(
+                "`{claimed}` is claimed already: one request gets one task"
+            )));
         }
         let lease_ms = lease_ms.unwrap_or(LEASE_MS_DEFAULT);
         if lease_ms == 0 || lease_ms > LEASE_MS_MAX {
-            return Err(StepError::Invalid(format!("a lease of {lease_ms} ms: it must be 1 ms to 30 days")));
+            return Err(StepError::Invalid(format!(
+                "a lease of {lease_ms} ms: it must be 1 ms to 30 days"
+            )));
         }
         let task = self.existing(id)?;
         if let Some(claim) = &task.claim {
@@ -266,10 +284,17 @@ impl Transaction {
     }
 
     /// Takes the task from its holder.
-    pub fn stage_release(&mut self, id: &TaskId, not_before: Option<Millis>) -> Result<(), StepError> {
+    pub fn stage_release(
+        &mut self,
+        id: &TaskId,
+        not_before: Option<Millis>,
+    ) -> Result<(), StepError> {
         let task = self.changing(id)?;
         if task.status != Status::InProgress {
-            return Err(StepError::Conflict(format!("`{id}` is {}, so nobody holds it", task.status)));
+            return Err(StepError::Conflict(format!(
+                "`{id}` is {}, so nobody holds it",
+                task.status
+            )));
         }
         self.take_step()?;
         self.happen(id, Event::Released, "");
@@ -282,7 +307,9 @@ impl Transaction {
         let task = self.changing(id)?;
         let (change, event) = match (task.status, to) {
             (from, _) if from.is_finished() => {
-                return Err(StepError::Conflict(format!("`{id}` is {from}: a finished task is never changed")));
+                return Err(StepError::Conflict(format!(
+                    "`{id}` is {from}: a finished task is never changed"
+                )));
             }
             (_, Status::Completed | Status::Failed | Status::Cancelled) => {
                 let event = match to {
@@ -295,11 +322,14 @@ impl Transaction {
             (Status::Pending | Status::InProgress, Status::Blocked) => {
                 (Change::Blocked { id: id.clone(), reason: Some(why.to_owned()) }, Event::Blocked)
             }
-            (Status::Blocked, Status::Pending) => {
-                (Change::Unblocked { id: id.clone(), reason: Some(why.to_owned()) }, Event::Unblocked)
-            }
+            (Status::Blocked, Status::Pending) => (
+                Change::Unblocked { id: id.clone(), reason: Some(why.to_owned()) },
+                Event::Unblocked,
+            ),
             (from, to) => {
-                return Err(StepError::Conflict(format!("`{id}` can't go from {from} to {to} by a policy's step")));
+                return Err(StepError::Conflict(format!(
+                    "`{id}` can't go from {from} to {to} by a policy's step"
+                )));
             }
         };
         self.take_step()?;
@@ -312,7 +342,10 @@ impl Transaction {
     pub fn stage_reconsider(&mut self, id: &TaskId) -> Result<(), StepError> {
         let task = self.changing(id)?;
         if task.status != Status::Pending {
-            return Err(StepError::Conflict(format!("`{id}` is {}, and only pending tasks are asked about", task.status)));
+            return Err(StepError::Conflict(format!(
+                "`{id}` is {}, and only pending tasks are asked about",
+                task.status
+            )));
         }
         self.take_step()?;
         self.inner.reconsider.insert(id.clone());
@@ -320,18 +353,30 @@ impl Transaction {
     }
 
     /// Remembers a value, or forgets it.
-    pub fn stage_remember(&mut self, space: Space, key: &str, value: Option<Vec<u8>>) -> Result<(), StepError> {
+    pub fn stage_remember(
+        &mut self,
+        space: Space,
+        key: &str,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StepError> {
         self.may_change()?;
         if key.is_empty() || key.len() > MEMORY_KEY_BYTES_MAX {
-            return Err(StepError::Limit(format!("a key has 1 to {MEMORY_KEY_BYTES_MAX} bytes, not {}", key.len())));
+            return Err(StepError::Limit(format!(
+                "a key has 1 to {MEMORY_KEY_BYTES_MAX} bytes, not {}",
+                key.len()
+            )));
         }
         if value.as_ref().is_some_and(|value| value.len() > MEMORY_VALUE_BYTES_MAX) {
-            return Err(StepError::Limit(format!("a value has at most {MEMORY_VALUE_BYTES_MAX} bytes")));
+            return Err(StepError::Limit(format!(
+                "a value has at most {MEMORY_VALUE_BYTES_MAX} bytes"
+            )));
         }
         if value.is_some() && self.recall(space, key)?.is_none() {
             let keys = self.inner.view.remembered(space)? + self.inner.memory_keys_added;
             if keys >= MEMORY_KEYS_MAX {
-                return Err(StepError::Limit(format!("a policy remembers at most {MEMORY_KEYS_MAX} keys")));
+                return Err(StepError::Limit(format!(
+                    "a policy remembers at most {MEMORY_KEYS_MAX} keys"
+                )));
             }
             self.inner.memory_keys_added += 1;
         }
@@ -368,7 +413,11 @@ impl Transaction {
     }
 
     fn happen(&mut self, task: &TaskId, event: Event, detail: &str) {
-        self.inner.happened.push_back(Happened { task: task.clone(), event, detail: detail.to_owned() });
+        self.inner.happened.push_back(Happened {
+            task: task.clone(),
+            event,
+            detail: detail.to_owned(),
+        });
     }
 
     // ----- the host's own staging
@@ -380,7 +429,11 @@ impl Transaction {
             let mut task = match (&change, before.clone()) {
                 (Change::Added(added), _) => (**added).clone(),
                 (_, Some(task)) => task,
-                (_, None) => return Err(ReadError::Damaged(format!("a change names the missing task `{id}`"))),
+                (_, None) => {
+                    return Err(ReadError::Damaged(format!(
+                        "a change names the missing task `{id}`"
+                    )));
+                }
             };
             change.apply(&mut task, self.inner.now.wall);
             for (claim, step) in [(before.and_then(|t| t.claim), -1), (task.claim.clone(), 1)] {
@@ -399,7 +452,12 @@ impl Transaction {
 
     /// Takes the last staged change back: what a refused answer must not leave is aborted as a whole, but
     /// `review` and `retry` replace the change that they answer.
-    pub(crate) fn replace_last(&mut self, id: &TaskId, before: Task, change: Change) -> Result<(), ReadError> {
+    pub(crate) fn replace_last(
+        &mut self,
+        id: &TaskId,
+        before: Task,
+        change: Change,
+    ) -> Result<(), ReadError> {
         let position = self.inner.changes.iter().rposition(|change| change.task() == Some(id));
         if let Some(position) = position {
             self.inner.changes.remove(position);
@@ -434,7 +492,11 @@ impl Transaction {
         &*self.inner.view
     }
 
-    pub(crate) fn key(&self, command: crate::Command, key: &str) -> Result<Option<KeyRecord>, ReadError> {
+    pub(crate) fn key(
+        &self,
+        command: crate::Command,
+        key: &str,
+    ) -> Result<Option<KeyRecord>, ReadError> {
         match self.inner.keys.get(&(command, key.to_owned())) {
             Some(record) => Ok(Some(record.clone())),
             None => self.inner.view.key(command, key),
@@ -462,7 +524,10 @@ impl Transaction {
     }
 
     /// Staged pending tasks that wait on `on`.
-    pub(crate) fn staged_waiters<'a>(&'a self, on: &'a TaskId) -> impl Iterator<Item = TaskId> + 'a {
+    pub(crate) fn staged_waiters<'a>(
+        &'a self,
+        on: &'a TaskId,
+    ) -> impl Iterator<Item = TaskId> + 'a {
         self.inner.tasks.values().filter(move |task| waits_on(task, on)).map(|task| task.id.clone())
     }
 }

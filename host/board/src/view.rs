@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agent, BoardSettings, Instant, KeyRecord, Millis, Name, PolicySet, Sequence, SessionId, Space, Status, Task, TaskId,
-    Token,
+    Agent, BoardSettings, Instant, KeyRecord, Millis, Name, PolicySet, Sequence, SessionId, Space,
+    Status, Task, TaskId, Token,
 };
 
 /// Reading failed: the store says how, and where.
@@ -57,7 +57,11 @@ impl Counts {
 
     /// How many tasks have not ended.
     pub fn open(&self) -> u64 {
-        Status::ALL.iter().filter(|status| !status.is_finished()).map(|status| self.of(*status)).sum()
+        Status::ALL
+            .iter()
+            .filter(|status| !status.is_finished())
+            .map(|status| self.of(*status))
+            .sum()
     }
 }
 
@@ -293,7 +297,10 @@ impl ListQuery {
             && (self.types.is_empty() || self.types.contains(&task.task_type))
             && self.labels.iter().all(|label| task.labels.contains(label))
             && self.parent.as_ref().is_none_or(|parent| task.parent.as_ref() == Some(parent))
-            && self.agent.as_ref().is_none_or(|name| task.claim.as_ref().is_some_and(|c| c.agent == *name))
+            && self
+                .agent
+                .as_ref()
+                .is_none_or(|name| task.claim.as_ref().is_some_and(|c| c.agent == *name))
     }
 }
 
@@ -328,7 +335,12 @@ pub trait View: Send {
     ) -> Result<Vec<TaskId>, ReadError>;
     /// Ready tasks in the order asked for, those after `past`, at most `limit`. The cost is bounded by
     /// `limit`, the rarest label and the number of distinct (type, needs, assignee) classes.
-    fn ready(&self, query: &ReadyQuery, past: Option<OrderKey>, limit: usize) -> Result<Vec<Candidate>, ReadError>;
+    fn ready(
+        &self,
+        query: &ReadyQuery,
+        past: Option<OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, ReadError>;
     /// How many claims agents of this name hold.
     fn claims_held(&self, agent: &Name) -> Result<u32, ReadError>;
     /// What a policy remembered.
@@ -336,7 +348,12 @@ pub trait View: Send {
     /// How many keys a policy remembers.
     fn remembered(&self, space: Space) -> Result<u32, ReadError>;
     /// Pending tasks that wait on `on`, in the order of ids, those after `past`, at most `limit`.
-    fn waiters(&self, on: &TaskId, past: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, ReadError>;
+    fn waiters(
+        &self,
+        on: &TaskId,
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, ReadError>;
     /// Tasks that were not asked about yet.
     fn unasked(&self, limit: usize) -> Result<Vec<TaskId>, ReadError>;
     /// Tasks whose waiters were not all asked about yet.
@@ -346,7 +363,11 @@ pub trait View: Send {
     /// When the next lease ends or the next task wants to be asked about, by the wall clock.
     fn next_due(&self, now: &Instant) -> Result<Option<Millis>, ReadError>;
     /// Sessions that hold claims and a life lock, after `past`, at most `limit`.
-    fn living_sessions(&self, past: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, ReadError>;
+    fn living_sessions(
+        &self,
+        past: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, ReadError>;
     /// The tasks that such a session holds.
     fn session_claims(&self, session: &SessionId, limit: usize) -> Result<Vec<TaskId>, ReadError>;
     /// What was answered to a request key.

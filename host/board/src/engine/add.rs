@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Engine, Error, Work};
 use crate::{
-    Access, Assignee, Change, Command, Event, Json, KeyRecord, Millis, Name, Readiness, Request, Status, Task, TaskId,
-    Verdict,
+    Access, Assignee, Change, Command, Event, Json, KeyRecord, Millis, Name, Readiness, Request,
+    Status, Task, TaskId, Verdict,
 };
 
 /// How many tasks one transaction adds at most.
@@ -96,7 +96,9 @@ impl Engine {
 
 fn check_bounds(new: &NewTask) -> Result<(), Error> {
     let name = new.id.as_ref().map_or(new.task_type.as_str(), TaskId::as_str);
-    let too_many = |what: &str, max: usize| Err(Error::Invalid(format!("`{name}` has more than {max} {what}")));
+    let too_many = |what: &str, max: usize| {
+        Err(Error::Invalid(format!("`{name}` has more than {max} {what}")))
+    };
     if new.after.len() > AFTER_MAX {
         return too_many("dependencies: put a task between", AFTER_MAX);
     }
@@ -106,8 +108,14 @@ fn check_bounds(new: &NewTask) -> Result<(), Error> {
     if new.data.as_str().len() > DATA_BYTES_MAX {
         return too_many("bytes of data: keep it in a file and name that", DATA_BYTES_MAX);
     }
-    if new.key.as_ref().is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0')) {
-        return Err(Error::Invalid(format!("a key has 1 to {KEY_BYTES_MAX} bytes and no zero byte")));
+    if new
+        .key
+        .as_ref()
+        .is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0'))
+    {
+        return Err(Error::Invalid(format!(
+            "a key has 1 to {KEY_BYTES_MAX} bytes and no zero byte"
+        )));
     }
     if let Some(id) = &new.id
         && (new.parent.as_ref() == Some(id) || new.after.contains(id))
@@ -153,7 +161,8 @@ fn order_of_birth(tasks: &[NewTask]) -> Result<Vec<usize>, Error> {
         return Ok(order);
     }
     let stuck = tasks.iter().zip(&missing).filter(|(_, missing)| **missing > 0);
-    let names: Vec<String> = stuck.filter_map(|(new, _)| new.id.as_ref()).take(10).map(|id| format!("`{id}`")).collect();
+    let names: Vec<String> =
+        stuck.filter_map(|(new, _)| new.id.as_ref()).take(10).map(|id| format!("`{id}`")).collect();
     Err(Error::Graph(format!("these tasks wait for each other in a circle: {}", names.join(", "))))
 }
 
@@ -214,11 +223,17 @@ impl Work<'_> {
         self.tx_mut().apply(Change::Added(Box::new(task.clone())))?;
         if let Some(key) = &new.key {
             let record = KeyRecord { fingerprint: print, task: id.clone(), token: None, at: now };
-            self.tx_mut().apply(Change::Keyed { command: Command::Add, key: key.clone(), record })?;
+            self.tx_mut().apply(Change::Keyed {
+                command: Command::Add,
+                key: key.clone(),
+                record,
+            })?;
         }
         match self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, &id, Event::Created, ""))? {
             Verdict::Refused(why) => Err(Error::Refused(why)),
-            Verdict::Accept | Verdict::Review | Verdict::Retry(_) => Ok(AddOutcome { task, repeated: false }),
+            Verdict::Accept | Verdict::Review | Verdict::Retry(_) => {
+                Ok(AddOutcome { task, repeated: false })
+            }
         }
     }
 
@@ -241,7 +256,10 @@ impl Work<'_> {
                 return Ok(id);
             }
         }
-        Err(Error::Invalid(format!("no free id was found for a task of type `{}`: give one", new.task_type)))
+        Err(Error::Invalid(format!(
+            "no free id was found for a task of type `{}`: give one",
+            new.task_type
+        )))
     }
 }
 

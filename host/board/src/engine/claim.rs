@@ -6,7 +6,8 @@ use super::add::fingerprint;
 use super::{Engine, Error, Work};
 use crate::image::KEY_KEPT_MS;
 use crate::{
-    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Sequence, Status, Task, TaskId,
+    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Sequence,
+    Status, Task, TaskId,
 };
 
 /// An agent asks for work.
@@ -124,13 +125,20 @@ impl Work<'_> {
             }
             Choice::Staged => {
                 let id = self.tx().claimed().cloned();
-                let id = id.ok_or_else(|| Error::Invalid("the policy claimed nothing and said it had".into()))?;
+                let id = id.ok_or_else(|| {
+                    Error::Invalid("the policy claimed nothing and said it had".into())
+                })?;
                 self.settle()?;
                 let task = self.task(&id)?;
                 if let Some(key) = &request.key {
                     let token = task.claim.as_ref().map(|claim| claim.token);
-                    let record = KeyRecord { fingerprint: print, task: id, token, at: self.tx().now().wall };
-                    self.tx_mut().apply(Change::Keyed { command: Command::Claim, key: key.clone(), record })?;
+                    let record =
+                        KeyRecord { fingerprint: print, task: id, token, at: self.tx().now().wall };
+                    self.tx_mut().apply(Change::Keyed {
+                        command: Command::Claim,
+                        key: key.clone(),
+                        record,
+                    })?;
                 }
                 Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: false })
             }
@@ -140,7 +148,13 @@ impl Work<'_> {
     fn nothing(&self, why: NothingWhy, detail: Option<String>) -> Result<ClaimOutcome, Error> {
         let head = self.tx().head();
         let next_ready_at = self.tx().view().next_due(self.tx().now())?;
-        Ok(ClaimOutcome::Nothing { why, detail, next_ready_at, counts: head.counts.clone(), seen: head.sequence })
+        Ok(ClaimOutcome::Nothing {
+            why,
+            detail,
+            next_ready_at,
+            counts: head.counts.clone(),
+            seen: head.sequence,
+        })
     }
 
     /// The answer that `key` stands for, if it was used within its time.
@@ -152,7 +166,11 @@ impl Work<'_> {
     ) -> Result<Option<KeyRecord>, Error> {
         let kept = |record: &KeyRecord| record.at.plus(KEY_KEPT_MS) >= self.tx().now().wall;
         let Some(record) = self.tx().key(command, key)?.filter(kept) else { return Ok(None) };
-        if record.fingerprint == print { Ok(Some(record)) } else { Err(Error::KeyReused(key.to_owned())) }
+        if record.fingerprint == print {
+            Ok(Some(record))
+        } else {
+            Err(Error::KeyReused(key.to_owned()))
+        }
     }
 
     fn claimed_before(&self, key: &str, print: u64) -> Result<Option<Task>, Error> {
@@ -183,13 +201,24 @@ impl Work<'_> {
             Status::InProgress | Status::Pending => {
                 if let Some(claim) = task.claim {
                     let lease_until = claim.lease.ends(self.tx().now());
-                    return Err(Error::Held { id: id.clone(), claim: Box::new(claim), lease_until });
+                    return Err(Error::Held {
+                        id: id.clone(),
+                        claim: Box::new(claim),
+                        lease_until,
+                    });
                 }
-                if let Some(assignee) = task.assignee.as_ref().filter(|assignee| !assignee.is(asker)) {
-                    return Err(Error::Reserved { id: id.clone(), assignee: assignee.name.clone() });
+                if let Some(assignee) =
+                    task.assignee.as_ref().filter(|assignee| !assignee.is(asker))
+                {
+                    return Err(Error::Reserved {
+                        id: id.clone(),
+                        assignee: assignee.name.clone(),
+                    });
                 }
                 if task.ready_rank().is_none() {
-                    return waiting(format!("`{id}` isn't ready: `taskhost explain {id}` says why"));
+                    return waiting(format!(
+                        "`{id}` isn't ready: `taskhost explain {id}` says why"
+                    ));
                 }
                 Ok(None)
             }

@@ -1,8 +1,8 @@
 //! Why a command did nothing.
 
 use crate::{
-    BeginError, Claim, CommitError, HookError, Millis, Name, PolicyFailure, PrepareError, ReadError, Status, SwitchError,
-    TaskId, Token, Verb,
+    BeginError, Claim, CommitError, HookError, Millis, Name, PolicyFailure, PrepareError,
+    ReadError, Status, SwitchError, TaskId, Token, Verb,
 };
 
 /// Why a command did nothing; each kind has an exit code of its own on the command line.
@@ -70,7 +70,9 @@ pub enum Error {
         verb: Verb,
     },
     /// The claim that a request key stands for has ended.
-    #[error("the claim that key `{key}` stands for has ended, and `{id}` is {status} now: claim with a new key")]
+    #[error(
+        "the claim that key `{key}` stands for has ended, and `{id}` is {status} now: claim with a new key"
+    )]
     KeyEnded {
         /// The key.
         key: String,
@@ -148,6 +150,8 @@ fn stale_text(id: &TaskId, presented: Token, claim: Option<&Claim>, status: Stat
             "token {presented} no longer holds `{id}`, which `{}` claimed since: stop working on it",
             claim.agent
         ),
-        None => format!("token {presented} doesn't hold `{id}`, which is {status}: stop working on it, or claim it again"),
+        None => format!(
+            "token {presented} doesn't hold `{id}`, which is {status}: stop working on it, or claim it again"
+        ),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Engine, Error};
 use crate::{
-    Access, Agent, Assignee, Choice, Claim, Classified, Filter, Hooked, Hooks, Millis, Name, Readiness, Status, Task,
-    TaskId, Transaction,
+    Access, Agent, Assignee, Choice, Claim, Classified, Filter, Hooked, Hooks, Millis, Name,
+    Readiness, Status, Task, TaskId, Transaction,
 };
 
 /// One thing that stands between a task and being claimed.
@@ -84,7 +84,9 @@ fn for_everybody(
     hooks: &mut dyn Hooks,
 ) -> Result<(Transaction, Vec<Obstacle>), Error> {
     let obstacle = match task.status {
-        Status::Completed | Status::Failed | Status::Cancelled => Some(Obstacle::Finished(task.status)),
+        Status::Completed | Status::Failed | Status::Cancelled => {
+            Some(Obstacle::Finished(task.status))
+        }
         Status::InReview => Some(Obstacle::InReview),
         Status::Blocked => Some(Obstacle::Blocked(task.reason.clone())),
         Status::InProgress => task.claim.clone().map(|claim| Obstacle::Held {
@@ -119,8 +121,10 @@ fn statuses(tx: &Transaction, on: Vec<TaskId>) -> Result<Vec<(TaskId, Option<Sta
 }
 
 fn for_asker(task: &Task, asker: &Agent) -> Vec<Obstacle> {
-    let reserved = task.assignee.clone().filter(|assignee| !assignee.is(asker)).map(Obstacle::Reserved);
-    let lacks: Vec<Name> = task.needs.iter().filter(|need| !asker.capabilities.contains(need)).cloned().collect();
+    let reserved =
+        task.assignee.clone().filter(|assignee| !assignee.is(asker)).map(Obstacle::Reserved);
+    let lacks: Vec<Name> =
+        task.needs.iter().filter(|need| !asker.capabilities.contains(need)).cloned().collect();
     let lacks = (!lacks.is_empty()).then_some(Obstacle::Lacks(lacks));
     reserved.into_iter().chain(lacks).collect()
 }
@@ -133,8 +137,11 @@ fn by_choice(
     hooks: &mut dyn Hooks,
 ) -> Result<Option<Obstacle>, Error> {
     tx.lend(Access::Assign(asker.clone()));
-    let filter =
-        Filter { capabilities: asker.capabilities.clone(), only: Some(task.id.clone()), ..Filter::default() };
+    let filter = Filter {
+        capabilities: asker.capabilities.clone(),
+        only: Some(task.id.clone()),
+        ..Filter::default()
+    };
     Ok(match hooks.choose(tx, asker, &filter, None).answer? {
         Choice::Staged => None,
         Choice::Nothing(why) => Some(Obstacle::NotGiven(why)),

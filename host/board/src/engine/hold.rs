@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Error, Work};
 use crate::transaction::LEASE_MS_MAX;
 use crate::{
-    Access, Change, Claim, Command, Event, FailureKind, Json, Lease, Name, PolicyFailure, Request, Status, Task, TaskId,
-    Token, Verdict,
+    Access, Change, Claim, Command, Event, FailureKind, Json, Lease, Name, PolicyFailure, Request,
+    Status, Task, TaskId, Token, Verdict,
 };
 
 /// What a holder does about its claim.
@@ -80,7 +80,9 @@ impl Engine {
         deadline: Deadline,
     ) -> Result<Held, Error> {
         if lease_ms.is_some_and(|ms| ms == 0 || ms > LEASE_MS_MAX) {
-            return Err(Error::Invalid("a lease must be longer than nothing and at most 30 days".into()));
+            return Err(Error::Invalid(
+                "a lease must be longer than nothing and at most 30 days".into(),
+            ));
         }
         self.transact(&request(Command::Heartbeat, proof), deadline, |work| {
             let Standing::Holds(claim) = work.standing(id, proof, Verb::Heartbeat)? else {
@@ -93,7 +95,13 @@ impl Engine {
     }
 
     /// Ends the claim. The same request repeated is answered the same.
-    pub fn finish(&self, id: &TaskId, proof: &Proof, how: &Finish, deadline: Deadline) -> Result<Held, Error> {
+    pub fn finish(
+        &self,
+        id: &TaskId,
+        proof: &Proof,
+        how: &Finish,
+        deadline: Deadline,
+    ) -> Result<Held, Error> {
         let command = match how.verb() {
             Verb::Heartbeat => Command::Heartbeat,
             Verb::Complete => Command::Complete,
@@ -112,7 +120,9 @@ impl Work<'_> {
     /// Whether the claim is this caller's, or was until the same request ended it.
     fn standing(&self, id: &TaskId, proof: &Proof, verb: Verb) -> Result<Standing, Error> {
         let task = self.task(id)?;
-        let Some(token) = proof.token else { return self.standing_without_token(task, proof, verb) };
+        let Some(token) = proof.token else {
+            return self.standing_without_token(task, proof, verb);
+        };
         let stale = |task: Task| Error::Stale {
             id: task.id.clone(),
             presented: token,
@@ -124,20 +134,27 @@ impl Work<'_> {
             (Some(claim), _) if claim.token == token && claim.agent == proof.agent => {
                 Ok(Standing::Holds(Box::new(claim.clone())))
             }
-            (None, Some(closed)) if closed.token == token && closed.agent == proof.agent => match closed.verb {
-                Some(before) if before == verb => Ok(Standing::Repeats),
-                Some(_) => Err(Error::Transition {
-                    id: id.clone(),
-                    status: task.status,
-                    detail: format!("token {token} ended its claim already, in another way"),
-                }),
-                None => Err(stale(task)),
-            },
+            (None, Some(closed)) if closed.token == token && closed.agent == proof.agent => {
+                match closed.verb {
+                    Some(before) if before == verb => Ok(Standing::Repeats),
+                    Some(_) => Err(Error::Transition {
+                        id: id.clone(),
+                        status: task.status,
+                        detail: format!("token {token} ended its claim already, in another way"),
+                    }),
+                    None => Err(stale(task)),
+                }
+            }
             _ => Err(stale(task)),
         }
     }
 
-    fn standing_without_token(&self, task: Task, proof: &Proof, verb: Verb) -> Result<Standing, Error> {
+    fn standing_without_token(
+        &self,
+        task: Task,
+        proof: &Proof,
+        verb: Verb,
+    ) -> Result<Standing, Error> {
         if !self.tx().view().settings()?.unfenced {
             return Err(Error::TokenNeeded { id: task.id, verb });
         }
@@ -147,7 +164,9 @@ impl Work<'_> {
                 let lease_until = claim.lease.ends(self.tx().now());
                 Err(Error::Held { id: task.id, claim: Box::new(claim), lease_until })
             }
-            (None, Some(closed)) if closed.agent == proof.agent && closed.verb == Some(verb) => Ok(Standing::Repeats),
+            (None, Some(closed)) if closed.agent == proof.agent && closed.verb == Some(verb) => {
+                Ok(Standing::Repeats)
+            }
             (None, _) => Err(Error::Transition {
                 id: task.id,
                 status: task.status,
@@ -172,7 +191,8 @@ impl Work<'_> {
         }
         let (change, event, detail) = staged(id, how);
         self.tx_mut().apply(change)?;
-        let verdict = self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, &detail))?;
+        let verdict =
+            self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, &detail))?;
         match (verdict, how) {
             (Verdict::Accept, _) => {}
             (Verdict::Refused(why), _) => return Err(Error::Refused(why)),
@@ -189,7 +209,10 @@ impl Work<'_> {
                     kind: FailureKind::InvalidStep,
                     policy: "lifecycle".into(),
                     hook: "lifecycle",
-                    detail: format!("`review` answers only `completed` and `retry` only `failed`, not `{}`", event.as_str()),
+                    detail: format!(
+                        "`review` answers only `completed` and `retry` only `failed`, not `{}`",
+                        event.as_str()
+                    ),
                 }));
             }
         }
@@ -202,7 +225,11 @@ fn staged(id: &TaskId, how: &Finish) -> (Change, Event, String) {
     match how {
         Finish::Complete(result) => {
             let detail = result.as_ref().map(|json| json.as_str().to_owned()).unwrap_or_default();
-            (finished(id, Status::Completed, Verb::Complete, result.clone(), None), Event::Completed, detail)
+            (
+                finished(id, Status::Completed, Verb::Complete, result.clone(), None),
+                Event::Completed,
+                detail,
+            )
         }
         Finish::Fail(error) => {
             let detail = error.clone().unwrap_or_default();
@@ -216,6 +243,12 @@ fn staged(id: &TaskId, how: &Finish) -> (Change, Event, String) {
     }
 }
 
-fn finished(id: &TaskId, status: Status, verb: Verb, result: Option<Json>, error: Option<String>) -> Change {
+fn finished(
+    id: &TaskId,
+    status: Status,
+    verb: Verb,
+    result: Option<Json>,
+    error: Option<String>,
+) -> Change {
     Change::Finished { id: id.clone(), status, verb: Some(verb), reason: None, result, error }
 }

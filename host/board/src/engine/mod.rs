@@ -26,8 +26,8 @@ pub use hold::{Finish, Held, Proof, Verb};
 pub use set_policy::{PolicyChange, PolicyTarget};
 
 use crate::{
-    Access, Entry, Hooked, Hooks, Instant, Opened, Policies, Policy, PolicySet, Request, Store, Task, TaskId,
-    Transaction, View,
+    Access, Entry, Hooked, Hooks, Instant, Opened, Policies, Policy, PolicySet, Request, Store,
+    Task, TaskId, Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -124,7 +124,11 @@ impl Engine {
             };
             match work.commit(request) {
                 Ok(()) => return Ok(answer),
-                Err(Error::Commit(crate::CommitError::Conflict)) if tries < self.limits.tries_max => tries += 1,
+                Err(Error::Commit(crate::CommitError::Conflict))
+                    if tries < self.limits.tries_max =>
+                {
+                    tries += 1
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -135,7 +139,11 @@ impl Engine {
     }
 
     /// A transaction on a snapshot, in which a policy can be asked without consequences.
-    fn rehearse(&self, view: Box<dyn View>, now: Instant) -> Result<(Transaction, Box<dyn Hooks>), Error> {
+    fn rehearse(
+        &self,
+        view: Box<dyn View>,
+        now: Instant,
+    ) -> Result<(Transaction, Box<dyn Hooks>), Error> {
         let policy = self.prepare(&view.policies()?)?;
         let tx = Transaction::new(view, now, "rehearsal".into(), 0, self.limits.steps_max)?;
         Ok((tx, policy.enter(true)))

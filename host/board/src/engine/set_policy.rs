@@ -5,8 +5,8 @@ use std::time::Instant as Deadline;
 
 use super::{Engine, Error};
 use crate::{
-    Classified, Command, Committed, Description, Digest, PolicyPin, PolicySet, Readiness, Request, Status, SwitchPlan,
-    TaskId, Transaction, View,
+    Classified, Command, Committed, Description, Digest, PolicyPin, PolicySet, Readiness, Request,
+    Status, SwitchPlan, TaskId, Transaction, View,
 };
 
 /// Which policy is to lead.
@@ -45,7 +45,11 @@ impl Engine {
     }
 
     /// Checks and compiles the policies, asks them about every pending task while others go on, and switches.
-    pub fn set_policy(&self, change: &PolicyChange, deadline: Deadline) -> Result<(PolicySet, Committed), Error> {
+    pub fn set_policy(
+        &self,
+        change: &PolicyChange,
+        deadline: Deadline,
+    ) -> Result<(PolicySet, Committed), Error> {
         let (view, _) = self.store.snapshot()?;
         let mut set = view.policies()?;
         drop(view);
@@ -53,7 +57,8 @@ impl Engine {
         match &change.target {
             PolicyTarget::Component(bytes) => {
                 let digest = Digest::of(bytes);
-                let kept = set.custom.take().filter(|pin| pin.digest == digest).map(|pin| pin.settings);
+                let kept =
+                    set.custom.take().filter(|pin| pin.digest == digest).map(|pin| pin.settings);
                 components.insert(digest, bytes.clone());
                 set.custom = Some(PolicyPin { digest, settings: kept.unwrap_or_default() });
             }

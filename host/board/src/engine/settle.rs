@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{Error, Work};
 use crate::transaction::{finish, waits_on};
-use crate::{Access, Change, Classified, Event, Readiness, ReadError, Status, TaskId, Verdict, View, Wake};
+use crate::{
+    Access, Change, Classified, Event, ReadError, Readiness, Status, TaskId, Verdict, View, Wake,
+};
 
 /// What is still to be asked in this transaction.
 pub(super) struct Queue {
@@ -31,8 +33,13 @@ impl Queue {
     /// Begins with what earlier transactions left over.
     pub(super) fn open(view: &dyn View, asks_max: u32) -> Result<Self, ReadError> {
         const WAKES_MAX: usize = 16;
-        let mut queue =
-            Self { seen: 0, asks_left: asks_max, ask: VecDeque::new(), queued: BTreeSet::new(), wakes: VecDeque::new() };
+        let mut queue = Self {
+            seen: 0,
+            asks_left: asks_max,
+            ask: VecDeque::new(),
+            queued: BTreeSet::new(),
+            wakes: VecDeque::new(),
+        };
         for id in view.unasked(asks_max as usize)? {
             queue.ask(id);
         }
@@ -82,7 +89,8 @@ impl Work<'_> {
     /// Tells `lifecycle` what happened to a task by a step of a hook, where only acceptance or refusal makes
     /// sense, except that a failure may be retried and a completion reviewed.
     fn tell(&mut self, id: &TaskId, event: Event, detail: &str) -> Result<(), Error> {
-        let verdict = self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, detail))?;
+        let verdict =
+            self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, detail))?;
         match verdict {
             Verdict::Accept | Verdict::Review | Verdict::Retry(_) => Ok(()),
             Verdict::Refused(why) => Err(Error::Refused(why)),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::derive::{Class, records, scopes};
 use super::{Direction, Read, Start, Write, decode, encode, get, keys};
 use crate::{
-    BoardSettings, BootId, Change, Command, Entry, Head, KeyRecord, Millis, PolicySet, ReadError, Readiness,
-    Sequence, Space, Status, Task, TaskId,
+    BoardSettings, BootId, Change, Command, Entry, Head, KeyRecord, Millis, PolicySet, ReadError,
+    Readiness, Sequence, Space, Status, Task, TaskId,
 };
 
 /// One record of a snapshot: what a board holds besides its head, policies and settings.
@@ -71,7 +71,9 @@ pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
             writer.replace(None, task)?;
             writer.close()
         }
-        Record::Key { command, key, record } => map.put(&keys::request_key(*command, key), &encode(record)),
+        Record::Key { command, key, record } => {
+            map.put(&keys::request_key(*command, key), &encode(record))
+        }
         Record::Memory { space, key, value } => remember(map, *space, key, Some(value)),
         Record::Wake { on, past } => map.put(&keys::wake(on), &encode(past)),
     }
@@ -89,7 +91,9 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
                 }
                 (std::collections::btree_map::Entry::Vacant(slot), _) => {
                     let old: Task = get(map, &keys::task(id))?.ok_or_else(|| {
-                        ReadError::Damaged(format!("entry {sequence} changes `{id}`, which doesn't exist"))
+                        ReadError::Damaged(format!(
+                            "entry {sequence} changes `{id}`, which doesn't exist"
+                        ))
                     })?;
                     slot.insert((Some(old.clone()), old))
                 }
@@ -99,7 +103,9 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
         match change {
             Change::Wake { on, past } => map.put(&keys::wake(on), &encode(past))?,
             Change::Woken { on } => map.delete(&keys::wake(on))?,
-            Change::Remembered { space, key, value } => remember(map, *space, key, value.as_deref())?,
+            Change::Remembered { space, key, value } => {
+                remember(map, *space, key, value.as_deref())?
+            }
             Change::Keyed { command, key, record } => {
                 map.put(&keys::request_key(*command, key), &encode(record))?;
             }
@@ -116,7 +122,12 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
     writer.close()
 }
 
-fn remember(map: &mut impl Write, space: Space, key: &str, value: Option<&[u8]>) -> Result<(), ReadError> {
+fn remember(
+    map: &mut impl Write,
+    space: Space,
+    key: &str,
+    value: Option<&[u8]>,
+) -> Result<(), ReadError> {
     let place = keys::memory(space, key);
     let had = map.get(&place)?.is_some();
     let mut count: u32 = get(map, &keys::memory_count(space))?.unwrap_or_default();
@@ -172,7 +183,8 @@ impl<'a, W: Write> Writer<'a, W> {
 
     fn count_classes(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
         let class_of = |task: &Task| {
-            task.ready_rank().map(|_| (Class::of(task), scopes(task).map(|s| s.cloned()).collect::<Vec<_>>()))
+            task.ready_rank()
+                .map(|_| (Class::of(task), scopes(task).map(|s| s.cloned()).collect::<Vec<_>>()))
         };
         let (was, is) = (old.and_then(class_of), class_of(new));
         if was == is {
@@ -238,14 +250,19 @@ pub fn dump<E: From<ReadError>>(
     walk(map, keys::BORN, |_, id| {
         let id = String::from_utf8_lossy(&id).into_owned();
         let id = TaskId::new(id).map_err(|e| ReadError::Damaged(e.to_string()))?;
-        let task = get(map, &keys::task(&id))?
-            .ok_or_else(|| ReadError::Damaged(format!("the index lists `{id}`, which it doesn't have")))?;
+        let task = get(map, &keys::task(&id))?.ok_or_else(|| {
+            ReadError::Damaged(format!("the index lists `{id}`, which it doesn't have"))
+        })?;
         each(Record::Task(Box::new(task)))
     })?;
     walk(map, keys::KEYS, |key, value| {
         let record: KeyRecord = decode(&value)?;
         let (command, key) = parse_request_key(&key)?;
-        if record.at.plus(KEY_KEPT_MS) < now { Ok(()) } else { each(Record::Key { command, key, record }) }
+        if record.at.plus(KEY_KEPT_MS) < now {
+            Ok(())
+        } else {
+            each(Record::Key { command, key, record })
+        }
     })?;
     for space in [Space::Custom, Space::Standard] {
         let prefix = keys::memory_of(space);
@@ -264,10 +281,12 @@ pub fn dump<E: From<ReadError>>(
 fn parse_request_key(key: &[u8]) -> Result<(Command, String), ReadError> {
     let text = String::from_utf8_lossy(&key[keys::KEYS.len()..]).into_owned();
     let parsed = text.split_once('\0').and_then(|(word, key)| {
-        let command = [Command::Add, Command::Claim].into_iter().find(|command| command.as_str() == word)?;
+        let command =
+            [Command::Add, Command::Claim].into_iter().find(|command| command.as_str() == word)?;
         Some((command, key.to_owned()))
     });
-    parsed.ok_or_else(|| ReadError::Damaged("the index has a request key that can't be read".into()))
+    parsed
+        .ok_or_else(|| ReadError::Damaged("the index has a request key that can't be read".into()))
 }
 
 fn walk<E: From<ReadError>>(
@@ -306,7 +325,9 @@ pub fn check(map: &(impl Read + ?Sized), fresh: &mut impl Write) -> Result<Vec<S
 fn compare(map: &(impl Read + ?Sized), fresh: &impl Read) -> Result<Vec<String>, ReadError> {
     const DIFFERENCES_MAX: usize = 20;
     let mut differences = Vec::new();
-    for (one, other, what) in [(&map as &dyn Read, fresh as &dyn Read, "should not have"), (fresh, &map, "lacks")] {
+    for (one, other, what) in
+        [(&map as &dyn Read, fresh as &dyn Read, "should not have"), (fresh, &map, "lacks")]
+    {
         walk(one, b"", |key, value| {
             if differences.len() < DIFFERENCES_MAX && other.get(&key)?.as_ref() != Some(&value) {
                 differences.push(format!("the index {what} `{}`", key.escape_ascii()));

@@ -72,7 +72,12 @@ pub(super) fn ready_list(by_age: bool, scope: Option<&Name>, class: [u8; 8]) -> 
     join(&[table, scope.map_or(&[][..], |label| label.as_str().as_bytes()), &[0], &class])
 }
 
-pub(super) fn ready(by_age: bool, scope: Option<&Name>, class: [u8; 8], place: OrderKey) -> Vec<u8> {
+pub(super) fn ready(
+    by_age: bool,
+    scope: Option<&Name>,
+    class: [u8; 8],
+    place: OrderKey,
+) -> Vec<u8> {
     join(&[&ready_list(by_age, scope, class), &place.to_bytes()])
 }
 
@@ -106,7 +111,8 @@ pub(super) const DUE_LEASE: u8 = b'l';
 pub(super) const DUE_ASK: u8 = b'q';
 
 pub(super) fn due_lease(lease: &Lease, boot: &BootId, id: &TaskId) -> Vec<u8> {
-    let (table, time) = if lease.boot == *boot { (DUE_BOOT, lease.boot_ms) } else { (DUE_WALL, lease.until.0) };
+    let (table, time) =
+        if lease.boot == *boot { (DUE_BOOT, lease.boot_ms) } else { (DUE_WALL, lease.until.0) };
     join(&[table, &time.to_be_bytes(), &[DUE_LEASE], id.as_str().as_bytes()])
 }
 
@@ -119,10 +125,13 @@ pub(super) fn held(agent: &Name) -> Vec<u8> {
 }
 
 pub(super) fn memory_of(space: Space) -> Vec<u8> {
-    join(&[MEMORY, match space {
-        Space::Custom => b"c",
-        Space::Standard => b"s",
-    }])
+    join(&[
+        MEMORY,
+        match space {
+            Space::Custom => b"c",
+            Space::Standard => b"s",
+        },
+    ])
 }
 
 pub(super) fn memory(space: Space, key: &str) -> Vec<u8> {
@@ -131,10 +140,13 @@ pub(super) fn memory(space: Space, key: &str) -> Vec<u8> {
 
 /// How many keys a policy remembers.
 pub(super) fn memory_count(space: Space) -> Vec<u8> {
-    join(&[b"M", match space {
-        Space::Custom => b"c",
-        Space::Standard => b"s",
-    }])
+    join(&[
+        b"M",
+        match space {
+            Space::Custom => b"c",
+            Space::Standard => b"s",
+        },
+    ])
 }
 
 pub(super) fn request_key(command: Command, key: &str) -> Vec<u8> {

@@ -17,8 +17,8 @@ mod keys;
 mod query;
 mod ready;
 
-pub use apply::{Record, apply, check, dump, load, start};
 pub(crate) use apply::KEY_KEPT_MS;
+pub use apply::{Record, apply, check, dump, load, start};
 pub use query::ImageView;
 
 use serde::Serialize;
@@ -86,9 +86,13 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
-    rmp_serde::from_slice(bytes).map_err(|e| ReadError::Damaged(format!("the index has a record that can't be read: {e}")))
+    rmp_serde::from_slice(bytes)
+        .map_err(|e| ReadError::Damaged(format!("the index has a record that can't be read: {e}")))
 }
 
-fn get<T: DeserializeOwned>(map: &(impl Read + ?Sized), key: &[u8]) -> Result<Option<T>, ReadError> {
+fn get<T: DeserializeOwned>(
+    map: &(impl Read + ?Sized),
+    key: &[u8],
+) -> Result<Option<T>, ReadError> {
     map.get(key)?.as_deref().map(decode).transpose()
 }

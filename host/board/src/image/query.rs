@@ -2,8 +2,9 @@
 
 use super::{Direction, Read, Start, decode, get, keys, ready};
 use crate::{
-    BoardSettings, Candidate, Command, Due, Family, Head, Instant, KeyRecord, ListQuery, Millis, Name, OrderKey, Page,
-    PolicySet, ReadError, ReadyQuery, SessionId, Space, Task, TaskId, View, Wake,
+    BoardSettings, Candidate, Command, Due, Family, Head, Instant, KeyRecord, ListQuery, Millis,
+    Name, OrderKey, Page, PolicySet, ReadError, ReadyQuery, SessionId, Space, Task, TaskId, View,
+    Wake,
 };
 
 /// A board's view on an ordered map.
@@ -24,11 +25,17 @@ impl<R: Read> ImageView<R> {
     }
 
     fn required<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<T, ReadError> {
-        get(&self.map, key)?.ok_or_else(|| ReadError::Damaged(format!("the index has no `{}`", key.escape_ascii())))
+        get(&self.map, key)?
+            .ok_or_else(|| ReadError::Damaged(format!("the index has no `{}`", key.escape_ascii())))
     }
 
     /// The ids at the ends of keys that begin with `prefix`.
-    fn ids(&self, prefix: &[u8], past: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, ReadError> {
+    fn ids(
+        &self,
+        prefix: &[u8],
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, ReadError> {
         let past = past.map(|id| [prefix, id.as_str().as_bytes()].concat());
         let start = past.as_deref().map_or(Start::End, Start::Past);
         let pairs = self.map.scan(prefix, start, Direction::Forward, limit)?;
@@ -42,7 +49,8 @@ impl<R: Read> ImageView<R> {
             let damaged = || ReadError::Damaged("the index has a timer that can't be read".into());
             let (time, rest) = key[table.len()..].split_first_chunk::<8>().ok_or_else(damaged)?;
             let (kind, task) = rest.split_first().ok_or_else(damaged)?;
-            let due = if *kind == keys::DUE_LEASE { Due::Lease(id(task)?) } else { Due::Ask(id(task)?) };
+            let due =
+                if *kind == keys::DUE_LEASE { Due::Lease(id(task)?) } else { Due::Ask(id(task)?) };
             Ok((u64::from_be_bytes(*time), due))
         };
         pairs.iter().map(|(key, _)| timer(key)).collect()
@@ -50,7 +58,8 @@ impl<R: Read> ImageView<R> {
 }
 
 fn id(bytes: &[u8]) -> Result<TaskId, ReadError> {
-    TaskId::new(String::from_utf8_lossy(bytes).into_owned()).map_err(|e| ReadError::Damaged(e.to_string()))
+    TaskId::new(String::from_utf8_lossy(bytes).into_owned())
+        .map_err(|e| ReadError::Damaged(e.to_string()))
 }
 
 impl<R: Read + Send> View for ImageView<R> {
@@ -80,7 +89,12 @@ impl<R: Read + Send> View for ImageView<R> {
         self.ids(&keys::children(parent, which), past, limit)
     }
 
-    fn ready(&self, query: &ReadyQuery, past: Option<OrderKey>, limit: usize) -> Result<Vec<Candidate>, ReadError> {
+    fn ready(
+        &self,
+        query: &ReadyQuery,
+        past: Option<OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, ReadError> {
         ready::ready(&self.map, query, past, limit)
     }
 
@@ -96,7 +110,12 @@ impl<R: Read + Send> View for ImageView<R> {
         Ok(get(&self.map, &keys::memory_count(space))?.unwrap_or_default())
     }
 
-    fn waiters(&self, on: &TaskId, past: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, ReadError> {
+    fn waiters(
+        &self,
+        on: &TaskId,
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, ReadError> {
         self.ids(&keys::waiters(on), past, limit)
     }
 
@@ -108,7 +127,9 @@ impl<R: Read + Send> View for ImageView<R> {
         let pairs = self.map.scan(keys::WAKES, Start::End, Direction::Forward, limit)?;
         pairs
             .iter()
-            .map(|(key, value)| Ok(Wake { on: id(&key[keys::WAKES.len()..])?, past: decode(value)? }))
+            .map(|(key, value)| {
+                Ok(Wake { on: id(&key[keys::WAKES.len()..])?, past: decode(value)? })
+            })
             .collect()
     }
 
@@ -122,12 +143,19 @@ impl<R: Read + Send> View for ImageView<R> {
     }
 
     fn next_due(&self, now: &Instant) -> Result<Option<Millis>, ReadError> {
-        let by_boot = self.timers(keys::DUE_BOOT, 1)?.first().map(|(at, _)| now.wall.0 + at.saturating_sub(now.boot_ms));
+        let by_boot = self
+            .timers(keys::DUE_BOOT, 1)?
+            .first()
+            .map(|(at, _)| now.wall.0 + at.saturating_sub(now.boot_ms));
         let by_wall = self.timers(keys::DUE_WALL, 1)?.first().map(|(at, _)| *at);
         Ok(by_boot.into_iter().chain(by_wall).min().map(Millis))
     }
 
-    fn living_sessions(&self, past: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, ReadError> {
+    fn living_sessions(
+        &self,
+        past: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, ReadError> {
         let mut sessions = Vec::new();
         // A session's last possible claim key ends in 0xff, so one seek passes all of its claims.
         let mut last = past.map(|session| [&keys::session(session)[..], &[0xff]].concat());
@@ -135,7 +163,8 @@ impl<R: Read + Send> View for ImageView<R> {
             let start = last.as_deref().map_or(Start::End, Start::Past);
             let page = self.map.scan(keys::SESSIONS, start, Direction::Forward, 1)?;
             let Some((key, _)) = page.first() else { break };
-            let name = key[keys::SESSIONS.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
+            let name =
+                key[keys::SESSIONS.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
             let session = SessionId::new(String::from_utf8_lossy(name).into_owned())
                 .map_err(|e| ReadError::Damaged(e.to_string()))?;
             last = Some([&keys::session(&session)[..], &[0xff]].concat());

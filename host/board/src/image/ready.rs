@@ -4,8 +4,7 @@
 //! each in order. A query picks the scope of its rarest label, the classes that match, and merges their lists.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::VecDeque;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::derive::{Class, Listed};
 use super::{Direction, Read, Start, decode, get, keys};
@@ -22,8 +21,12 @@ pub(super) fn ready(
 ) -> Result<Vec<Candidate>, ReadError> {
     if let Some(only) = &query.filter.only {
         let task: Option<Task> = get(map, &keys::task(only))?;
-        let found = task.and_then(|task| query.place(&task).map(|place| Candidate::of(&task, place)));
-        return Ok(found.filter(|candidate| past.is_none_or(|past| candidate.place > past)).into_iter().collect());
+        let found =
+            task.and_then(|task| query.place(&task).map(|place| Candidate::of(&task, place)));
+        return Ok(found
+            .filter(|candidate| past.is_none_or(|past| candidate.place > past))
+            .into_iter()
+            .collect());
     }
     let Some((scope, classes)) = rarest_scope(map, query)? else { return Ok(Vec::new()) };
     let mut lists = Vec::new();
@@ -52,18 +55,24 @@ pub(super) fn ready(
     Ok(found)
 }
 
+/// A scope (a label, or the whole board) and the classes of ready tasks in it.
+type Scope = (Option<Name>, Vec<Class>);
+
 /// The scope with the fewest ready tasks among the labels asked for, and its classes that match. `None` if a
 /// label has no ready task at all.
 fn rarest_scope(
     map: &(impl Read + ?Sized),
     query: &ReadyQuery,
-) -> Result<Option<(Option<Name>, Vec<Class>)>, ReadError> {
+) -> Result<Option<Scope>, ReadError> {
     let mut best: Option<(u64, Option<Name>, Vec<Class>)> = None;
     let labels = query.filter.labels.iter().cloned().map(Some);
-    let scopes: Vec<Option<Name>> = if query.filter.labels.is_empty() { vec![None] } else { labels.collect() };
+    let scopes: Vec<Option<Name>> =
+        if query.filter.labels.is_empty() { vec![None] } else { labels.collect() };
     for scope in scopes {
-        let classes = map.scan(&keys::classes(scope.as_ref()), Start::End, Direction::Forward, usize::MAX)?;
-        let classes = classes.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<Class>, _>>()?;
+        let classes =
+            map.scan(&keys::classes(scope.as_ref()), Start::End, Direction::Forward, usize::MAX)?;
+        let classes =
+            classes.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<Class>, _>>()?;
         let count: u64 = classes.iter().map(|class| class.count).sum();
         if count == 0 {
             return Ok(None);
@@ -95,7 +104,12 @@ struct List {
 }
 
 impl List {
-    fn new(scope: Option<&Name>, class: &Class, query: &ReadyQuery, past: Option<OrderKey>) -> Self {
+    fn new(
+        scope: Option<&Name>,
+        class: &Class,
+        query: &ReadyQuery,
+        past: Option<OrderKey>,
+    ) -> Self {
         let by_age = query.order != Order::Rank;
         let prefix = keys::ready_list(by_age, scope, class.id());
         let last = past.map(|past| {
@@ -118,7 +132,8 @@ impl List {
             let start = self.last.as_deref().map_or(Start::End, Start::Past);
             for (key, value) in map.scan(&self.prefix, start, direction, self.refill)? {
                 let mut bytes = [0; 16];
-                let tail = key.len().checked_sub(16).and_then(|at| key.get(at..)).unwrap_or_default();
+                let tail =
+                    key.len().checked_sub(16).and_then(|at| key.get(at..)).unwrap_or_default();
                 if tail.len() == 16 {
                     bytes.copy_from_slice(tail);
                 }
@@ -133,7 +148,11 @@ impl List {
     }
 }
 
-fn look(map: &(impl Read + ?Sized), query: &ReadyQuery, listed: &Listed) -> Result<bool, ReadError> {
+fn look(
+    map: &(impl Read + ?Sized),
+    query: &ReadyQuery,
+    listed: &Listed,
+) -> Result<bool, ReadError> {
     let task: Option<Task> = get(map, &keys::task(&listed.id))?;
     Ok(task.is_some_and(|task| query.place(&task).is_some()))
 }

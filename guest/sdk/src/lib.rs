@@ -1,0 +1,128 @@
+//! What a policy author in Rust uses.
+//!
+//! A policy is a crate of type `cdylib` with one type in it. The type implements the trait of each hook
+//! that it wants to decide; [`policy!`] exports those and no others, and the standard policy decides the
+//! rest.
+//!
+//! - The hooks: [`About`] (required), [`Readiness`], [`Assignment`], [`Lifecycle`], [`Recovery`]. What they
+//!   answer is in the modules [`readiness`], [`assignment`], [`lifecycle`] and [`recovery`].
+//! - What they are given: [`View`] and [`Task`] to read the board, [`Transaction`] to stage changes.
+//! - What else there is: [`Setting`], and the modules [`clock`], [`files`], [`locks`], [`log`], [`random`].
+//!
+//! A whole policy, which gives everybody the oldest ready task, whatever its priority:
+//!
+//! ```
+//! use taskhost_sdk::assignment::Answer;
+//! use taskhost_sdk::{About, Assignment, Description, Order, Request, Reservation, Transaction, View};
+//!
+//! struct OldestFirst;
+//!
+//! impl About for OldestFirst {
+//!     fn describe() -> Description {
+//!         Description::new("oldest-first", env!("CARGO_PKG_VERSION"), "The oldest ready task first.")
+//!     }
+//! }
+//!
+//! impl Assignment for OldestFirst {
+//!     fn choose(view: &View, tx: &Transaction, request: Request) -> Answer {
+//!         let ready = view.candidates(&request.filter, Reservation::Either, Order::Oldest);
+//!         // One that can't be claimed after all, since somebody has locked it by hand, is passed over.
+//!         for task in ready.next(16) {
+//!             if tx.claim(&task.id, request.lease).is_ok() {
+//!                 return Answer::Staged;
+//!             }
+//!         }
+//!         Answer::Nothing(None)
+//!     }
+//! }
+//!
+//! taskhost_sdk::policy!(OldestFirst: assignment);
+//! # fn main() {}
+//! ```
+//!
+//! Off WebAssembly everything compiles, so that a policy's own logic can be tested natively, but there is
+//! no host: calling an import panics. Keep decisions in functions that take plain values.
+//!
+//! An instance may be thrown away after any call. Whatever a decision depends on belongs on the board
+//! ([`Transaction::remember`], [`View::recall`]), never in a global.
+
+// Generated code names this crate by its own name, here as in a policy's crate.
+extern crate self as taskhost_sdk;
+
+#[doc(hidden)]
+pub mod bindings;
+mod describe;
+#[cfg(target_arch = "wasm32")]
+mod panics;
+mod settings;
+mod words;
+
+#[doc(hidden)]
+pub use wit_bindgen::rt;
+
+pub use bindings::about::exports::taskhost::policy::about::{
+    Description, Guest as About, Setting as DeclaredSetting, ValueType,
+};
+pub use bindings::assignment::exports::taskhost::policy::assignment::{self, Guest as Assignment};
+pub use bindings::lifecycle::exports::taskhost::policy::lifecycle::{self, Guest as Lifecycle};
+pub use bindings::readiness::exports::taskhost::policy::readiness::{self, Guest as Readiness};
+pub use bindings::recovery::exports::taskhost::policy::recovery::{self, Guest as Recovery};
+
+pub use bindings::taskhost::policy::board::{Cursor, Family, Task, View};
+pub use bindings::taskhost::policy::transactions::{StepError, Transaction};
+pub use bindings::taskhost::policy::types::{
+    Agent, AgentKind, Claim, DurationMs, Filter, Millis, Order, Request, Reservation, Status,
+    Summary, TaskId,
+};
+pub use bindings::taskhost::policy::{clock, files, locks, log, random};
+
+pub use settings::Setting;
+
+/// Exports a type as the policy of this crate: its [`About`], and the hooks that are named.
+///
+/// ```text
+/// taskhost_sdk::policy!(MyPolicy: readiness, assignment);
+/// ```
+///
+/// The names are `readiness`, `assignment`, `lifecycle` and `recovery`. Use it once, at the crate's root.
+#[macro_export]
+macro_rules! policy {
+    ($policy:ident $(: $($hook:ident),+ $(,)?)?) => {
+        $crate::export_hook!(about, About, export_about, $policy);
+        $($($crate::policy_hook!($hook $policy);)+)?
+    };
+}
+
+/// One hook of [`policy!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! policy_hook {
+    (readiness $policy:ident) => {
+        $crate::export_hook!(readiness, Readiness, export_readiness, $policy);
+    };
+    (assignment $policy:ident) => {
+        $crate::export_hook!(assignment, Assignment, export_assignment, $policy);
+    };
+    (lifecycle $policy:ident) => {
+        $crate::export_hook!(lifecycle, Lifecycle, export_lifecycle, $policy);
+    };
+    (recovery $policy:ident) => {
+        $crate::export_hook!(recovery, Recovery, export_recovery, $policy);
+    };
+}
+
+/// One export: the real one in WebAssembly; elsewhere only a check that the type has the hook, since
+/// native linkers refuse symbols with the names that components use.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_hook {
+    ($module:ident, $hook:ident, $export:ident, $policy:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::$module::$export!($policy with_types_in $crate::bindings::$module);
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            fn has_hook<T: $crate::$hook>() {}
+            has_hook::<$policy>();
+        };
+    };
+}

@@ -1,0 +1,127 @@
+//! What follows from what happened? A failure may be retried; a parent whose children come first isn't
+//! completed before them. Everything else is accepted as it is.
+
+use crate::Standard;
+use crate::settings::{self, ParentRule};
+use taskhost_sdk::lifecycle::Answer;
+use taskhost_sdk::{
+    DurationMs, Family, Lifecycle, Millis, Status, StepError, Task, Transaction, View, clock,
+};
+
+impl Lifecycle for Standard {
+    fn on_event(
+        view: &View,
+        tx: &Transaction,
+        task: &Task,
+        event: String,
+        _detail: String,
+    ) -> Answer {
+        match event.as_str() {
+            "created" | "updated" => joined(view, tx, task),
+            "completed" | "reviewed" => finished(task),
+            "failed" => failed(task),
+            _ => Answer::Accept,
+        }
+    }
+}
+
+/// A parent that was ready waits now for the child it got. Nothing else would ask about it again: it
+/// waited for no child.
+fn joined(view: &View, tx: &Transaction, task: &Task) -> Answer {
+    if ParentRule::get() != ParentRule::ChildrenFirst {
+        return Answer::Accept;
+    }
+    let Some(parent) = task.parent() else { return Answer::Accept };
+    if view.get(&parent).is_none_or(|parent| parent.status() != Status::Pending) {
+        return Answer::Accept;
+    }
+    match tx.reconsider(&parent) {
+        Ok(()) | Err(StepError::Conflict(_)) => Answer::Accept,
+        Err(error) => Answer::Refused(error.message().to_owned()),
+    }
+}
+
+fn finished(task: &Task) -> Answer {
+    let waits_for_children = ParentRule::get() == ParentRule::ChildrenFirst
+        && matches!(task.status(), Status::Completed | Status::InReview);
+    if !waits_for_children {
+        return Answer::Accept;
+    }
+    match task.children(Family::Open, None, 1).first() {
+        None => Answer::Accept,
+        Some(child) => Answer::Refused(format!("its child `{child}` is still open")),
+    }
+}
+
+fn failed(task: &Task) -> Answer {
+    let history = History { failures: task.failures(), attempts: task.summary().attempts };
+    let rules = RetryRules {
+        retries: settings::RETRIES.get(),
+        backoff: settings::BACKOFF.get(),
+        max_attempts: settings::max_attempts(),
+    };
+    after_failure(history, rules, clock::now())
+}
+
+/// What a task has behind it, the attempt that just failed included.
+#[derive(Clone, Copy)]
+struct History {
+    failures: u32,
+    attempts: u32,
+}
+
+#[derive(Clone, Copy)]
+struct RetryRules {
+    retries: i64,
+    backoff: DurationMs,
+    max_attempts: Option<u32>,
+}
+
+fn after_failure(history: History, rules: RetryRules, now: Millis) -> Answer {
+    let is_forgiven = i64::from(history.failures) <= rules.retries;
+    let has_attempts_left = rules.max_attempts.is_none_or(|max| history.attempts < max);
+    if !(is_forgiven && has_attempts_left) {
+        return Answer::Accept;
+    }
+    match rules.backoff.saturating_mul(history.failures.into()) {
+        0 => Answer::Retry(None),
+        pause => Answer::Retry(Some(now.saturating_add(pause))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = 1_000;
+
+    fn after(failures: u32, attempts: u32, rules: RetryRules) -> Answer {
+        after_failure(History { failures, attempts }, rules, NOW)
+    }
+
+    #[test]
+    fn failure_is_final_unless_retries_are_left() {
+        let none = RetryRules { retries: 0, backoff: 0, max_attempts: Some(5) };
+        assert_eq!(after(1, 1, none), Answer::Accept);
+
+        let two = RetryRules { retries: 2, ..none };
+        assert_eq!(after(2, 2, two), Answer::Retry(None));
+        assert_eq!(after(3, 3, two), Answer::Accept);
+    }
+
+    /// Attempts that were lost with their holders count too, so they may run out before the retries do.
+    #[test]
+    fn last_attempt_is_not_retried() {
+        let rules = RetryRules { retries: 9, backoff: 0, max_attempts: Some(5) };
+        assert_eq!(after(1, 4, rules), Answer::Retry(None));
+        assert_eq!(after(1, 5, rules), Answer::Accept);
+        assert_eq!(after(1, 5, RetryRules { max_attempts: None, ..rules }), Answer::Retry(None));
+    }
+
+    #[test]
+    fn backoff_grows_with_every_failure() {
+        let rules = RetryRules { retries: 9, backoff: 10, max_attempts: None };
+        assert_eq!(after(1, 1, rules), Answer::Retry(Some(NOW + 10)));
+        assert_eq!(after(3, 3, rules), Answer::Retry(Some(NOW + 30)));
+    }
+}

@@ -1,0 +1,8 @@
+//! What a board promises, shown on one in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+mod adding;
+mod claims;
+mod common;
+mod properties;
