@@ -436,12 +436,7 @@ impl Transaction {
                 }
             };
             change.apply(&mut task, self.inner.now.wall);
-            for (claim, step) in [(before.and_then(|t| t.claim), -1), (task.claim.clone(), 1)] {
-                if let Some(claim) = claim {
-                    *self.inner.held.entry(claim.agent).or_default() += step;
-                }
-            }
-            self.inner.tasks.insert(id.clone(), task);
+            self.put(before.as_ref(), task);
         }
         if let Change::Keyed { command, key, record } = &change {
             self.inner.keys.insert((*command, key.clone()), record.clone());
@@ -462,14 +457,24 @@ impl Transaction {
         if let Some(position) = position {
             self.inner.changes.remove(position);
         }
-        if let Some(task) = self.inner.tasks.insert(id.clone(), before.clone()) {
-            for (claim, step) in [(task.claim, -1), (before.claim, 1)] {
-                if let Some(claim) = claim {
-                    *self.inner.held.entry(claim.agent).or_default() += step;
-                }
-            }
-        }
+        let staged = self.inner.tasks.get(id).cloned();
+        self.put(staged.as_ref(), before);
         self.apply(change)
+    }
+
+    /// Puts a task as it stands now in place of what it was, in the counters too.
+    fn put(&mut self, was: Option<&Task>, is: Task) {
+        let mut count = |task: &Task, step: i64| {
+            self.inner.head.counts.count(task, step);
+            if let Some(claim) = &task.claim {
+                *self.inner.held.entry(claim.agent.clone()).or_default() += step;
+            }
+        };
+        if let Some(was) = was {
+            count(was, -1);
+        }
+        count(&is, 1);
+        self.inner.tasks.insert(is.id.clone(), is);
     }
 
     pub(crate) fn lend(&mut self, access: Access) {
@@ -503,7 +508,8 @@ impl Transaction {
         }
     }
 
-    pub(crate) fn claimed(&self) -> Option<&TaskId> {
+    /// The task whose claim the running hook has staged.
+    pub fn claimed(&self) -> Option<&TaskId> {
         self.inner.claimed.as_ref()
     }
 

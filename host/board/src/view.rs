@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agent, BoardSettings, Instant, KeyRecord, Millis, Name, PolicySet, Sequence, SessionId, Space,
-    Status, Task, TaskId, Token,
+    Agent, BoardSettings, Instant, KeyRecord, Millis, Name, PolicySet, Readiness, Sequence,
+    SessionId, Space, Status, Task, TaskId, Token,
 };
 
 /// Reading failed: the store says how, and where.
@@ -40,7 +40,7 @@ pub struct Counts {
     pub ready: u64,
     /// Pending ones that will be asked about at a time.
     pub timed: u64,
-    /// Pending ones not asked about yet, or told that something they wait for changed.
+    /// Pending ones not asked about yet.
     pub unasked: u64,
 }
 
@@ -48,6 +48,20 @@ impl Counts {
     /// How many tasks have this status.
     pub fn of(&self, status: Status) -> u64 {
         self.by_status[status as usize]
+    }
+
+    /// Counts `task` in (`step` 1) or out (`step` -1).
+    pub(crate) fn count(&mut self, task: &Task, step: i64) {
+        let add = |number: &mut u64| *number = number.saturating_add_signed(step);
+        add(&mut self.by_status[task.status as usize]);
+        if task.status == Status::Pending {
+            match task.readiness {
+                Readiness::Ready(_) => add(&mut self.ready),
+                Readiness::Until(_) => add(&mut self.timed),
+                Readiness::Unasked => add(&mut self.unasked),
+                Readiness::Waiting { .. } | Readiness::Never(_) => {}
+            }
+        }
     }
 
     /// How many tasks there are.

@@ -102,6 +102,9 @@ impl Work<'_> {
             return Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: true });
         }
         self.take_due()?;
+        if let Some(id) = &request.filter.only {
+            self.take_late(id)?;
+        }
         self.settle()?;
         if let Some(id) = &request.filter.only
             && let Some(nothing) = self.look_at_wanted(id, &request.agent)?

@@ -29,6 +29,17 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Takes one task's lease if it has run out, wherever it stands among those that are due.
+    pub(super) fn take_late(&mut self, id: &TaskId) -> Result<(), Error> {
+        let task = self.task(id)?;
+        match task.claim {
+            Some(claim) if claim.lease.is_over(self.tx().now()) => {
+                self.recover(id, Cause::LeaseOver)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Asks the policy what becomes of a claim whose holder is late or dead. `recovery` is the hook for this;
     /// `lifecycle` isn't asked too, because its refusal would leave the task with nobody for ever.
     fn recover(&mut self, id: &TaskId, cause: Cause) -> Result<(), Error> {

@@ -22,11 +22,11 @@ pub(super) struct Queue {
     wakes: VecDeque<(Wake, Origin)>,
 }
 
-/// Where a wake comes from: only a stored one has to be crossed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a wake comes from: one that is stored has to be crossed out, and needn't be written again as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
     Staged,
-    Stored,
+    Stored { past: Option<TaskId> },
 }
 
 impl Queue {
@@ -43,7 +43,10 @@ impl Queue {
         for id in view.unasked(asks_max as usize)? {
             queue.ask(id);
         }
-        queue.wakes.extend(view.wakes(WAKES_MAX)?.into_iter().map(|wake| (wake, Origin::Stored)));
+        for wake in view.wakes(WAKES_MAX)? {
+            let past = wake.past.clone();
+            queue.wakes.push_back((wake, Origin::Stored { past }));
+        }
         Ok(queue)
     }
 
@@ -120,8 +123,11 @@ impl Work<'_> {
             }
         }
         for on in woken {
-            self.queue.wakes.retain(|(wake, origin)| wake.on != on || *origin == Origin::Stored);
-            self.queue.wakes.push_back((Wake { on, past: None }, Origin::Staged));
+            // It changed again, so those that were asked before must be asked again too.
+            match self.queue.wakes.iter_mut().find(|(wake, _)| wake.on == on) {
+                Some((wake, _)) => wake.past = None,
+                None => self.queue.wakes.push_back((Wake { on, past: None }, Origin::Staged)),
+            }
         }
         Ok(())
     }
@@ -160,7 +166,7 @@ impl Work<'_> {
         }
         if full {
             self.queue.wakes.push_back((Wake { on: wake.on, past: last }, origin));
-        } else if origin == Origin::Stored {
+        } else if origin != Origin::Staged {
             self.tx_mut().apply(Change::Woken { on: wake.on })?;
         }
         Ok(())
@@ -174,8 +180,10 @@ impl Work<'_> {
                 self.tx_mut().apply(Change::Answered { id, readiness: Readiness::Unasked })?;
             }
         }
-        while let Some((wake, _)) = self.queue.wakes.pop_front() {
-            self.tx_mut().apply(Change::Wake { on: wake.on, past: wake.past })?;
+        while let Some((wake, origin)) = self.queue.wakes.pop_front() {
+            if origin != (Origin::Stored { past: wake.past.clone() }) {
+                self.tx_mut().apply(Change::Wake { on: wake.on, past: wake.past })?;
+            }
         }
         self.queue.seen = self.tx().changes().len();
         Ok(())

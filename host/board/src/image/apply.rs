@@ -8,7 +8,7 @@ use super::derive::{Class, records, scopes};
 use super::{Direction, Read, Start, Write, decode, encode, get, keys};
 use crate::{
     BoardSettings, BootId, Change, Command, Entry, Head, KeyRecord, Millis, PolicySet, ReadError,
-    Readiness, Sequence, Space, Status, Task, TaskId,
+    Sequence, Space, Task, TaskId,
 };
 
 /// One record of a snapshot: what a board holds besides its head, policies and settings.
@@ -175,8 +175,10 @@ impl<'a, W: Write> Writer<'a, W> {
             self.head.token = self.head.token.max(claim.token);
         }
         self.head.born = self.head.born.max(new.born);
-        count(&mut self.head, old, -1);
-        count(&mut self.head, Some(new), 1);
+        if let Some(old) = old {
+            self.head.counts.count(old, -1);
+        }
+        self.head.counts.count(new, 1);
         self.count_classes(old, new)?;
         self.count_held(old, new)
     }
@@ -222,21 +224,6 @@ impl<'a, W: Write> Writer<'a, W> {
             }
         }
         Ok(())
-    }
-}
-
-fn count(head: &mut Head, task: Option<&Task>, step: i64) {
-    let Some(task) = task else { return };
-    let counts = &mut head.counts;
-    let add = |number: &mut u64| *number = number.saturating_add_signed(step);
-    add(&mut counts.by_status[task.status as usize]);
-    if task.status == Status::Pending {
-        match task.readiness {
-            Readiness::Ready(_) => add(&mut counts.ready),
-            Readiness::Until(_) => add(&mut counts.timed),
-            Readiness::Unasked => add(&mut counts.unasked),
-            Readiness::Waiting { .. } | Readiness::Never(_) => {}
-        }
     }
 }
 
