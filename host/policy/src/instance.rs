@@ -1,0 +1,206 @@
+//! One running instance of a policy.
+//!
+//! [`Instance::new`] is the one place that makes a wasmtime store, and it sets every limit there is; the
+//! deadline is set anew for every call, and code that runs without one is ended at once. An instance that a
+//! call failed in is never called again.
+
+use std::time::Instant;
+
+use taskhost_board::{
+    Description, FailureKind, HookError, PolicyFailure, ReadError, SettingDeclaration, SettingType,
+};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::bindings::exports::taskhost::policy::about::{self, ValueType};
+use crate::bindings::exports::taskhost::policy::{assignment, lifecycle, readiness, recovery};
+use crate::component::{Compiled, mismatched};
+use crate::contract::Hook;
+use crate::failure::{About, LOADING, explain, late};
+use crate::handles::Handles;
+use crate::limits::MemoryLimiter;
+use crate::log::Log;
+use crate::part::Surroundings;
+use crate::state::State;
+use crate::wasi::Wasi;
+
+/// An instance, with its hooks looked up.
+pub(crate) struct Instance {
+    pub(crate) store: Store<State>,
+    pub(crate) hooks: Hooks,
+}
+
+/// The hooks that it has.
+pub(crate) struct Hooks {
+    about: about::Guest,
+    pub(crate) readiness: Option<readiness::Guest>,
+    pub(crate) assignment: Option<assignment::Guest>,
+    pub(crate) lifecycle: Option<lifecycle::Guest>,
+    pub(crate) recovery: Option<recovery::Guest>,
+}
+
+impl Instance {
+    /// Instantiates the component, which may run its code.
+    pub(crate) fn new(compiled: &Compiled, around: &Surroundings) -> Result<Self, HookError> {
+        let limits = &around.limits;
+        let state = State {
+            memory: MemoryLimiter::new(limits.memory_bytes_max),
+            handles: Handles::new(limits.handles_max),
+            space: around.space,
+            settings: around.settings.clone(),
+            powers: around.powers.clone(),
+            wasi: compiled.wasi.then(|| Box::new(Wasi::new(2 * limits.handles_max))),
+            deadline: Some(Instant::now() + limits.deadline),
+            boundary_bytes_left: limits.boundary_bytes_max,
+            log: Log::default(),
+            log_before: 0,
+            call: None,
+        };
+        let mut store = Store::new(&around.machine.engine, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(limits.boundary_bytes_max);
+        store.set_max_component_handles(2 * limits.handles_max as usize);
+        // Every tick asks for the time, so that time spent in the host counts, and a late tick shortens
+        // nobody's deadline.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            Ok(match store.data().deadline {
+                Some(deadline) if Instant::now() < deadline => UpdateDeadline::Continue(1),
+                _ => UpdateDeadline::Interrupt,
+            })
+        });
+
+        let about = About { policy: &around.name, hook: LOADING };
+        let _running = around.machine.ticker.enter().map_err(no_ticker)?;
+        let instance = compiled
+            .pre
+            .instantiate(&mut store)
+            .map_err(|error| explain(&about, &error, store.data(), limits))?;
+        let hooks = Hooks::load(compiled, &mut store, &instance)
+            .map_err(|mismatches| mismatched(&around.name, &mismatches))?;
+        Ok(Self { store, hooks })
+    }
+
+    /// Runs `call` under the limits of one call. What it leaves in the state (the transaction, handles) is
+    /// the caller's to take away, whether it succeeds or not.
+    pub(crate) fn run<T>(
+        &mut self,
+        around: &Surroundings,
+        hook: Hook,
+        call: impl FnOnce(&Hooks, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, HookError> {
+        let _running = around.machine.ticker.enter().map_err(no_ticker)?;
+        let deadline = Instant::now() + around.limits.deadline;
+        let state = self.store.data_mut();
+        state.deadline = Some(deadline);
+        state.boundary_bytes_left = around.limits.boundary_bytes_max;
+        state.memory.refused = false;
+        let answer = call(&self.hooks, &mut self.store);
+        let ended = Instant::now();
+
+        let about = About::of(&around.name, hook);
+        let state = self.store.data_mut();
+        state.deadline = None;
+        match answer {
+            // The policy's own code is interrupted in time; the host is not.
+            Ok(_) if ended > deadline => {
+                let (kind, detail) = late(state, &around.limits);
+                Err(about.failure(kind, detail).into())
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                state.drain_wasi();
+                Err(explain(&about, &error, state, &around.limits))
+            }
+        }
+    }
+
+    /// What the policy says about itself. Whether it makes sense is [`crate::describe`]'s to check.
+    pub(crate) fn describe(
+        &mut self,
+        compiled: &Compiled,
+        around: &Surroundings,
+    ) -> Result<Description, HookError> {
+        let said =
+            self.run(around, Hook::About, |hooks, store| hooks.about.call_describe(store))?;
+        let all = [Hook::Readiness, Hook::Assignment, Hook::Lifecycle, Hook::Recovery];
+        let hooks = all.into_iter().filter(|hook| compiled.exports.has(*hook));
+        Ok(Description {
+            name: said.name,
+            version: said.version,
+            summary: said.summary,
+            settings: said.settings.into_iter().map(declaration).collect(),
+            hooks: hooks.map(|hook| hook.name().to_owned()).collect(),
+        })
+    }
+}
+
+impl Hooks {
+    /// Looks the hooks up; the error lists every one that hasn't the contract's type.
+    fn load(
+        compiled: &Compiled,
+        store: &mut Store<State>,
+        instance: &wasmtime::component::Instance,
+    ) -> Result<Self, Vec<String>> {
+        let mut mismatches = Vec::new();
+        macro_rules! load {
+            ($hook:expr, $indices:expr) => {
+                match $indices.load(&mut *store, instance) {
+                    Ok(guest) => Some(guest),
+                    Err(error) => {
+                        let hook: Hook = $hook;
+                        mismatches.push(format!(
+                            "`{}` of its `{}` hasn't the contract's type: {}",
+                            hook.function(),
+                            hook.export(),
+                            crate::failure::chain_text(&error)
+                        ));
+                        None
+                    }
+                }
+            };
+        }
+        let exports = &compiled.exports;
+        let about = load!(Hook::About, exports.about);
+        let readiness = exports.readiness.as_ref().and_then(|at| load!(Hook::Readiness, at));
+        let assignment = exports.assignment.as_ref().and_then(|at| load!(Hook::Assignment, at));
+        let lifecycle = exports.lifecycle.as_ref().and_then(|at| load!(Hook::Lifecycle, at));
+        let recovery = exports.recovery.as_ref().and_then(|at| load!(Hook::Recovery, at));
+        match about {
+            Some(about) if mismatches.is_empty() => {
+                Ok(Self { about, readiness, assignment, lifecycle, recovery })
+            }
+            _ => Err(mismatches),
+        }
+    }
+}
+
+fn declaration(said: about::Setting) -> SettingDeclaration {
+    SettingDeclaration {
+        name: said.name,
+        setting_type: match said.value_type {
+            ValueType::Text => SettingType::Text,
+            ValueType::Integer => SettingType::Integer,
+            ValueType::Boolean => SettingType::Boolean,
+            ValueType::Duration => SettingType::Duration,
+            ValueType::Choice(words) => SettingType::Choice(words),
+        },
+        default: said.default_value,
+        doc: said.doc,
+    }
+}
+
+/// Without a ticker nothing would end an endless loop, so nothing is called.
+fn no_ticker(error: std::io::Error) -> HookError {
+    let text = format!("the thread that keeps policies' deadlines can't be started: {error}");
+    HookError::Read(ReadError::Failed(text))
+}
+
+/// A failure of a policy in a place where the board isn't read.
+pub(crate) fn expect_policy(error: HookError, policy: &str) -> PolicyFailure {
+    match error {
+        HookError::Policy(failure) => failure,
+        HookError::Read(error) => {
+            About { policy, hook: LOADING }.failure(FailureKind::Trap, error.to_string())
+        }
+    }
+}

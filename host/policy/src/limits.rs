@@ -1,0 +1,173 @@
+//! What a hook call may use.
+//!
+//! [`HookLimits`] are the operator's numbers; [`MemoryLimiter`] is what wasmtime asks before an instance's
+//! memory grows. Staged steps are bounded by the transaction itself, and a policy's log in [`crate::log`].
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+/// How long a hook call may take. Instantiating a component gets as long again.
+///
+/// It is wall-clock time, and time spent in imports counts. It is checked every ten milliseconds while the
+/// policy's own code runs. It doesn't interrupt the host: an import that waits bounds its wait by what is
+/// left, and a read of the board or a replaced file takes as long as the store takes.
+pub const DEADLINE: Duration = Duration::from_secs(1);
+
+/// How much memory one instance may have: its linear memories, and eight bytes for each entry of its tables.
+///
+/// It doesn't cover the compiled code, which is shared by all instances, the host's own bookkeeping of an
+/// instance (tens of kilobytes), or the address space that is reserved for a memory without being used.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+
+/// How many bytes of texts and lists may pass between host and policy in one hook call, in both directions
+/// together. Numbers and handles cost nothing. What the host holds while it copies is bounded by this too.
+pub const BOUNDARY_BYTES_MAX: usize = 8 << 20;
+
+/// How many handles of the host's resources (tasks, cursors, guards) may be open at a time. A policy's own
+/// resources, and the handles of the few WASI resources there are, are bounded by twice this number.
+pub const HANDLES_MAX: u32 = 1024;
+
+/// How deep a policy may recurse, in bytes of the native stack of the thread that calls the hook. It doesn't
+/// cover the stack that a guest's compiler keeps in linear memory, nor the frames of the host: a thread that
+/// calls hooks needs about 256 KiB besides.
+pub const STACK_BYTES_MAX: usize = 512 << 10;
+
+/// The largest component that is compiled. Compiling takes time and memory by the size of a component, and
+/// no other limit covers it: it is done when a policy is set, never while a transaction is open.
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
+
+/// How many core instances, and how many tables, a component may be made of: Python needs dozens.
+const PARTS_MAX: usize = 1000;
+/// How many linear memories it may have.
+const MEMORIES_MAX: usize = 100;
+/// What an entry of a table takes.
+const TABLE_ENTRY_BYTES: usize = 8;
+
+/// The limits of every hook call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookLimits {
+    /// See [`DEADLINE`].
+    pub deadline: Duration,
+    /// See [`MEMORY_BYTES_MAX`].
+    pub memory_bytes_max: usize,
+    /// See [`BOUNDARY_BYTES_MAX`].
+    pub boundary_bytes_max: usize,
+    /// See [`HANDLES_MAX`].
+    pub handles_max: u32,
+    /// See [`STACK_BYTES_MAX`].
+    pub stack_bytes_max: usize,
+    /// See [`COMPONENT_BYTES_MAX`].
+    pub component_bytes_max: usize,
+}
+
+impl Default for HookLimits {
+    fn default() -> Self {
+        Self {
+            deadline: DEADLINE,
+            memory_bytes_max: MEMORY_BYTES_MAX,
+            boundary_bytes_max: BOUNDARY_BYTES_MAX,
+            handles_max: HANDLES_MAX,
+            stack_bytes_max: STACK_BYTES_MAX,
+            component_bytes_max: COMPONENT_BYTES_MAX,
+        }
+    }
+}
+
+/// Counts an instance's memory and refuses to let it grow past its limit.
+#[derive(Debug)]
+pub(crate) struct MemoryLimiter {
+    bytes_max: usize,
+    bytes_used: usize,
+    /// What the last growth added, to take back if it failed after all.
+    bytes_last: usize,
+    /// Whether growth was refused since the call began: if the call then fails, this is why.
+    pub(crate) refused: bool,
+}
+
+impl MemoryLimiter {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes_used: 0, bytes_last: 0, refused: false }
+    }
+
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let more = desired.saturating_sub(current);
+        let total = self.bytes_used.saturating_add(more);
+        if total > self.bytes_max {
+            self.refused = true;
+            return false;
+        }
+        (self.bytes_used, self.bytes_last) = (total, more);
+        true
+    }
+
+    fn take_back(&mut self) {
+        self.bytes_used -= std::mem::take(&mut self.bytes_last);
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY_BYTES);
+        Ok(self.grow(bytes(current), bytes(desired)))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.take_back();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        PARTS_MAX
+    }
+
+    fn tables(&self) -> usize {
+        PARTS_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_and_tables_share_one_budget() {
+        let mut limiter = MemoryLimiter::new(1000);
+        assert!(limiter.grow(0, 600));
+        assert!(!limiter.table_growing(0, 51, None).expect("never an error"));
+        assert!(limiter.refused);
+        assert!(limiter.table_growing(0, 50, None).expect("never an error"));
+        assert!(!limiter.grow(600, 601));
+    }
+
+    #[test]
+    fn growth_that_failed_is_given_back() {
+        let mut limiter = MemoryLimiter::new(1000);
+        assert!(limiter.grow(0, 600));
+        limiter.take_back();
+        assert!(limiter.grow(0, 1000));
+    }
+}

@@ -1,0 +1,131 @@
+//! What every policy of a process shares: wasmtime's engine, the linkers, the ticker, the compiled code.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+use taskhost_board::{Digest, PolicyFailure};
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine};
+
+use crate::component::{self, Compiled};
+use crate::failure::not_a_policy;
+use crate::limits::HookLimits;
+use crate::state::State;
+use crate::ticker::Ticker;
+use crate::{cache, imports, wasi};
+
+/// How many components stay compiled in a process besides those in use.
+const COMPILED_MAX: usize = 8;
+
+/// What distinguishes one engine from another.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    stack_bytes_max: usize,
+    cache_dir: Option<PathBuf>,
+}
+
+/// The machines of this process, so that several boards share compiled code.
+static MACHINES: Mutex<Vec<(Key, Weak<Machine>)>> = Mutex::new(Vec::new());
+
+pub(crate) struct Machine {
+    pub(crate) engine: Engine,
+    pub(crate) ticker: Ticker,
+    plain: Linker<State>,
+    /// For components that import WASI: few do, and it takes a while to define.
+    with_wasi: OnceLock<Linker<State>>,
+    /// The latest last.
+    compiled: Mutex<Vec<Arc<Compiled>>>,
+    /// Held while compiling, so that nobody compiles the same at the same time.
+    compiling: Mutex<()>,
+}
+
+impl Machine {
+    /// The process's machine for these limits and this cache.
+    pub(crate) fn shared(
+        limits: &HookLimits,
+        cache_dir: Option<&Path>,
+    ) -> wasmtime::Result<Arc<Self>> {
+        let key = Key {
+            stack_bytes_max: limits.stack_bytes_max,
+            cache_dir: cache_dir.map(Path::to_owned),
+        };
+        let mut machines = MACHINES.lock();
+        machines.retain(|(_, machine)| machine.strong_count() > 0);
+        if let Some((_, machine)) = machines.iter().find(|(known, _)| *known == key)
+            && let Some(machine) = machine.upgrade()
+        {
+            return Ok(machine);
+        }
+        let machine = Arc::new(Self::new(&key)?);
+        machines.push((key, Arc::downgrade(&machine)));
+        Ok(machine)
+    }
+
+    fn new(key: &Key) -> wasmtime::Result<Self> {
+        let mut config = Config::new();
+        config
+            .epoch_interruption(true)
+            .max_wasm_stack(key.stack_bytes_max)
+            // A failure is told in a line, so nobody would see the frames.
+            .wasm_backtrace_max_frames(None)
+            // The same answer on every machine.
+            .relaxed_simd_deterministic(true)
+            .cache(key.cache_dir.as_deref().and_then(cache::open));
+        let engine = Engine::new(&config)?;
+        let mut plain = Linker::new(&engine);
+        imports::link(&mut plain)?;
+        Ok(Self {
+            ticker: Ticker::new(&engine),
+            engine,
+            plain,
+            with_wasi: OnceLock::new(),
+            compiled: Mutex::new(Vec::new()),
+            compiling: Mutex::new(()),
+        })
+    }
+
+    /// The component of this digest, if it is compiled.
+    pub(crate) fn compiled(&self, digest: Digest) -> Option<Arc<Compiled>> {
+        let mut compiled = self.compiled.lock();
+        let index = compiled.iter().position(|component| component.digest == digest)?;
+        let found = compiled.remove(index);
+        compiled.push(found.clone());
+        Some(found)
+    }
+
+    /// Compiles a component, unless it is compiled.
+    pub(crate) fn compile(
+        &self,
+        bytes: &[u8],
+        limits: &HookLimits,
+    ) -> Result<Arc<Compiled>, PolicyFailure> {
+        let outline = component::outline(bytes, limits)?;
+        let digest = Digest::of(bytes);
+        let _compiling = self.compiling.lock();
+        if let Some(compiled) = self.compiled(digest) {
+            return Ok(compiled);
+        }
+        let linker = if outline.wants_wasi() {
+            self.with_wasi().map_err(|error| not_a_policy(&digest.short(), error.to_string()))?
+        } else {
+            &self.plain
+        };
+        let compiled = Arc::new(component::compile(&self.engine, linker, bytes, &outline)?);
+        let mut all = self.compiled.lock();
+        if all.len() >= COMPILED_MAX {
+            all.remove(0);
+        }
+        all.push(compiled.clone());
+        Ok(compiled)
+    }
+
+    fn with_wasi(&self) -> wasmtime::Result<&Linker<State>> {
+        if let Some(linker) = self.with_wasi.get() {
+            return Ok(linker);
+        }
+        let mut linker = self.plain.clone();
+        wasi::link(&mut linker)?;
+        Ok(self.with_wasi.get_or_init(|| linker))
+    }
+}

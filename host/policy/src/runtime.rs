@@ -1,0 +1,159 @@
+//! The door: [`Runtime`] is what a board asks for its policies.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use taskhost_board::{
+    Description, Digest, Policies, Policy, PolicyFailure, PolicyPin, PolicySet, Powers,
+    PrepareError, ReadError, Space,
+};
+
+use crate::component::Compiled;
+use crate::instance::expect_policy;
+use crate::limits::HookLimits;
+use crate::machine::Machine;
+use crate::pair::Pair;
+use crate::part::{Part, Surroundings};
+use crate::state::Settings;
+use crate::{describe, settings};
+
+/// How many sets of policies stay ready: the one in use, and those that a switch or a comparison is about.
+const READY_MAX: usize = 4;
+
+/// What a [`Runtime`] is made of.
+#[derive(Clone)]
+pub struct RuntimeOptions {
+    /// What every hook call may use.
+    pub limits: HookLimits,
+    /// Where compiled code is kept between processes: a directory that nobody else can write to, or it isn't
+    /// used. Nothing is kept if there is none.
+    pub cache_dir: Option<PathBuf>,
+    /// The store's locks and files.
+    pub powers: Arc<dyn Powers>,
+}
+
+impl RuntimeOptions {
+    /// The default limits, and the cache in the user's cache directory.
+    #[must_use]
+    pub fn new(powers: Arc<dyn Powers>) -> Self {
+        Self { limits: HookLimits::default(), cache_dir: crate::default_cache_dir(), powers }
+    }
+}
+
+/// WebAssembly can't be run here.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("policies can't be run on this machine: {0}")]
+pub struct RuntimeError(String);
+
+/// Runs the policies of a board.
+///
+/// What it compiles is shared by all runtimes of the process that have the same cache and stack limit;
+/// instances are not shared.
+pub struct Runtime {
+    machine: Arc<Machine>,
+    options: RuntimeOptions,
+    /// The latest last.
+    ready: Mutex<Vec<Arc<Pair>>>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("limits", &self.options.limits).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// A runtime with nothing compiled.
+    ///
+    /// # Errors
+    ///
+    /// If the processor or the operating system lacks what compiled code needs.
+    pub fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
+        let machine = Machine::shared(&options.limits, options.cache_dir.as_deref())
+            .map_err(|error| RuntimeError(crate::failure::chain_text(&error)))?;
+        Ok(Self { machine, options, ready: Mutex::new(Vec::new()) })
+    }
+
+    fn surroundings(&self, name: String, space: Space) -> Surroundings {
+        Surroundings {
+            machine: self.machine.clone(),
+            limits: self.options.limits.clone(),
+            powers: self.options.powers.clone(),
+            name,
+            space,
+            settings: Arc::new(Settings::new()),
+        }
+    }
+
+    fn part(
+        &self,
+        pin: &PolicyPin,
+        space: Space,
+        fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<Arc<Part>, PrepareError> {
+        let compiled = self.compiled(pin.digest, fetch)?;
+        let around = self.surroundings(pin.digest.short(), space);
+        Ok(Arc::new(Part::new(compiled, around, pin)?))
+    }
+
+    fn compiled(
+        &self,
+        digest: Digest,
+        fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<Arc<Compiled>, PrepareError> {
+        if let Some(compiled) = self.machine.compiled(digest) {
+            return Ok(compiled);
+        }
+        let bytes = fetch(digest)?;
+        let found = Digest::of(&bytes);
+        if found != digest {
+            let text = format!("the component `{digest}` has the digest `{found}`");
+            return Err(ReadError::Damaged(text).into());
+        }
+        Ok(self.machine.compile(&bytes, &self.options.limits)?)
+    }
+}
+
+impl Policies for Runtime {
+    fn ready(&self, set: &PolicySet) -> Option<Arc<dyn Policy>> {
+        let ready = self.ready.lock();
+        let found = ready.iter().rev().find(|pair| pair.set == *set)?;
+        Some(found.clone())
+    }
+
+    fn prepare(
+        &self,
+        set: &PolicySet,
+        fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<Arc<dyn Policy>, PrepareError> {
+        if let Some(ready) = self.ready(set) {
+            return Ok(ready);
+        }
+        let custom = match &set.custom {
+            Some(pin) => Some(self.part(pin, Space::Custom, fetch)?),
+            None => None,
+        };
+        let standard = self.part(&set.standard, Space::Standard, fetch)?;
+        let pair = Arc::new(Pair { set: set.clone(), custom, standard });
+        let mut ready = self.ready.lock();
+        if ready.len() >= READY_MAX {
+            ready.remove(0);
+        }
+        ready.push(pair.clone());
+        Ok(pair)
+    }
+
+    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
+        let compiled = self.machine.compile(component, &self.options.limits)?;
+        let name = compiled.digest.short();
+        let around = self.surroundings(name.clone(), Space::Custom);
+        let (about, _) =
+            describe::described(&compiled, &around).map_err(|error| expect_policy(error, &name))?;
+        Ok(about)
+    }
+
+    fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
+        settings::resolve(pin, about).map(|_| ())
+    }
+}
