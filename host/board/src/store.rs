@@ -169,6 +169,30 @@ pub trait Powers: Send + Sync {
     ) -> Result<(), FileFailure>;
 }
 
+/// No powers: what a policy has while it is only looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoPowers;
+
+impl Powers for NoPowers {
+    fn lock(&self, _name: &str, _timeout: Duration) -> Result<Box<dyn LifeGuard>, LockFailure> {
+        Err(LockFailure::Failed("there is no board here".into()))
+    }
+
+    fn read(&self, _at: Place, _name: &str) -> Result<Vec<u8>, FileFailure> {
+        Err(FileFailure::NotFound)
+    }
+
+    fn replace(
+        &self,
+        _at: Place,
+        _name: &str,
+        _content: &[u8],
+        _expected: Option<&[u8]>,
+    ) -> Result<(), FileFailure> {
+        Err(FileFailure::Forbidden("there is no board here".into()))
+    }
+}
+
 /// The largest file a policy may read or write, in bytes.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 

@@ -221,6 +221,7 @@ impl Work<'_> {
             readiness: Readiness::Unasked,
         };
         self.tx_mut().apply(Change::Added(Box::new(task.clone())))?;
+        self.queue.allow_one_more();
         if let Some(key) = &new.key {
             let record = KeyRecord { fingerprint: print, task: id.clone(), token: None, at: now };
             self.tx_mut().apply(Change::Keyed {

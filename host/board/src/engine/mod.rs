@@ -35,7 +35,7 @@ use crate::{
 pub struct Limits {
     /// How many steps policies may stage.
     pub steps_max: u32,
-    /// How many pending tasks are asked about; the rest is left to the next transactions.
+    /// How many pending tasks are asked about, besides those it adds; the rest is left to the next ones.
     pub asks_max: u32,
     /// How many due events are taken.
     pub due_max: usize,

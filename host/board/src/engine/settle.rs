@@ -50,6 +50,12 @@ impl Queue {
         Ok(queue)
     }
 
+    /// Allows for a task that this transaction adds: its hooks run here anyway, and whoever adds tasks is to pay
+    /// for asking about them, not whoever claims next.
+    pub(super) fn allow_one_more(&mut self) {
+        self.asks_left += 1;
+    }
+
     pub(super) fn ask(&mut self, id: TaskId) {
         if self.queued.insert(id.clone()) {
             self.ask.push_back(id);
