@@ -1,0 +1,201 @@
+//! A transaction, from the lock to the answer.
+//!
+//! [`Inner::begin`] and [`FileOpened::commit`] are the commit sequence; its steps are numbered through both:
+//!
+//! 1. lock; check lock file, generation and poison; apply what a dead writer left;
+//! 2. the hooks run on the view (the board's part);
+//! 3. build the line, and the index's next state;
+//! 4. append the line in one write;
+//! 5. commit the index, in memory;
+//! 6. unlock;
+//! 7. sync, unless somebody's sync that began after step 4 covered the line;
+//! 8. raise `durable_through`; answer.
+//!
+//! Invariant: nothing leaves here before what it was decided on is durable, not even a "no".
+
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+use taskhost_board::image::ImageView;
+use taskhost_board::{
+    BeginError, CommitError, Committed, Entry, Instant, Opened, ReadError, Sequence, SessionId,
+    View,
+};
+
+use crate::format::line::{self, Place};
+use crate::index::{self, Meta, Reading};
+use crate::journal::Tail;
+use crate::lock::BoardGuard;
+use crate::state::{Current, Inner};
+
+/// An open transaction.
+pub(crate) struct FileOpened {
+    inner: Arc<Inner>,
+    guard: BoardGuard,
+    current: Arc<Current>,
+    reading: Option<Reading>,
+    meta: Meta,
+    now: Instant,
+}
+
+impl Inner {
+    /// Opens a transaction.
+    pub(crate) fn begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
+        // 1. From here on nobody else changes the board. A crash at any point before step 4 leaves no trace.
+        let guard = self.lock(deadline)?;
+        //    The lock was checked to be on the file of its name, the rest is checked here: a handle that slept
+        //    through a switch must not append to a retired journal, nor one that came after a failed sync to a
+        //    journal with a hole in it.
+        let current = self.mended(&guard)?;
+        //    A writer that died between 4 and 5 left a line that the index lacks, or half a line.
+        let (current, reading, meta) = self.catch_up(&guard, current)?;
+        let now = self.platform.now();
+        Ok(FileOpened { inner: self.clone(), guard, current, reading: Some(reading), meta, now })
+    }
+}
+
+impl Opened for FileOpened {
+    fn now(&self) -> Instant {
+        self.now.clone()
+    }
+
+    fn view(&mut self) -> Box<dyn View> {
+        match self.reading.take() {
+            Some(reading) => Box::new(ImageView::new(reading)),
+            None => match index::read(&*self.current.index) {
+                // The lock is held, so it is the same instant.
+                Ok(reading) => Box::new(ImageView::new(reading)),
+                Err(error) => Box::new(ImageView::new(Unreadable(error))),
+            },
+        }
+    }
+
+    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId> {
+        self.inner.dead(&self.guard, sessions)
+    }
+
+    fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
+        let Self { inner, guard, current, reading, meta, now: _ } = *self;
+        let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
+        drop(reading);
+
+        // 3. Build everything that can fail without leaving a trace.
+        let sequence = meta.applied.next();
+        let place = Place {
+            sequence,
+            generation: current.generation,
+            prev: meta.chain,
+            policy: current.policy.clone(),
+            durable_through: current.words.durable_through(),
+        };
+        let (bytes, sum) = line::encode(&place, &entry).map_err(|e| not_written(&e))?;
+        let tail = Tail { sequence, chain: sum, offset: meta.offset + bytes.len() as u64 };
+        let mut writing = index::write(&*current.index).map_err(|e| not_written(&e))?;
+        writing.apply(sequence, &entry).map_err(|e| not_written(&e))?;
+        writing.put_meta(&meta.at(tail)).map_err(|e| not_written(&e))?;
+
+        // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
+        //    told of it, so each of these is right.
+        if let Err(why) = append_line(&current, &bytes, meta.offset) {
+            return Err(why);
+        }
+        current.words.set_appended(sequence);
+
+        // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
+        //    index is broken, the line stands all the same, and the next one makes the index anew.
+        if writing.commit().is_err() {
+            *inner.current.write() = None;
+        }
+
+        // 6. Unlock: others go on while this one's line is synced.
+        drop(guard);
+
+        // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
+        //    all; a crash after it leaves the line.
+        inner.make_durable(&current, sequence).map_err(CommitError::Unknown)?;
+        Ok(Committed { sequence })
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), CommitError> {
+        let Self { inner, guard, current, reading, meta, now: _ } = *self;
+        drop(reading);
+        drop(guard);
+        inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)
+    }
+}
+
+/// Appends a line at `offset`, or leaves the journal as it was.
+fn append_line(current: &Current, bytes: &[u8], offset: u64) -> Result<(), CommitError> {
+    let error = match current.journal.append(bytes) {
+        Ok(written) if written == bytes.len() => return Ok(()),
+        Ok(written) => format!("only {written} of {} bytes could be written", bytes.len()),
+        Err(error) => error.to_string(),
+    };
+    let name = current.journal_name();
+    match current.journal.truncate(offset) {
+        Ok(()) => Err(CommitError::NotWritten(format!("`{name}`: {error}"))),
+        // What is there may be taken for a line, or be dropped as a torn end, by whoever comes next.
+        Err(again) => Err(CommitError::Unknown(format!("`{name}`: {error}, and then: {again}"))),
+    }
+}
+
+impl Inner {
+    /// The board at one instant, all of it durable, without taking the lock unless something needs mending.
+    pub(crate) fn snapshot(
+        &self,
+        deadline: Deadline,
+    ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
+        let current = self.current(deadline)?;
+        let reading = index::read(&*current.index)?;
+        let meta = index::meta(&reading)?;
+        let Some(meta) = meta else {
+            // Somebody harmed the index; under the lock it is made anew.
+            drop(reading);
+            let guard = self.lock(deadline)?;
+            let (current, reading, meta) = self.catch_up(&guard, current)?;
+            drop(guard);
+            return self.durable(current, reading, meta);
+        };
+        self.durable(current, reading, meta)
+    }
+
+    fn durable(
+        &self,
+        current: Arc<Current>,
+        reading: Reading,
+        meta: Meta,
+    ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
+        let unknown =
+            |why| ReadError::Failed(format!("what was read could not be made durable: {why}"));
+        self.make_durable(&current, meta.applied).map_err(unknown)?;
+        Ok((current, reading, meta))
+    }
+
+    /// The last sequence that anybody appended.
+    pub(crate) fn newest(&self) -> Result<Sequence, ReadError> {
+        match self.current(self.wait_max()) {
+            Ok(current) => Ok(current.words.appended_through()),
+            Err(BeginError::Read(error)) => Err(error),
+            Err(other) => Err(ReadError::Failed(other.to_string())),
+        }
+    }
+}
+
+/// A map that can't be read, in place of one.
+struct Unreadable(ReadError);
+
+impl taskhost_board::image::Read for Unreadable {
+    fn get(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Err(self.0.clone())
+    }
+
+    fn scan(
+        &self,
+        _prefix: &[u8],
+        _start: taskhost_board::image::Start<'_>,
+        _direction: taskhost_board::image::Direction,
+        _limit: usize,
+    ) -> Result<Vec<taskhost_board::image::Pair>, ReadError> {
+        Err(self.0.clone())
+    }
+}

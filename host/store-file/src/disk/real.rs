@@ -1,0 +1,152 @@
+//! The operating system's disk, below one directory handle.
+
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use fs4::TryLockError;
+
+use super::{Disk, DiskFile, Hold, How, Identity};
+
+/// A directory of the operating system. Nothing outside it can be reached by a path or a symbolic link.
+pub(crate) struct RealDisk {
+    directory: Dir,
+}
+
+impl RealDisk {
+    pub(crate) fn new(directory: Dir) -> Self {
+        Self { directory }
+    }
+
+    pub(crate) fn directory(&self) -> &Dir {
+        &self.directory
+    }
+}
+
+struct RealFile {
+    file: std::fs::File,
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &str, how: How) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        match how {
+            How::Read => {}
+            How::Append => {
+                options.append(true);
+            }
+            How::New => {
+                options.append(true).create_new(true);
+            }
+            How::Lock => {
+                options.append(true).create(true);
+            }
+        }
+        // cap-std sets O_CLOEXEC. A lock must be on the file of this name and no other, and a planted link
+        // must not make us write into a file that was meant for something else, hence O_NOFOLLOW.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let file = self.directory.open_with(path, &options)?.into_std();
+        Ok(Arc::new(RealFile { file }))
+    }
+
+    fn identity(&self, path: &str) -> io::Result<Identity> {
+        use cap_std::fs::MetadataExt as _;
+        let metadata = self.directory.symlink_metadata(path)?;
+        Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.directory.rename(from, &self.directory, to)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.directory.remove_file(path)
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in self.directory.read_dir(directory)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        match self.directory.create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if self.directory.symlink_metadata(path)?.is_dir() { Ok(()) } else { Err(error) }
+            }
+            result => result,
+        }
+    }
+
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        // Not `open_dir`, whose descriptors are only good for looking up paths.
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(rustix::fs::OFlags::DIRECTORY.bits().cast_signed());
+        self.directory.open_with(path, &options)?.sync_all()
+    }
+}
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(rustix::fs::fstat(&self.file)?.st_size).unwrap_or_default())
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let stat = rustix::fs::fstat(&self.file)?;
+        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        use std::io::Write as _;
+        (&self.file).write(bytes)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn try_lock(&self, hold: Hold) -> io::Result<bool> {
+        let result = match hold {
+            Hold::Exclusive => fs4::FileExt::try_lock(&self.file),
+            Hold::Shared => fs4::FileExt::try_lock_shared(&self.file),
+        };
+        match result {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn wait_lock(&self, hold: Hold) -> io::Result<()> {
+        loop {
+            let result = match hold {
+                Hold::Exclusive => fs4::FileExt::lock(&self.file),
+                Hold::Shared => fs4::FileExt::lock_shared(&self.file),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        fs4::FileExt::unlock(&self.file)
+    }
+}

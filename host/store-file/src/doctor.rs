@@ -1,0 +1,266 @@
+//! The doctor: looks at everything a board consists of, and says what it found. It repairs nothing: what can be
+//! mended without losing anything mends itself when a board is opened.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use taskhost_board::image::{self, Direction, ImageView, Read, Start};
+use taskhost_board::memory::MemoryMap;
+use taskhost_board::{ReadError, Sequence, View as _};
+
+use crate::disk::{How, TEMPORARY};
+use crate::format::{BoardFile, Checksum, names, snapshot};
+use crate::index::{Meta, SharedReading};
+use crate::journal::replay;
+use crate::mend::beginning;
+use crate::options::PlantedBug;
+use crate::state::{Current, Inner, failed};
+
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// Not as it should be; nothing is lost.
+    Warning,
+    /// Something that was kept is lost or wrong.
+    Damage,
+}
+
+/// Something that the doctor found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file, or the part of the board.
+    pub place: String,
+    /// What is the matter.
+    pub what: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}; {}", self.place, self.what, self.next)
+    }
+}
+
+/// What the doctor found, the worst first.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Every finding.
+    pub findings: Vec<Finding>,
+    /// How many tasks the board has, if it could be read.
+    pub tasks: Option<u64>,
+    /// How many entries its history has, if they could be read.
+    pub entries: Option<u64>,
+}
+
+impl Report {
+    /// Whether nothing is wrong; notes are fine.
+    pub fn is_clean(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity == Severity::Note)
+    }
+
+    fn add(&mut self, severity: Severity, place: &str, what: impl fmt::Display, next: &str) {
+        let (place, what, next) = (place.to_owned(), what.to_string(), next.to_owned());
+        self.findings.push(Finding { severity, place, what, next });
+    }
+}
+
+const RESTORE: &str =
+    "restore the board from a copy, or ask for help with this report; nothing was changed";
+const HARMLESS: &str = "nothing needs to be done";
+
+impl Inner {
+    /// Examines the board.
+    pub(crate) fn doctor(&self) -> Report {
+        let mut report = Report::default();
+        match self.snapshot(self.wait_max()) {
+            Ok((current, reading, meta)) => {
+                let reading = SharedReading::new(reading);
+                self.examine(&current, &reading, &meta, &mut report);
+                self.look_around(&current, &mut report);
+            }
+            Err(error) => report.add(Severity::Damage, "board", error, RESTORE),
+        }
+        for notice in self.notices.lock().iter() {
+            report.add(Severity::Note, "board", notice, HARMLESS);
+        }
+        report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        report
+    }
+
+    fn examine(
+        &self,
+        current: &Current,
+        reading: &SharedReading,
+        meta: &Meta,
+        report: &mut Report,
+    ) {
+        let view = ImageView::new(reading.clone());
+        report.tasks = view.head().ok().map(|head| head.counts.total());
+        match view.policies() {
+            Ok(policies) => {
+                for digest in policies.digests() {
+                    if let Err(error) = self.component(digest) {
+                        report.add(Severity::Damage, &names::policy(digest), error, RESTORE);
+                    }
+                }
+            }
+            Err(error) => report.add(Severity::Damage, "index", error, RESTORE),
+        }
+        let remake =
+            "stop all agents and remove the directory `index`: it is made anew from the journal";
+        match image::check(reading, &mut MemoryMap::default()) {
+            Ok(differences) => {
+                for difference in differences {
+                    report.add(Severity::Warning, "index", difference, remake);
+                }
+            }
+            Err(error) => report.add(Severity::Warning, "index", error, remake),
+        }
+        match self.read_again(current, meta) {
+            Ok(fresh) => match differences(reading, &fresh) {
+                Ok(0) => {}
+                Ok(count) => {
+                    let what = format!("{count} records differ from what snapshot and journal say");
+                    report.add(Severity::Warning, "index", what, remake);
+                }
+                Err(error) => report.add(Severity::Warning, "index", error, remake),
+            },
+            Err(error) => report.add(Severity::Damage, "journal", error, RESTORE),
+        }
+        self.examine_history(meta.applied, report);
+    }
+
+    /// The board made anew from snapshot and journal, all of both checked.
+    fn read_again(&self, current: &Current, meta: &Meta) -> Result<MemoryMap, ReadError> {
+        let file = BoardFile {
+            format: crate::format::FORMAT,
+            board: current.board.clone(),
+            generation: current.generation,
+        };
+        let name = names::tasks(file.generation);
+        let tasks = self.disk.open(&name, How::Read).map_err(failed(&name))?;
+        let boot = &meta.boot;
+        let map = std::cell::RefCell::new(MemoryMap::default());
+        let (header, sum) = snapshot::read(
+            &*tasks,
+            &name,
+            |header| {
+                snapshot::expect(header, &name, &file.board, file.generation)?;
+                let map = &mut *map.borrow_mut();
+                image::start(map, boot, &header.head(), &header.policies, &header.settings)
+            },
+            |record| image::load(&mut *map.borrow_mut(), &record),
+        )?;
+        let seed = Checksum::seed(&file.board, file.generation, sum);
+        let name = names::journal(file.generation);
+        let from = beginning(header.base, seed);
+        let mut reached = from;
+        replay(&*current.journal, &name, file.generation, from, |line, tail| {
+            // Others go on writing.
+            if tail.offset <= meta.offset {
+                image::apply(&mut *map.borrow_mut(), line.place.sequence, &line.entry)?;
+                reached = tail;
+            }
+            Ok(())
+        })?;
+        if reached != meta.tail() {
+            return Err(snapshot::damaged(
+                &name,
+                0,
+                reached.offset,
+                "a line before the end is bad",
+            ));
+        }
+        Ok(map.into_inner())
+    }
+
+    /// Whether every entry up to `last` is there, once.
+    fn examine_history(&self, last: Sequence, report: &mut Report) {
+        let mut count = 0;
+        let mut expected = Sequence(1);
+        let mut gap = None;
+        let read = self.history(Sequence(0), &mut |sequence, _| {
+            if sequence != expected && gap.is_none() {
+                gap = Some((expected, sequence));
+            }
+            expected = sequence.next();
+            count += 1;
+            true
+        });
+        report.entries = Some(count);
+        if let Err(error) = read {
+            let next = "the board works on; what happened before can't be shown in full";
+            report.add(Severity::Damage, names::HISTORY, error, next);
+        } else if let Some((expected, found)) = gap {
+            let what = format!("entry {found} follows where {expected} should");
+            let next = "the board works on; what happened before can't be shown in full";
+            report.add(Severity::Warning, names::HISTORY, what, next);
+        } else if expected <= last {
+            let what = format!("it ends before entry {expected}, although there are {last}");
+            report.add(Severity::Damage, names::HISTORY, what, RESTORE);
+        }
+    }
+
+    /// Looks for what shouldn't lie about.
+    fn look_around(&self, current: &Current, report: &mut Report) {
+        let swept = "the next compaction or `taskhost policy set` sweeps it up";
+        for name in self.disk.list(".").unwrap_or_default() {
+            let of = names::generation_in(&name, "journal-", ".jsonl")
+                .or_else(|| names::generation_in(&name, "tasks-", ".jsonl"));
+            if of.is_some_and(|of| of != current.generation) || name.starts_with(TEMPORARY) {
+                report.add(Severity::Note, &name, "a switch that was cut short left it", swept);
+            }
+            if names::generation_in(&name, "journal-", ".poisoned").is_some() {
+                report.add(Severity::Note, &name, "a sync failed; the board has recovered", swept);
+            }
+        }
+        for name in self.disk.list(names::HISTORY).unwrap_or_default() {
+            if name.starts_with("dropped-") {
+                let what = "the end of a journal that a crash had torn is kept here; nothing in it was acknowledged";
+                report.add(Severity::Note, &format!("{}/{name}", names::HISTORY), what, HARMLESS);
+            }
+        }
+        let known: BTreeSet<String> = names::DIRECTORIES.iter().map(ToString::to_string).collect();
+        for name in known {
+            if self.disk.list(&name).is_err() {
+                let next = "make the directory again";
+                report.add(Severity::Warning, &name, "the directory is missing", next);
+            }
+        }
+        if self.options.has(PlantedBug::PoisonIgnored) && current.is_poisoned() {
+            report.add(Severity::Damage, &current.journal_name(), "its sync failed", RESTORE);
+        }
+    }
+}
+
+/// How many records of the two differ.
+fn differences(one: &impl Read, other: &impl Read) -> Result<u64, ReadError> {
+    const PAGE: usize = 1024;
+    let mut count = 0;
+    for (map, against, is_first) in
+        [(one as &dyn Read, other as &dyn Read, true), (other, one, false)]
+    {
+        let mut last: Option<Vec<u8>> = None;
+        loop {
+            let start = last.as_deref().map_or(Start::End, Start::Past);
+            let page = map.scan(b"", start, Direction::Forward, PAGE)?;
+            for (key, value) in &page {
+                match against.get(key)? {
+                    // Different values would be counted from both sides.
+                    Some(found) => count += u64::from(is_first && found != *value),
+                    None => count += 1,
+                }
+            }
+            match page.last() {
+                Some((key, _)) => last = Some(key.clone()),
+                None => break,
+            }
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,155 @@
+//! What stands in a board's files, byte by byte.
+//!
+//! - [`BoardFile`]: `board.json`, the pointer.
+//! - [`line`]: a line of `journal-<generation>.jsonl`, one per committed entry.
+//! - [`snapshot`]: `tasks-<generation>.jsonl`, what a generation starts from.
+//! - [`Checksum`]: 8 bytes of SHA-256, by which lines verify themselves and are chained.
+//!
+//! Everything is JSON, one value per line, so that people can read a board with the tools they have. Unknown
+//! fields are ignored; whatever changes a meaning raises [`FORMAT`].
+
+pub(crate) mod line;
+pub(crate) mod snapshot;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use taskhost_board::Generation;
+
+/// The format that this version writes.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The first 8 bytes of a SHA-256: enough to notice accidents, not to withstand forgers, who could rewrite the
+/// whole journal anyway.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Checksum(pub(crate) [u8; 8]);
+
+impl Checksum {
+    pub(crate) fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        parts.iter().for_each(|part| hash.update(part));
+        Self::finish(hash)
+    }
+
+    pub(crate) fn finish(hash: Sha256) -> Self {
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&digest[..8]);
+        Self(bytes)
+    }
+
+    /// What the chain of a generation's journal begins with: it ties the journal to its board and snapshot.
+    pub(crate) fn seed(board: &str, generation: Generation, snapshot: Self) -> Self {
+        Self::of(&[board.as_bytes(), b"\0", &generation.0.to_be_bytes(), &snapshot.0])
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        (text.len() == 16)
+            .then(|| u64::from_str_radix(text, 16).ok())?
+            .map(|n| Self(n.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Checksum> for String {
+    fn from(checksum: Checksum) -> Self {
+        checksum.to_string()
+    }
+}
+
+impl TryFrom<String> for Checksum {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is not a checksum of 16 hex digits"))
+    }
+}
+
+/// `board.json`: which generation is current, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BoardFile {
+    pub(crate) format: u32,
+    pub(crate) board: String,
+    pub(crate) generation: Generation,
+}
+
+impl BoardFile {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("three plain fields can be serialized");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|e| e.to_string())
+    }
+}
+
+/// The names of a board's files.
+pub(crate) mod names {
+    use taskhost_board::{Digest, Generation, SessionId};
+
+    pub(crate) const BOARD: &str = "board.json";
+    pub(crate) const LOCK: &str = "board.lock";
+    pub(crate) const SWITCH_LOCK: &str = "locks/switch.lock";
+    pub(crate) const HISTORY: &str = "history";
+    /// Every directory of a board, in the order in which they are made.
+    pub(crate) const DIRECTORIES: [&str; 8] =
+        ["policies", "policy-files", "locks", "agents", "history", "index", "context", "output"];
+
+    pub(crate) fn journal(generation: Generation) -> String {
+        format!("journal-{generation}.jsonl")
+    }
+
+    pub(crate) fn retired(generation: Generation) -> String {
+        format!("{HISTORY}/journal-{generation}.jsonl")
+    }
+
+    pub(crate) fn poisoned(generation: Generation) -> String {
+        format!("journal-{generation}.poisoned")
+    }
+
+    pub(crate) fn tasks(generation: Generation) -> String {
+        format!("tasks-{generation}.jsonl")
+    }
+
+    pub(crate) fn dropped(generation: Generation, offset: u64) -> String {
+        format!("{HISTORY}/dropped-{generation}-{offset}")
+    }
+
+    pub(crate) fn policy(digest: Digest) -> String {
+        format!("policies/{digest}.wasm")
+    }
+
+    pub(crate) fn life(session: &SessionId) -> String {
+        format!("agents/{session}.lock")
+    }
+
+    pub(crate) fn index(generation: Generation, epoch: u64) -> String {
+        format!("{generation}-{epoch:016x}")
+    }
+
+    /// The generation and epoch in an index's name.
+    pub(crate) fn index_in(name: &str) -> Option<(Generation, u64)> {
+        let (generation, epoch) = name.split_once('-')?;
+        let generation = generation.parse().ok().map(Generation)?;
+        Some((generation, u64::from_str_radix(epoch, 16).ok()?))
+    }
+
+    /// The generation in a name such as `journal-7.jsonl`.
+    pub(crate) fn generation_in(name: &str, prefix: &str, suffix: &str) -> Option<Generation> {
+        name.strip_prefix(prefix)?.strip_suffix(suffix)?.parse().ok().map(Generation)
+    }
+}

@@ -1,0 +1,113 @@
+//! Everything that ever happened on a board: the retired journals, then the current one.
+//!
+//! A switch copies the lines that came while it was preparing into the next journal, so a line may stand in two
+//! journals. Each journal therefore counts up to where the next one begins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use taskhost_board::{BeginError, Entry, Generation, ReadError, Sequence};
+
+use crate::disk::{DiskFile, How};
+use crate::format::line::{self, Line};
+use crate::format::names;
+use crate::format::snapshot::damaged;
+use crate::journal::Lines;
+use crate::state::{Inner, failed};
+
+/// A journal to be read.
+struct Volume {
+    name: String,
+    file: Arc<dyn DiskFile>,
+    /// The first sequence of the journals after it.
+    end: Option<Sequence>,
+    /// Whether it is being written, so that not all of it is durable.
+    is_current: bool,
+}
+
+impl Inner {
+    /// Hands over every durable entry after `past`, oldest first, until `each` says `false`.
+    pub(crate) fn history(
+        &self,
+        past: Sequence,
+        each: &mut dyn FnMut(Sequence, Entry) -> bool,
+    ) -> Result<(), ReadError> {
+        let (current, reading, meta) =
+            self.snapshot(self.wait_max()).map_err(|error| match error {
+                BeginError::Read(error) => error,
+                other => ReadError::Failed(other.to_string()),
+            })?;
+        drop(reading);
+        for volume in self.volumes(current.generation, &current.journal)? {
+            if volume.end.is_some_and(|end| end <= past.next()) {
+                continue;
+            }
+            let mut lines = Lines::new(&*volume.file, &volume.name, 0);
+            let mut number = 0;
+            while let Some(raw) = lines.next_line()? {
+                number += 1;
+                // Beyond this, nothing is known to be durable.
+                if volume.is_current && raw.offset >= meta.offset {
+                    break;
+                }
+                let line = line::decode(&raw.bytes)
+                    .map_err(|why| damaged(&volume.name, number, raw.offset, &why))?;
+                let sequence = line.place.sequence;
+                if volume.end.is_some_and(|end| sequence >= end) {
+                    break;
+                }
+                if sequence > past && !each(sequence, line.entry) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The journals of the board, oldest first.
+    fn volumes(
+        &self,
+        generation: Generation,
+        journal: &Arc<dyn DiskFile>,
+    ) -> Result<Vec<Volume>, ReadError> {
+        let mut old: BTreeMap<Generation, String> = BTreeMap::new();
+        // One that could not be moved yet still stands at the top; one that is in the history is better.
+        for (directory, prefix) in
+            [(".", String::new()), (names::HISTORY, format!("{}/", names::HISTORY))]
+        {
+            for name in self.disk.list(directory).map_err(failed(directory))? {
+                if let Some(of) = names::generation_in(&name, "journal-", ".jsonl")
+                    && of < generation
+                {
+                    old.insert(of, format!("{prefix}{name}"));
+                }
+            }
+        }
+        let mut volumes = Vec::new();
+        for (_, name) in old {
+            let file = self.disk.open(&name, How::Read).map_err(failed(&name))?;
+            volumes.push(Volume { name, file, end: None, is_current: false });
+        }
+        let (name, file) = (names::journal(generation), journal.clone());
+        volumes.push(Volume { name, file, end: None, is_current: true });
+        let mut end = None;
+        for volume in volumes.iter_mut().rev() {
+            volume.end = end;
+            if let Some(first) = first_line(volume)? {
+                end = Some(first.place.sequence);
+            }
+        }
+        Ok(volumes)
+    }
+}
+
+fn first_line(volume: &Volume) -> Result<Option<Line>, ReadError> {
+    let first = Lines::new(&*volume.file, &volume.name, 0).next_line()?;
+    let Some(first) = first else { return Ok(None) };
+    match line::decode(&first.bytes) {
+        Ok(line) => Ok(Some(line)),
+        // The first line of the current journal, being written.
+        Err(_) if volume.is_current && !first.ended => Ok(None),
+        Err(why) => Err(damaged(&volume.name, 1, 0, &why)),
+    }
+}

@@ -1,0 +1,317 @@
+//! The index in LMDB, shared by all processes through the page cache.
+//!
+//! Flags: `NO_SYNC`, because the index is derived and belongs to one boot. Not `WRITE_MAP`: with it the file
+//! would have to be as large as the map; without it the file is as large as needed, and the map's size is only
+//! address space. Readers belong to transactions, not to threads, so that a view can be moved.
+//!
+//! LMDB must not be opened twice in one process (its `fcntl` locks would be dropped when either is closed), so
+//! open environments are kept in a registry by device and inode.
+//!
+//! Page reads are counted as an upper bound made of what really happened: a lookup reads one page per level of
+//! the tree, as the tree is at that moment; a scan reads that and the leaves it steps over, of which LMDB keeps
+//! each at least a quarter full; a value of more than half a page has overflow pages of its own.
+
+#![expect(
+    unsafe_code,
+    reason = "opening a mapped database is unsafe; see the safety comment there"
+)]
+
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, Instant as Deadline};
+
+use cap_std::fs::{Dir, MetadataExt as _};
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use parking_lot::Mutex;
+use taskhost_board::ReadError;
+use taskhost_board::image::{self, Direction, Pair, Read, Write};
+
+use super::{Index, ReadTxn, WriteTxn};
+
+/// Address space only. A task takes a few KiB here, so this is room for tens of millions.
+const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 256 << 30 } else { 1 << 30 };
+/// Each open view takes one.
+const READERS_MAX: u32 = 2048;
+const DATA: &str = "data.mdb";
+const LOCK: &str = "lock.mdb";
+/// For how long an environment that this process is just closing is waited for.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+
+type Map = Database<'static, Bytes, Bytes>;
+
+/// An environment that is open in this process.
+struct Opened {
+    env: Env<WithoutTls>,
+    map: Map,
+}
+
+static OPENED: LazyLock<Mutex<HashMap<(u64, u64), Weak<Opened>>>> = LazyLock::new(Mutex::default);
+
+/// An index in LMDB.
+pub(crate) struct LmdbIndex {
+    opened: Arc<Opened>,
+    pages: Arc<AtomicU64>,
+}
+
+fn failed(error: heed::Error) -> ReadError {
+    ReadError::Failed(format!("the index failed: {error}"))
+}
+
+impl LmdbIndex {
+    /// Makes an empty one in an empty directory.
+    pub(crate) fn create(directory: &Dir, pages: &Arc<AtomicU64>) -> Result<Self, ReadError> {
+        let opened = enter(directory)?;
+        Ok(Self { opened, pages: pages.clone() })
+    }
+
+    /// Opens one; `None` if what is there isn't one, and has to be made anew.
+    pub(crate) fn open(directory: &Dir, pages: &Arc<AtomicU64>) -> Result<Option<Self>, ReadError> {
+        // A link could lead anywhere, and an empty file is a crash's leftover.
+        for name in [DATA, LOCK] {
+            let plain = directory.symlink_metadata(name).is_ok_and(|m| m.is_file() && m.len() > 0);
+            if !plain {
+                return Ok(None);
+            }
+        }
+        let Ok(opened) = enter(directory) else { return Ok(None) };
+        // Reading a page past a cut file's end would kill the process.
+        let stat = opened.env.unnamed_database_stat();
+        let pages_used = opened.env.info().last_page_number as u64 + 1;
+        let length = directory.symlink_metadata(DATA).map(|m| m.len()).unwrap_or_default();
+        if length < pages_used * u64::from(stat.page_size) {
+            return Ok(None);
+        }
+        Ok(Some(Self { opened, pages: pages.clone() }))
+    }
+}
+
+/// Opens the environment in `directory`, or finds it open already.
+fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
+    let metadata = directory.dir_metadata().map_err(|e| ReadError::Failed(e.to_string()))?;
+    let key = (metadata.dev(), metadata.ino());
+    let deadline = Deadline::now() + CLOSING_MAX;
+    loop {
+        {
+            let mut opened = OPENED.lock();
+            if let Some(found) = opened.get(&key).and_then(Weak::upgrade) {
+                return Ok(found);
+            }
+            match open(directory) {
+                Ok(fresh) => {
+                    let fresh = Arc::new(fresh);
+                    opened.retain(|_, weak| weak.strong_count() > 0);
+                    opened.insert(key, Arc::downgrade(&fresh));
+                    return Ok(fresh);
+                }
+                Err(heed::Error::EnvAlreadyOpened) if Deadline::now() < deadline => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        // Its last user is about to close it.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn open(directory: &Dir) -> heed::Result<Opened> {
+    // Through the descriptor, so that it is this directory whatever became of its path.
+    let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(MAP_BYTES).max_readers(READERS_MAX);
+    // SAFETY: the file is only changed through LMDB, under its own locks and the board's. An index is never
+    // changed in place by anything else: it is made in a directory of its own and removed whole. `NO_SYNC` can
+    // only lose what a new boot makes anew.
+    let env = unsafe {
+        options.flags(EnvFlags::NO_SYNC);
+        options.open(path)?
+    };
+    // Whoever died in the middle of reading must not keep pages from being used again.
+    env.clear_stale_readers()?;
+    let txn = env.read_txn()?;
+    let map = env
+        .open_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
+            Ok(CommitOrAbort::Commit(opener.open_database::<Bytes, Bytes>(txn, None)?))
+        })?
+        .unwrap_commit();
+    let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
+    Ok(Opened { env, map })
+}
+
+impl Index for LmdbIndex {
+    fn read(&self) -> Result<Box<dyn ReadTxn>, ReadError> {
+        let opened = self.opened.clone();
+        let txn = match opened.env.clone().static_read_txn() {
+            // The table of readers is full of the dead.
+            Err(heed::Error::Mdb(heed::MdbError::ReadersFull)) => {
+                opened.env.clear_stale_readers().map_err(failed)?;
+                opened.env.clone().static_read_txn()
+            }
+            result => result,
+        };
+        let txn = txn.map_err(failed)?;
+        Ok(Box::new(LmdbRead { meter: Meter::new(&self.pages), txn, opened }))
+    }
+
+    fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError> {
+        let txn = self.opened.env.write_txn().map_err(failed)?;
+        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: self.opened.map }))
+    }
+
+    fn tidy(&self) {
+        // What can't be freed now can be later.
+        let _ = self.opened.env.clear_stale_readers();
+    }
+}
+
+/// Counts pages.
+struct Meter {
+    pages: Arc<AtomicU64>,
+}
+
+impl Meter {
+    fn new(pages: &Arc<AtomicU64>) -> Self {
+        Self { pages: pages.clone() }
+    }
+
+    /// A descent to one place, and the leaves and overflow pages of what was read from there on.
+    fn count<'a>(
+        &self,
+        map: &Map,
+        txn: &RoTxn<'_>,
+        read: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) {
+        let Ok(stat) = map.stat(txn) else { return };
+        let page = u64::from(stat.page_size);
+        let (mut bytes, mut overflow) = (0, 0);
+        for (key, value) in read {
+            let length = value.len() as u64;
+            bytes += key.len() as u64 + 16;
+            if length > page / 2 {
+                overflow += length.div_ceil(page) + 1;
+            } else {
+                bytes += length;
+            }
+        }
+        let leaves = bytes / (page / 4);
+        self.pages.fetch_add(u64::from(stat.depth) + leaves + overflow, Ordering::Relaxed);
+    }
+}
+
+struct LmdbRead {
+    meter: Meter,
+    // Dropped before the environment it belongs to.
+    txn: RoTxn<'static, WithoutTls>,
+    opened: Arc<Opened>,
+}
+
+impl ReadTxn for LmdbRead {}
+
+impl Read for LmdbRead {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        get(&self.meter, &self.opened.map, &self.txn, key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        start: image::Start<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, ReadError> {
+        scan(&self.meter, &self.opened.map, &self.txn, prefix, start, direction, limit)
+    }
+}
+
+struct LmdbWrite<'a> {
+    meter: Meter,
+    txn: RwTxn<'a>,
+    map: Map,
+}
+
+impl Read for LmdbWrite<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        get(&self.meter, &self.map, &self.txn, key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        start: image::Start<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, ReadError> {
+        scan(&self.meter, &self.map, &self.txn, prefix, start, direction, limit)
+    }
+}
+
+impl Write for LmdbWrite<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        self.map.put(&mut self.txn, key, value).map_err(failed)?;
+        self.meter.count(&self.map, &self.txn, [(key, value)].into_iter());
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), ReadError> {
+        self.map.delete(&mut self.txn, key).map_err(failed)?;
+        self.meter.count(&self.map, &self.txn, std::iter::empty());
+        Ok(())
+    }
+}
+
+impl WriteTxn for LmdbWrite<'_> {
+    fn commit(self: Box<Self>) -> Result<(), ReadError> {
+        self.txn.commit().map_err(failed)
+    }
+}
+
+fn get(
+    meter: &Meter,
+    map: &Map,
+    txn: &RoTxn<'_>,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, ReadError> {
+    let value = map.get(txn, key).map_err(failed)?;
+    meter.count(map, txn, value.iter().map(|value| (key, *value)));
+    Ok(value.map(<[u8]>::to_vec))
+}
+
+fn scan(
+    meter: &Meter,
+    map: &Map,
+    txn: &RoTxn<'_>,
+    prefix: &[u8],
+    start: image::Start<'_>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<Pair>, ReadError> {
+    let end = image::prefix_end(prefix);
+    // LMDB has no empty keys, and can't look for one.
+    let mut low = if prefix.is_empty() { Bound::Unbounded } else { Bound::Included(prefix) };
+    let mut high = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    match (start, direction) {
+        (image::Start::End, _) => {}
+        (image::Start::Past(key), Direction::Forward) => low = Bound::Excluded(key),
+        (image::Start::Past(key), Direction::Backward) => high = Bound::Excluded(key),
+    }
+    let range = (low, high);
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut take = |pair: heed::Result<(&[u8], &[u8])>| -> Result<(), ReadError> {
+        let (key, value) = pair.map_err(failed)?;
+        pairs.push((key.to_vec(), value.to_vec()));
+        Ok(())
+    };
+    match direction {
+        Direction::Forward => {
+            map.range(txn, &range).map_err(failed)?.take(limit).try_for_each(&mut take)?
+        }
+        Direction::Backward => {
+            map.rev_range(txn, &range).map_err(failed)?.take(limit).try_for_each(&mut take)?;
+        }
+    }
+    meter.count(map, txn, pairs.iter().map(|(key, value)| (&key[..], &value[..])));
+    Ok(pairs)
+}

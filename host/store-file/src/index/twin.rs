@@ -1,0 +1,99 @@
+//! The index in memory, shared by all handles of a simulated world.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use taskhost_board::ReadError;
+use taskhost_board::image::{Direction, Pair, Read, Start, Write};
+use taskhost_board::memory::MemoryMap;
+
+use super::{Index, ReadTxn, WriteTxn};
+
+/// An index in memory. Clones are handles of the same one.
+#[derive(Clone)]
+pub(crate) struct TwinIndex {
+    map: Arc<Mutex<MemoryMap>>,
+    /// Asked before a commit: whether this process still lives.
+    may_commit: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl TwinIndex {
+    pub(crate) fn new(may_commit: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self { map: Arc::default(), may_commit }
+    }
+
+    /// The same map for another process.
+    pub(crate) fn adopted(&self, may_commit: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self { map: self.map.clone(), may_commit }
+    }
+}
+
+impl Index for TwinIndex {
+    fn read(&self) -> Result<Box<dyn ReadTxn>, ReadError> {
+        Ok(Box::new(TwinRead(self.map.lock().clone())))
+    }
+
+    fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError> {
+        Ok(Box::new(TwinWrite { map: self.map.lock().clone(), index: self }))
+    }
+}
+
+struct TwinRead(MemoryMap);
+
+impl ReadTxn for TwinRead {}
+
+impl Read for TwinRead {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.0.get(key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        start: Start<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, ReadError> {
+        self.0.scan(prefix, start, direction, limit)
+    }
+}
+
+struct TwinWrite<'a> {
+    map: MemoryMap,
+    index: &'a TwinIndex,
+}
+
+impl Read for TwinWrite<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.map.get(key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        start: Start<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, ReadError> {
+        self.map.scan(prefix, start, direction, limit)
+    }
+}
+
+impl Write for TwinWrite<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        self.map.put(key, value)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), ReadError> {
+        self.map.delete(key)
+    }
+}
+
+impl WriteTxn for TwinWrite<'_> {
+    fn commit(self: Box<Self>) -> Result<(), ReadError> {
+        if (self.index.may_commit)() {
+            *self.index.map.lock() = self.map;
+        }
+        Ok(())
+    }
+}

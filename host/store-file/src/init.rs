@@ -1,0 +1,224 @@
+//! Making and finding a board's directory.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use taskhost_board::{
+    BeginError, BoardSettings, Digest, Generation, PolicySet, ReadError, Sequence, Token,
+};
+
+use crate::disk::{How, TEMPORARY, exists, remove_if_there, replace_file};
+use crate::format::snapshot::{Header, SnapshotWriter};
+use crate::format::{BoardFile, FORMAT, names};
+use crate::options::OpenOptions;
+use crate::platform::{Platform, Real, random_u64};
+use crate::state::{Inner, failed};
+
+/// What a board is made with.
+pub struct InitPlan {
+    /// The policies that decide.
+    pub policies: PolicySet,
+    /// Their components.
+    pub components: BTreeMap<Digest, Vec<u8>>,
+    /// The board's own settings.
+    pub settings: BoardSettings,
+}
+
+/// A board was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is one already.
+    #[error("there is a board here already; nothing was changed")]
+    Exists,
+    /// A policy was pinned without its component.
+    #[error("the component of policy `{0}` is missing")]
+    MissingComponent(Digest),
+    /// The directory can't be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl From<ReadError> for InitError {
+    fn from(error: ReadError) -> Self {
+        Self::Open(OpenError::Begin(error.into()))
+    }
+}
+
+/// A board was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such board.
+    #[error("there is no board at `{}`; run `taskhost init`", path.display())]
+    NoBoard {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file system isn't one to trust a board to.
+    #[error(
+        "`{}` is on {kind}, where locks and renames can't be relied on; keep the board on a local disk, or \
+         allow unsafe file systems if you know better", path.display()
+    )]
+    UnsafeFileSystem {
+        /// The directory.
+        path: PathBuf,
+        /// Which kind it is.
+        kind: &'static str,
+    },
+    /// The directory could not be opened.
+    #[error("`{}`: {error}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The board is there and can't be used.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+}
+
+/// File systems whose locks or renames are emulated, partial, or somebody else's business (`statfs` magic).
+const UNSAFE: [(u32, &str); 7] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "SMB (CIFS)"),
+    (0xfe53_4d42, "SMB (SMB2)"),
+    (0x6573_5546, "FUSE"),
+    (0x0102_1997, "9p"),
+    (0x00c3_6400, "Ceph"),
+];
+
+/// Opens the directory at `path` as a platform.
+pub(crate) fn open_directory(
+    path: &Path,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Platform>, OpenError> {
+    let platform = platform(path, options).map_err(|error| match error {
+        OpenError::Io { path, error } if error.kind() == io::ErrorKind::NotFound => {
+            OpenError::NoBoard { path }
+        }
+        other => other,
+    })?;
+    match exists(&**platform.disk(), names::BOARD) {
+        Ok(true) => Ok(platform),
+        Ok(false) => Err(OpenError::NoBoard { path: path.to_owned() }),
+        Err(error) => Err(OpenError::Io { path: path.to_owned(), error }),
+    }
+}
+
+/// Makes the directory at `path`, durably, and opens it. Who may read and write it is left to the umask.
+pub(crate) fn make_directory(
+    path: &Path,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Platform>, OpenError> {
+    let io = |error| OpenError::Io { path: path.to_owned(), error };
+    match std::fs::create_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
+        _ => {}
+    }
+    let platform = platform(path, options)?;
+    let full = path.canonicalize().map_err(io)?;
+    for above in full.ancestors().skip(1).take(2) {
+        // A directory that may not be opened was there before.
+        if let Ok(above) = std::fs::File::open(above) {
+            above.sync_all().map_err(io)?;
+        }
+    }
+    Ok(platform)
+}
+
+fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Platform>, OpenError> {
+    let io = |error| OpenError::Io { path: path.to_owned(), error };
+    let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(io)?;
+    if !options.allow_unsafe_fs {
+        let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;
+        // The type is a signed or unsigned word by platform; its low half is the magic.
+        let magic = stat.f_type as u32;
+        if let Some((_, kind)) = UNSAFE.iter().find(|(known, _)| *known == magic) {
+            return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
+        }
+    }
+    Ok(Arc::new(Real::new(directory).map_err(io)?))
+}
+
+impl Inner {
+    /// Makes the board. `board.json` is written last, so a board whose making was cut short isn't one, and
+    /// making it again completes it.
+    pub(crate) fn init(&self, plan: &InitPlan) -> Result<(), InitError> {
+        if let Some(missing) = plan.policies.digests().find(|d| !plan.components.contains_key(d)) {
+            return Err(InitError::MissingComponent(missing));
+        }
+        // Two at once: the second finds a board.
+        let guard = self.lock(self.wait_max()).map_err(OpenError::from)?;
+        if exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
+            return Err(InitError::Exists);
+        }
+        for name in self.disk.list(".").map_err(failed("."))? {
+            if name.starts_with(TEMPORARY) {
+                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
+            }
+        }
+        for directory in names::DIRECTORIES {
+            self.disk.create_dir(directory).map_err(failed(directory))?;
+        }
+        self.disk.sync_dir(".").map_err(failed("."))?;
+        self.put_components(&plan.components)?;
+        let board = BoardFile {
+            format: FORMAT,
+            board: format!("{:016x}{:016x}", random_u64(), random_u64()),
+            generation: Generation(1),
+        };
+        self.first_generation(&board, plan)?;
+        replace_file(&*self.disk, names::BOARD, &board.encode())
+            .map_err(|e| failed(names::BOARD)(e.into()))?;
+        self.mend(&guard).map_err(OpenError::from)?;
+        Ok(())
+    }
+
+    fn first_generation(&self, board: &BoardFile, plan: &InitPlan) -> Result<(), ReadError> {
+        let (tasks, journal) = (names::tasks(board.generation), names::journal(board.generation));
+        for name in [&tasks, &journal] {
+            // What a crashed making left.
+            remove_if_there(&*self.disk, name).map_err(failed(name))?;
+        }
+        let header = Header {
+            format: FORMAT,
+            board: board.board.clone(),
+            generation: board.generation,
+            base: Sequence(0),
+            token: Token(0),
+            born: 0,
+            policies: plan.policies.clone(),
+            settings: plan.settings.clone(),
+            created: self.platform.now().wall,
+        };
+        let file = self.disk.open(&tasks, How::New).map_err(failed(&tasks))?;
+        let writer = SnapshotWriter::begin(&*file, &header).map_err(failed(&tasks))?;
+        writer.finish().map_err(failed(&tasks))?;
+        let file = self.disk.open(&journal, How::New).map_err(failed(&journal))?;
+        file.sync().map_err(failed(&journal))?;
+        self.disk.sync_dir(".").map_err(failed("."))
+    }
+
+    /// Keeps components that the board doesn't have yet, durably.
+    pub(crate) fn put_components(
+        &self,
+        components: &BTreeMap<Digest, Vec<u8>>,
+    ) -> Result<(), ReadError> {
+        for (digest, content) in components {
+            let name = names::policy(*digest);
+            if Digest::of(content) != *digest {
+                let why = format!("the component given as `{digest}` is another one");
+                return Err(ReadError::Failed(why));
+            }
+            if self.component(*digest).is_err() {
+                replace_file(&*self.disk, &name, content).map_err(|e| failed(&name)(e.into()))?;
+            }
+        }
+        // One that was there already may have been put there by somebody who crashed before this.
+        self.disk.sync_dir("policies").map_err(failed("policies"))
+    }
+}

@@ -1,0 +1,60 @@
+//! A board kept in files: its lock, journal, index and recovery.
+//!
+//! - [`FileStore`]: a handle of a board; implements [`taskhost_board::Store`].
+//! - [`InitPlan`], [`OpenOptions`]: how a board is made and opened. [`Report`]: what the doctor finds.
+//!
+//! ```text
+//! board.json                  format, board id, generation: a pointer, replaced by atomic rename   format
+//! board.lock                  the board's lock: never deleted, never renamed over                  lock
+//! tasks-<generation>.jsonl    the snapshot that the generation starts from                         format::snapshot
+//! journal-<generation>.jsonl  the truth: a committed entry per line, chained by checksums          format::line
+//! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
+//! history/                    retired journals, and torn ends that were set aside                  history
+//! policies/<sha256>.wasm      the board's policies
+//! policy-files/, locks/       what policies keep, and lock                                         powers
+//! agents/<session>.lock       held for life by a living session                                    life
+//! ```
+//!
+//! The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
+//! `mend`. Invariants:
+//!
+//! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
+//! - only one who holds a `BoardGuard` changes a board;
+//! - nothing leaves this crate before what it was decided on is durable;
+//! - what was acknowledged is never overwritten: a board that can't be read is refused, with the place.
+//!
+//! Linux only: `flock` semantics, `/proc`, robust mutexes between processes.
+
+#![deny(unsafe_code)]
+
+mod commit;
+mod disk;
+mod doctor;
+mod format;
+mod history;
+mod index;
+mod init;
+mod journal;
+mod life;
+mod lock;
+mod mend;
+mod newer;
+mod options;
+mod platform;
+mod powers;
+mod publish;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
+mod state;
+mod store;
+mod switch;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use doctor::{Finding, Report, Severity};
+pub use init::{InitError, InitPlan, OpenError};
+#[cfg(any(test, feature = "simulation"))]
+pub use options::PlantedBug;
+pub use options::{Notice, OnProgress, OpenOptions, Progress};
+pub use store::FileStore;

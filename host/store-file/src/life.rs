@@ -1,0 +1,105 @@
+//! Life locks: each living session holds an exclusive lock on `agents/<session>.lock`, which the kernel releases
+//! when its process dies, however it dies.
+//!
+//! Whoever wants to know tries to share the lock: two who ask at once don't disturb each other, and the session
+//! itself, should it begin just then, waits an instant. A missing file means dead. Files of the dead are removed
+//! only under the board's lock, by one who holds the session's lock exclusively; whoever opens one compares it
+//! with the file of that name afterwards (as all locks do).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Deadline};
+
+use taskhost_board::{LifeGuard, ReadError, SessionId};
+
+use crate::disk::Hold;
+use crate::format::names;
+use crate::lock::{BoardGuard, FileLock, LockError, lock_file, try_lock_existing};
+use crate::state::Inner;
+
+/// How long a session that begins waits for those who are just asking whether it lives.
+const BEGIN_WAIT: Duration = Duration::from_secs(1);
+/// How long a session that was found alive isn't asked about again.
+const PROBE_EVERY: Duration = Duration::from_millis(100);
+/// How many sessions are remembered; beyond it they are forgotten, and asked about anew.
+const PROBES_MAX: usize = 10_000;
+
+/// A session lives as long as this.
+pub(crate) struct Life {
+    _lock: FileLock,
+}
+
+impl LifeGuard for Life {}
+
+impl Inner {
+    /// Takes a session's life lock.
+    pub(crate) fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
+        self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
+        let deadline = Deadline::now() + BEGIN_WAIT;
+        match lock_file(&self.disk, &names::life(session), Hold::Exclusive, deadline) {
+            Ok(lock) => Ok(Box::new(Life { _lock: lock })),
+            Err(LockError::Timeout(_)) => {
+                Err(ReadError::Failed(format!("session `{session}` is living already")))
+            }
+            Err(error) => Err(ReadError::Failed(error.to_string())),
+        }
+    }
+
+    /// Which of these sessions are proved dead, among those that weren't asked about just now.
+    pub(crate) fn dead(&self, guard: &BoardGuard, sessions: &[SessionId]) -> Vec<SessionId> {
+        let now = Deadline::now();
+        let mut probes = self.probes.lock();
+        if probes.len() > PROBES_MAX {
+            probes.clear();
+        }
+        let mut dead = Vec::new();
+        for session in sessions {
+            if probes.get(session).is_some_and(|last| now.duration_since(*last) < PROBE_EVERY) {
+                continue;
+            }
+            if self.is_dead(guard, session) {
+                probes.remove(session);
+                dead.push(session.clone());
+            } else {
+                probes.insert(session.clone(), now);
+            }
+        }
+        dead
+    }
+
+    fn is_dead(&self, _guard: &BoardGuard, session: &SessionId) -> bool {
+        let path = names::life(session);
+        match try_lock_existing(&self.disk, &path, Hold::Shared) {
+            Ok(Some(shared)) => {
+                drop(shared);
+                // Nobody needs the file any more. If somebody else is asking just now, they are let be, and
+                // the file goes another time.
+                if let Ok(Some(_alone)) = try_lock_existing(&self.disk, &path, Hold::Exclusive) {
+                    let _ = self.disk.remove(&path);
+                }
+                true
+            }
+            // There is no such file; or somebody holds it.
+            Ok(None) => {
+                matches!(self.disk.identity(&path), Err(e) if e.kind() == std::io::ErrorKind::NotFound)
+            }
+            // What can't be known proves nothing: the lease is the last word.
+            Err(_) => false,
+        }
+    }
+}
+
+/// A policy's lock is a life lock of another name.
+impl From<FileLock> for Box<dyn LifeGuard> {
+    fn from(lock: FileLock) -> Self {
+        Box::new(Life { _lock: lock })
+    }
+}
+
+/// Takes a named lock for a policy.
+pub(crate) fn named(
+    inner: &Arc<Inner>,
+    path: &str,
+    timeout: Duration,
+) -> Result<Box<dyn LifeGuard>, LockError> {
+    lock_file(&inner.disk, path, Hold::Exclusive, Deadline::now() + timeout).map(Into::into)
+}

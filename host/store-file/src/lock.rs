@@ -1,0 +1,260 @@
+//! Locks on files: taken within a deadline, checked to be on the file of that name, released on drop, and only
+//! by the process that took them.
+//!
+//! - [`FileLock`]: a held lock. [`lock_file`] takes one.
+//! - [`BoardLock`]: the board's lock as one handle uses it; [`BoardGuard`] is the only proof of holding it, and
+//!   whatever changes a board asks for one.
+//!
+//! `flock` can try or wait, but not wait until a deadline. So it is tried first; then a helper thread waits on an
+//! open file of its own, which lets go at once if it gets the lock too late.
+//!
+//! Invariants: after a lock was taken, its file is compared with the one that has the name now, since a lock on a
+//! deleted file excludes nobody; the threads of one handle take turns, since they share its open file; after a
+//! `fork` the child's copy neither unlocks (that would release the parent's) nor may be used.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Deadline};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::disk::{Disk, DiskFile, Hold, How};
+
+/// A lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    /// Somebody else held it until the deadline.
+    #[error("somebody else held it for {0:?}")]
+    Timeout(Duration),
+    /// This process is a fork of the one that opened the handle.
+    #[error("this handle was opened by process {0}; open the board again after a fork")]
+    Forked(u32),
+    /// The file could not be locked.
+    #[error("`{path}` could not be locked: {error}")]
+    Io { path: String, error: io::Error },
+}
+
+/// A lock that is held.
+pub(crate) struct FileLock {
+    file: Arc<dyn DiskFile>,
+    process: u32,
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // If this fails, closing the file lets go as well.
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+/// How often a lock is taken on a file that has lost its name before this is called hopeless.
+const REPLACED_MAX: u32 = 64;
+
+/// Takes the lock on the file at `path`, waiting for it no longer than until `deadline`.
+pub(crate) fn lock_file(
+    disk: &Arc<dyn Disk>,
+    path: &str,
+    hold: Hold,
+    deadline: Deadline,
+) -> Result<FileLock, LockError> {
+    let helper = Arc::new(Helper::new(disk.clone(), path.to_owned(), hold));
+    let mut kept = None;
+    take(disk, path, hold, deadline, &mut kept, &helper)
+}
+
+/// Takes the lock on the file at `path` if it is free; `None` if it isn't, or if there is no such file.
+pub(crate) fn try_lock_existing(
+    disk: &Arc<dyn Disk>,
+    path: &str,
+    hold: Hold,
+) -> io::Result<Option<FileLock>> {
+    let file = match disk.open(path, How::Append) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(file.try_lock(hold)?.then(|| FileLock { file, process: std::process::id() }))
+}
+
+/// Tries, then waits through the helper; `kept` is the open file that is tried first.
+fn take(
+    disk: &Arc<dyn Disk>,
+    path: &str,
+    hold: Hold,
+    deadline: Deadline,
+    kept: &mut Option<Arc<dyn DiskFile>>,
+    helper: &Arc<Helper>,
+) -> Result<FileLock, LockError> {
+    let started = Deadline::now();
+    let failed = |error: io::Error| LockError::Io { path: path.to_owned(), error };
+    for _ in 0..REPLACED_MAX {
+        let file = match kept {
+            Some(file) => file.clone(),
+            None => kept.insert(disk.open(path, How::Lock).map_err(failed)?).clone(),
+        };
+        let file = if file.try_lock(hold).map_err(failed)? {
+            file
+        } else {
+            match helper.wait(deadline).map_err(failed)? {
+                Some(file) => file,
+                None => return Err(LockError::Timeout(started.elapsed())),
+            }
+        };
+        let lock = FileLock { file, process: std::process::id() };
+        let held = lock.file.identity().map_err(failed)?;
+        match disk.identity(path) {
+            Ok(named) if named == held => return Ok(lock),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            // Somebody deleted or replaced the file while it was waited for.
+            _ => *kept = None,
+        }
+    }
+    Err(failed(io::Error::other("the file is replaced again and again")))
+}
+
+/// A thread that waits for a lock, for one who can wait only so long.
+struct Helper {
+    disk: Arc<dyn Disk>,
+    path: String,
+    hold: Hold,
+    state: Mutex<HelperState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct HelperState {
+    /// Whether somebody waits for what the thread gets.
+    wanted: bool,
+    /// Whether a thread is there, idle or waiting.
+    running: bool,
+    got: Option<io::Result<Arc<dyn DiskFile>>>,
+}
+
+/// How long an idle thread stays, so that a busy board doesn't start one for every wait.
+const IDLE: Duration = Duration::from_millis(500);
+
+impl Helper {
+    fn new(disk: Arc<dyn Disk>, path: String, hold: Hold) -> Self {
+        Self { disk, path, hold, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// The file, locked; `None` if that took too long. One caller at a time.
+    fn wait(self: &Arc<Self>, deadline: Deadline) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        let mut state = self.state.lock();
+        state.wanted = true;
+        if state.running {
+            self.changed.notify_all();
+        } else {
+            let helper = self.clone();
+            std::thread::Builder::new().name("taskhost-lock".into()).spawn(move || helper.run())?;
+            state.running = true;
+        }
+        while state.got.is_none() {
+            if self.changed.wait_until(&mut state, deadline).timed_out() && state.got.is_none() {
+                state.wanted = false;
+                return Ok(None);
+            }
+        }
+        state.got.take().transpose()
+    }
+
+    fn run(&self) {
+        loop {
+            let result = self.disk.open(&self.path, How::Lock).and_then(|file| {
+                file.wait_lock(self.hold)?;
+                Ok(file)
+            });
+            let mut state = self.state.lock();
+            if state.wanted {
+                state.wanted = false;
+                state.got = Some(result);
+                self.changed.notify_all();
+            } else if let Ok(file) = result {
+                // Too late: nobody waits any more.
+                let _ = file.unlock();
+            }
+            if !state.wanted {
+                self.changed.wait_for(&mut state, IDLE);
+            }
+            if !state.wanted {
+                state.running = false;
+                return;
+            }
+        }
+    }
+}
+
+/// The board's lock, as one handle uses it.
+pub(crate) struct BoardLock {
+    disk: Arc<dyn Disk>,
+    path: String,
+    /// Whether a thread of this handle has its turn.
+    turn: Mutex<bool>,
+    turned: Condvar,
+    kept: Mutex<Option<Arc<dyn DiskFile>>>,
+    helper: Arc<Helper>,
+    process: u32,
+}
+
+/// The board's lock is held.
+pub(crate) struct BoardGuard {
+    /// Released before the turn is passed on.
+    file: Option<FileLock>,
+    board: Arc<BoardLock>,
+}
+
+impl BoardLock {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: &str) -> Self {
+        Self {
+            helper: Arc::new(Helper::new(disk.clone(), path.to_owned(), Hold::Exclusive)),
+            disk,
+            path: path.to_owned(),
+            turn: Mutex::new(false),
+            turned: Condvar::new(),
+            kept: Mutex::default(),
+            process: std::process::id(),
+        }
+    }
+
+    /// Refuses to be used in a fork of the process that made it.
+    pub(crate) fn same_process(&self) -> Result<(), LockError> {
+        if self.process == std::process::id() {
+            Ok(())
+        } else {
+            Err(LockError::Forked(self.process))
+        }
+    }
+
+    /// Takes the lock, waiting for it no longer than until `deadline`.
+    pub(crate) fn lock(self: &Arc<Self>, deadline: Deadline) -> Result<BoardGuard, LockError> {
+        self.same_process()?;
+        let started = Deadline::now();
+        let mut turn = self.turn.lock();
+        while *turn {
+            if self.turned.wait_until(&mut turn, deadline).timed_out() && *turn {
+                return Err(LockError::Timeout(started.elapsed()));
+            }
+        }
+        *turn = true;
+        drop(turn);
+        let mut guard = BoardGuard { file: None, board: self.clone() };
+        let mut kept = self.kept.lock();
+        let taken =
+            take(&self.disk, &self.path, Hold::Exclusive, deadline, &mut kept, &self.helper)?;
+        drop(kept);
+        guard.file = Some(taken);
+        Ok(guard)
+    }
+}
+
+impl Drop for BoardGuard {
+    fn drop(&mut self) {
+        self.file = None;
+        if self.board.process == std::process::id() {
+            *self.board.turn.lock() = false;
+            self.board.turned.notify_one();
+        }
+    }
+}

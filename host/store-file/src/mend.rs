@@ -1,0 +1,469 @@
+//! Mending, under the board's lock: shared words that are missing, an index that is missing or of another boot,
+//! lines that a dead writer left, a torn end, a generation whose sync failed.
+//!
+//! Invariant: nothing here overwrites what could have been acknowledged. A board that can't be mended without
+//! doing so is refused, with the place, and left as it is.
+
+use std::io;
+use std::sync::Arc;
+
+use taskhost_board::image;
+use taskhost_board::{BeginError, Generation, Millis, ReadError, Sequence};
+
+use crate::disk::{DiskFile, How, exists, read_from, read_open, replace_file};
+use crate::format::snapshot::{self, Header, SnapshotWriter};
+use crate::format::{BoardFile, Checksum, names};
+use crate::index::{self, Index, Meta, Reading, SharedReading, Writing};
+use crate::journal::{End, Tail, judge, replay};
+use crate::lock::BoardGuard;
+use crate::options::{Notice, PlantedBug};
+use crate::platform::random_u64;
+use crate::publish::Next;
+use crate::state::{Current, Inner, bears, failed};
+use crate::words::{Start, Words};
+
+/// How many records go into one step of an index that nobody sees yet.
+const BATCH: u64 = 4096;
+
+/// An index made anew, and what it was made from.
+pub(crate) struct Rebuilt {
+    pub(crate) index: Box<dyn Index>,
+    pub(crate) epoch: u64,
+    pub(crate) header: Header,
+    pub(crate) meta: Meta,
+    /// How the journal ended.
+    pub(crate) end: End,
+}
+
+impl Inner {
+    /// Makes the current generation fit to be opened, and opens it.
+    pub(crate) fn mend(&self, guard: &BoardGuard) -> Result<Arc<Current>, BeginError> {
+        self.mend_index(guard, None)
+    }
+
+    /// The same; with `broken`, the index is made anew because of that.
+    fn mend_index(
+        &self,
+        guard: &BoardGuard,
+        broken: Option<String>,
+    ) -> Result<Arc<Current>, BeginError> {
+        let file = self.board_file()?;
+        let journal = self.open_current_journal(&file)?;
+        let words = self.words(&file.board)?;
+        // Whoever replaced `board.json` may have died before that was durable.
+        self.sync_top_or_poison(file.generation, words.as_ref())?;
+        let mark = names::poisoned(file.generation);
+        let poisoned = words.as_ref().is_some_and(|words| words.is_poisoned(file.generation))
+            || exists(&*self.disk, &mark).map_err(failed(&mark))?;
+        if poisoned && !self.options.has(PlantedBug::PoisonIgnored) {
+            return self.recover_poisoned(guard, &file, &*journal, words);
+        }
+        let found = match &words {
+            Some(words) if broken.is_none() => self.find_index(&file, &*journal, words)?,
+            _ => None,
+        };
+        let known_durable = words.as_ref().map(Words::durable_through);
+        let (index, epoch, through) = match found {
+            Some((index, epoch, meta)) => (index, epoch, meta.applied),
+            None => {
+                if words.is_none() {
+                    // Nothing is known of earlier syncs, so what is about to be read is synced first.
+                    self.sync_or_poison(&*journal, file.generation, None)?;
+                } else {
+                    let why = broken.unwrap_or_else(|| "it was missing or damaged".into());
+                    self.notice(Notice::IndexRebuilt { why });
+                }
+                let rebuilt = self.rebuild(&file, file.generation, &*journal, known_durable)?;
+                if let End::Bad(why) = &rebuilt.end {
+                    self.set_aside(
+                        &*journal,
+                        file.generation,
+                        rebuilt.meta.offset,
+                        why,
+                        words.as_ref(),
+                    )?;
+                }
+                (rebuilt.index, rebuilt.epoch, rebuilt.meta.applied)
+            }
+        };
+        let words = match words {
+            Some(words) => {
+                words.point(file.generation, epoch);
+                words.set_appended(through);
+                words
+            }
+            None => self.make_words(&file, epoch, through, false)?,
+        };
+        // Not those of later generations: somebody may be building one right now.
+        self.sweep_indexes(|of, other| {
+            of < file.generation || (of == file.generation && other != epoch)
+        });
+        self.enter(file, words, index, epoch, journal)
+    }
+
+    fn open_current_journal(&self, file: &BoardFile) -> Result<Arc<dyn DiskFile>, ReadError> {
+        let name = names::journal(file.generation);
+        self.disk.open(&name, How::Append).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ReadError::Damaged(format!(
+                "`{name}` is missing, which `board.json` says is the current journal; nothing was changed, and \
+                 `taskhost doctor` says more"
+            )),
+            _ => failed(&name)(error),
+        })
+    }
+
+    pub(crate) fn make_words(
+        &self,
+        file: &BoardFile,
+        epoch: u64,
+        through: Sequence,
+        poisoned: bool,
+    ) -> Result<Words, ReadError> {
+        let home = self.home(&file.board)?;
+        let start = Start { home, generation: file.generation, epoch, through, poisoned };
+        self.platform.make_words(&start).map_err(failed("index/shared"))
+    }
+
+    /// An index that is good as it is, although the words didn't lead to it: a switch died half-way.
+    fn find_index(
+        &self,
+        file: &BoardFile,
+        journal: &dyn DiskFile,
+        words: &Words,
+    ) -> Result<Option<(Box<dyn Index>, u64, Meta)>, ReadError> {
+        let names = self.platform.indexes().map_err(failed("index"))?;
+        let others = names.iter().filter_map(|name| names::index_in(name));
+        let others = others.filter(|(of, _)| *of == file.generation).map(|(_, epoch)| epoch);
+        for epoch in std::iter::once(words.epoch()).chain(others) {
+            if let Some((index, meta)) = self.open_index(file, epoch)?
+                && bears(journal, &meta).map_err(failed("journal"))?
+            {
+                return Ok(Some((index, epoch, meta)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes the index of `generation` from snapshot and journal of `file`'s, checking all of both. What a torn
+    /// end would drop is judged here; dropping it is the caller's.
+    pub(crate) fn rebuild(
+        &self,
+        file: &BoardFile,
+        generation: Generation,
+        journal: &dyn DiskFile,
+        known_durable: Option<Sequence>,
+    ) -> Result<Rebuilt, ReadError> {
+        let epoch = random_u64();
+        let index = self.platform.create_index(&names::index(generation, epoch), &self.pages)?;
+        let mut filler = Filler::new(self, &*index);
+        let (header, sum) = self.load_snapshot(file, &mut filler)?;
+        let meta = Meta {
+            board: file.board.clone(),
+            boot: self.platform.now().boot,
+            generation: file.generation,
+            chain: Checksum::seed(&file.board, file.generation, sum),
+            applied: header.base,
+            offset: 0,
+        };
+        let name = names::journal(file.generation);
+        let (tail, end) = replay(journal, &name, file.generation, meta.tail(), |line, _| {
+            filler.step("applying the journal", |writing| writing.apply_line(&line))
+        })?;
+        let known = known_durable.filter(|_| !self.options.has(PlantedBug::DurableThroughIgnored));
+        if !self.options.has(PlantedBug::DurableThroughIgnored) {
+            judge(journal, &name, file.generation, tail, &end, known)?;
+        }
+        let meta = meta.at(tail);
+        filler.finish(&meta)?;
+        Ok(Rebuilt { index, epoch, header, meta, end })
+    }
+
+    /// Reads the snapshot of `file`'s generation into an index.
+    fn load_snapshot(
+        &self,
+        file: &BoardFile,
+        filler: &mut Filler<'_>,
+    ) -> Result<(Header, Checksum), ReadError> {
+        let name = names::tasks(file.generation);
+        let snapshot = self.disk.open(&name, How::Read).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ReadError::Damaged(format!(
+                "`{name}` is missing, the snapshot that the current journal continues; nothing was changed, and \
+                 `taskhost doctor` says more"
+            )),
+            _ => failed(&name)(error),
+        })?;
+        let boot = self.platform.now().boot;
+        let filler = std::cell::RefCell::new(filler);
+        snapshot::read(
+            &*snapshot,
+            &name,
+            |header| {
+                snapshot::expect(header, &name, &file.board, file.generation)?;
+                filler
+                    .borrow_mut()
+                    .step("reading the snapshot", |writing| writing.start(header, &boot))
+            },
+            |record| {
+                filler
+                    .borrow_mut()
+                    .step("reading the snapshot", |writing| image::load(writing, &record))
+            },
+        )
+    }
+
+    /// Applies what the journal has and the index lacks, because its writer died in between.
+    pub(crate) fn catch_up(
+        &self,
+        guard: &BoardGuard,
+        current: Arc<Current>,
+    ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
+        let reading = index::read(&*current.index)?;
+        let meta = index::meta(&reading)?;
+        let length = current.journal.len().map_err(failed(&current.journal_name()))?;
+        if let Some(meta) = meta {
+            if meta.offset == length {
+                return Ok((current, reading, meta));
+            }
+            drop(reading);
+            if meta.offset < length {
+                match self.apply_rest(&current, &meta) {
+                    Ok(()) => return self.read_caught_up(current),
+                    Err(ReadError::Damaged(why)) => return Err(ReadError::Damaged(why).into()),
+                    // The index failed, not the journal.
+                    Err(ReadError::Failed(_)) => {}
+                }
+            }
+        }
+        let current = self.mend_index(guard, Some("it didn't fit the journal".into()))?;
+        self.read_caught_up(current)
+    }
+
+    fn read_caught_up(
+        &self,
+        current: Arc<Current>,
+    ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
+        let reading = index::read(&*current.index)?;
+        let lost = || ReadError::Failed("the index lost what it was made from".into());
+        let meta = index::meta(&reading)?.ok_or_else(lost)?;
+        Ok((current, reading, meta))
+    }
+
+    fn apply_rest(&self, current: &Current, meta: &Meta) -> Result<(), ReadError> {
+        let name = current.journal_name();
+        let mut writing = index::write(&*current.index)?;
+        let (tail, end) =
+            replay(&*current.journal, &name, current.generation, meta.tail(), |line, _| {
+                writing.apply_line(&line)
+            })?;
+        let durable = current.words.durable_through();
+        judge(&*current.journal, &name, current.generation, tail, &end, Some(durable))?;
+        writing.put_meta(&meta.at(tail))?;
+        if let End::Bad(why) = &end {
+            let words = Some(&current.words);
+            self.set_aside(&*current.journal, current.generation, tail.offset, why, words)?;
+        }
+        writing.commit()?;
+        current.words.set_appended(tail.sequence);
+        Ok(())
+    }
+
+    /// Takes the torn end of a journal away, and keeps it where people can look at it.
+    fn set_aside(
+        &self,
+        journal: &dyn DiskFile,
+        generation: Generation,
+        offset: u64,
+        why: &str,
+        words: Option<&Words>,
+    ) -> Result<(), ReadError> {
+        let name = names::journal(generation);
+        let dropped = read_from(journal, offset).map_err(failed(&name))?;
+        let mut kept_in = names::dropped(generation, offset);
+        while exists(&*self.disk, &kept_in).map_err(failed(&kept_in))? {
+            kept_in.push('+');
+        }
+        // 1. Keep the bytes, durably. After a crash the end is still there too, and is judged again.
+        replace_file(&*self.disk, &kept_in, &dropped).map_err(|e| failed(&kept_in)(e.into()))?;
+        // 2. Cut. After a crash the end is there or gone.
+        journal.truncate(offset).map_err(failed(&name))?;
+        // 3. Make the cut durable, so that nothing is ever appended to a tail that could come back.
+        self.sync_or_poison(journal, generation, words)?;
+        self.notice(Notice::TornEnd { kept_in, bytes: dropped.len() as u64, why: why.to_owned() });
+        Ok(())
+    }
+
+    fn sync_or_poison(
+        &self,
+        journal: &dyn DiskFile,
+        generation: Generation,
+        words: Option<&Words>,
+    ) -> Result<(), ReadError> {
+        journal.sync().map_err(|error| {
+            self.poison(generation, words);
+            failed(&names::journal(generation))(error)
+        })
+    }
+
+    fn sync_top_or_poison(
+        &self,
+        generation: Generation,
+        words: Option<&Words>,
+    ) -> Result<(), ReadError> {
+        self.disk.sync_dir(".").map_err(|error| {
+            self.poison(generation, words);
+            failed(".")(error)
+        })
+    }
+
+    /// Goes on after a failed sync: what can be read back is written again, into the next generation.
+    fn recover_poisoned(
+        &self,
+        guard: &BoardGuard,
+        file: &BoardFile,
+        journal: &dyn DiskFile,
+        words: Option<Words>,
+    ) -> Result<Arc<Current>, BeginError> {
+        let known_durable = words.as_ref().map(Words::durable_through);
+        let next = file.generation.next();
+        // 1. Read back everything that can be, into the next generation's index.
+        let rebuilt = self.rebuild(file, next, journal, known_durable)?;
+        let through = rebuilt.meta.applied;
+        // 2. Write it down anew. Request keys are kept whatever their age, as the index keeps them.
+        let reading = SharedReading::new(index::read(&*rebuilt.index)?);
+        let header = Header {
+            generation: next,
+            base: through,
+            created: self.platform.now().wall,
+            ..self.header_of(&rebuilt.header, &reading)?
+        };
+        let (tasks, sum) = self.write_snapshot(&header, &reading, Millis(0))?;
+        drop(reading);
+        let (journal_name, empty) = self.new_journal(next)?;
+        empty.sync().map_err(failed(&journal_name))?;
+        let meta = Meta {
+            generation: next,
+            chain: Checksum::seed(&file.board, next, sum),
+            offset: 0,
+            ..rebuilt.meta.clone()
+        };
+        let mut writing = index::write(&*rebuilt.index)?;
+        writing.put_meta(&meta)?;
+        writing.commit()?;
+        // 3. Keep the old journal's lines as history, in a file that can be synced, since its own can't.
+        let content = read_open(journal).map_err(failed(&names::journal(file.generation)))?;
+        let good = usize::try_from(rebuilt.meta.offset).unwrap_or(usize::MAX).min(content.len());
+        let retired = names::retired(file.generation);
+        replace_file(&*self.disk, &retired, &content[..good])
+            .map_err(|e| failed(&retired)(e.into()))?;
+        if good < content.len() {
+            let torn = names::dropped(file.generation, good as u64);
+            replace_file(&*self.disk, &torn, &content[good..])
+                .map_err(|e| failed(&torn)(e.into()))?;
+        }
+        // 4. Switch, as every other switch does.
+        let next = Next {
+            generation: next,
+            epoch: rebuilt.epoch,
+            through,
+            tasks,
+            journal: journal_name,
+            index: rebuilt.index,
+        };
+        let current = self.publish(guard, file, words, next).map_err(|error| {
+            ReadError::Failed(format!("going on after a failed sync failed: {error}"))
+        })?;
+        self.notice(Notice::Recovered { poisoned: file.generation.0, through: through.0 });
+        self.retire(&current, true);
+        Ok(current)
+    }
+
+    /// The header that describes what `reading` holds.
+    pub(crate) fn header_of(
+        &self,
+        old: &Header,
+        reading: &SharedReading,
+    ) -> Result<Header, ReadError> {
+        use taskhost_board::View as _;
+        let view = image::ImageView::new(reading.clone());
+        let head = view.head()?;
+        Ok(Header {
+            base: head.sequence,
+            token: head.token,
+            born: head.born,
+            policies: view.policies()?,
+            settings: view.settings()?,
+            ..old.clone()
+        })
+    }
+
+    /// Writes a snapshot of all that `reading` holds under a temporary name, synced.
+    pub(crate) fn write_snapshot(
+        &self,
+        header: &Header,
+        reading: &SharedReading,
+        now: Millis,
+    ) -> Result<(String, Checksum), ReadError> {
+        let name = crate::disk::temporary_name(&names::tasks(header.generation));
+        let file = self.disk.open(&name, How::New).map_err(failed(&name))?;
+        let mut writer = SnapshotWriter::begin(&*file, header).map_err(failed(&name))?;
+        image::dump(reading, now, |record| writer.record(&record).map_err(failed(&name)))?;
+        let sum = writer.finish().map_err(failed(&name))?;
+        Ok((name, sum))
+    }
+
+    /// An empty journal under a temporary name.
+    pub(crate) fn new_journal(
+        &self,
+        generation: Generation,
+    ) -> Result<(String, Arc<dyn DiskFile>), ReadError> {
+        let name = crate::disk::temporary_name(&names::journal(generation));
+        let file = self.disk.open(&name, How::New).map_err(failed(&name))?;
+        Ok((name, file))
+    }
+}
+
+/// Fills an index that nobody sees yet, in steps of bounded size.
+pub(crate) struct Filler<'a> {
+    inner: &'a Inner,
+    index: &'a dyn Index,
+    writing: Option<Writing<'a>>,
+    done: u64,
+}
+
+impl<'a> Filler<'a> {
+    pub(crate) fn new(inner: &'a Inner, index: &'a dyn Index) -> Self {
+        Self { inner, index, writing: None, done: 0 }
+    }
+
+    pub(crate) fn step(
+        &mut self,
+        doing: &'static str,
+        change: impl FnOnce(&mut Writing<'a>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let writing = match &mut self.writing {
+            Some(writing) => writing,
+            None => self.writing.insert(index::write(self.index)?),
+        };
+        change(writing)?;
+        self.done += 1;
+        if self.done.is_multiple_of(BATCH) {
+            self.inner.options.report(doing, self.done);
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ReadError> {
+        self.writing.take().map_or(Ok(()), Writing::commit)
+    }
+
+    pub(crate) fn finish(mut self, meta: &Meta) -> Result<(), ReadError> {
+        self.step("finishing the index", |writing| writing.put_meta(meta))?;
+        self.flush()
+    }
+}
+
+/// A journal's beginning.
+pub(crate) fn beginning(base: Sequence, seed: Checksum) -> Tail {
+    Tail { sequence: base, chain: seed, offset: 0 }
+}

@@ -1,0 +1,128 @@
+//! How a board is opened, and what the store has to say while it works.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far something slow has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done, as a sentence says it: `reading the snapshot`.
+    pub doing: &'static str,
+    /// How many records or lines were done.
+    pub done: u64,
+}
+
+/// Called now and then while something slow is done.
+pub type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// How to open or make a board.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Use a file system whose locks or renames aren't to be trusted (NFS, SMB, FUSE, 9p).
+    pub allow_unsafe_fs: bool,
+    /// How long the lock is waited for where the caller gives no deadline: opening, reading, policies' files.
+    pub lock_wait: Duration,
+    /// Told about rebuilding an index and the like.
+    pub progress: Option<OnProgress>,
+    /// A bug to behave by, so that tests can show that they would find it.
+    #[cfg(any(test, feature = "simulation"))]
+    pub planted: Option<PlantedBug>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            allow_unsafe_fs: false,
+            lock_wait: Duration::from_secs(30),
+            progress: None,
+            #[cfg(any(test, feature = "simulation"))]
+            planted: None,
+        }
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("allow_unsafe_fs", &self.allow_unsafe_fs)
+            .field("lock_wait", &self.lock_wait)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A bug that can be planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// An entry is acknowledged without a sync.
+    SyncLeftOut,
+    /// Directories aren't synced after a rename.
+    DirectorySyncLeftOut,
+    /// `durable_through` of later lines isn't looked at when a bad line is found.
+    DurableThroughIgnored,
+    /// A generation whose sync failed is used on.
+    PoisonIgnored,
+}
+
+impl OpenOptions {
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn has(&self, bug: PlantedBug) -> bool {
+        self.planted == Some(bug)
+    }
+
+    #[cfg(not(any(test, feature = "simulation")))]
+    #[expect(clippy::unused_self, reason = "its twin for tests needs it")]
+    pub(crate) fn has(&self, _bug: PlantedBug) -> bool {
+        false
+    }
+
+    pub(crate) fn report(&self, doing: &'static str, done: u64) {
+        if let Some(progress) = &self.progress {
+            progress(Progress { doing, done });
+        }
+    }
+}
+
+/// Something the store did by itself that somebody should know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The end of the journal was torn by a crash. Nothing that was acknowledged was in it.
+    TornEnd {
+        /// Where the bytes were set aside.
+        kept_in: String,
+        /// How many there were.
+        bytes: u64,
+        /// What was wrong with them.
+        why: String,
+    },
+    /// The index was made anew.
+    IndexRebuilt {
+        /// Why.
+        why: String,
+    },
+    /// A sync had failed, and the board went on in a new generation.
+    Recovered {
+        /// The generation whose sync failed.
+        poisoned: u64,
+        /// How many entries could be read back.
+        through: u64,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TornEnd { kept_in, bytes, why } => write!(
+                f,
+                "the journal ended in {bytes} bytes that a crash had torn ({why}); no acknowledged change was \
+                 among them, and they are kept in `{kept_in}`"
+            ),
+            Self::IndexRebuilt { why } => write!(f, "the index was made anew: {why}"),
+            Self::Recovered { poisoned, through } => write!(
+                f,
+                "a sync of generation {poisoned} had failed; what could be read back, up to entry {through}, was \
+                 written again into a new generation"
+            ),
+        }
+    }
+}

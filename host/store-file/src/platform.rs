@@ -1,0 +1,202 @@
+//! What the store stands on: a disk, a clock, the shared words and the indexes. There are two: the operating
+//! system ([`Real`]), and a simulated world in which everything can be stopped, lost and looked at.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::{Dir, OpenOptions};
+use taskhost_board::{BootId, Instant, Millis, ReadError};
+
+use crate::disk::{Disk, Identity, RealDisk, TEMPORARY};
+use crate::index::{Index, LmdbIndex};
+use crate::words::{MappedWords, Start, Words};
+
+/// What the store stands on.
+pub(crate) trait Platform: Send + Sync {
+    /// The board's directory.
+    fn disk(&self) -> &Arc<dyn Disk>;
+    /// The directory that policies of several boards share, as the operator named it.
+    fn shared_place(&self, path: &str) -> io::Result<Arc<dyn Disk>>;
+    /// The time on both clocks.
+    fn now(&self) -> Instant;
+    /// The shared words that are there.
+    fn words(&self) -> io::Result<Option<Words>>;
+    /// Makes new shared words, in place of those that are there. Only under the board's lock.
+    fn make_words(&self, start: &Start) -> io::Result<Words>;
+    /// Opens the index of this name; `None` if there is none that can be opened.
+    fn open_index(
+        &self,
+        name: &str,
+        pages: &Arc<AtomicU64>,
+    ) -> Result<Option<Box<dyn Index>>, ReadError>;
+    /// Makes an empty index of this name.
+    fn create_index(&self, name: &str, pages: &Arc<AtomicU64>)
+    -> Result<Box<dyn Index>, ReadError>;
+    /// The names of the indexes that are there.
+    fn indexes(&self) -> io::Result<Vec<String>>;
+    /// Removes an index. Whoever still has it open keeps what they have.
+    fn remove_index(&self, name: &str) -> io::Result<()>;
+    /// Who holds a lock on this file, for people.
+    fn lock_holder(&self, file: Identity) -> Option<String>;
+}
+
+/// A random number, or, if the system has none to give, one that differs from process to process.
+pub(crate) fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    if getrandom::fill(&mut bytes).is_ok() {
+        return u64::from_ne_bytes(bytes);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_nanos() as u64) ^ (u64::from(std::process::id()) << 40)
+}
+
+const INDEX: &str = "index";
+const SHARED_WORDS: &str = "index/shared";
+
+/// The operating system.
+pub(crate) struct Real {
+    files: Arc<RealDisk>,
+    disk: Arc<dyn Disk>,
+    boot: BootId,
+}
+
+impl Real {
+    pub(crate) fn new(directory: Dir) -> io::Result<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|e| {
+            io::Error::new(e.kind(), format!("the boot's id could not be read: {e}"))
+        })?;
+        let files = Arc::new(RealDisk::new(directory));
+        Ok(Self { disk: files.clone(), files, boot: BootId(boot.trim().to_owned()) })
+    }
+
+    fn index_dir(&self, name: &str) -> io::Result<Dir> {
+        self.files.directory().open_dir(format!("{INDEX}/{name}"))
+    }
+}
+
+impl Platform for Real {
+    fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    fn shared_place(&self, path: &str) -> io::Result<Arc<dyn Disk>> {
+        let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
+        Ok(Arc::new(RealDisk::new(directory)))
+    }
+
+    fn now(&self) -> Instant {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Suspended time counts, since an agent's lease goes on while the machine sleeps.
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let boot_ms = boot.tv_sec * 1000 + boot.tv_nsec / 1_000_000;
+        Instant {
+            wall: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            boot: self.boot.clone(),
+            boot_ms: u64::try_from(boot_ms).unwrap_or_default(),
+        }
+    }
+
+    fn words(&self) -> io::Result<Option<Words>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let file = match self.files.directory().open_with(SHARED_WORDS, &options) {
+            Ok(file) => file.into_std(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(MappedWords::open(file)?.map(|cells| Words::new(Box::new(cells))))
+    }
+
+    fn make_words(&self, start: &Start) -> io::Result<Words> {
+        let bytes: Vec<u8> = start.values().iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let temporary = format!("{INDEX}/{TEMPORARY}{:016x}-shared", random_u64());
+        self.disk.create_dir(INDEX)?;
+        // Never synced: words of another boot are worthless anyway.
+        self.files.directory().write(&temporary, bytes)?;
+        self.disk.rename(&temporary, SHARED_WORDS)?;
+        self.words()?.ok_or_else(|| io::Error::other("`index/shared` was cut while it was made"))
+    }
+
+    fn open_index(
+        &self,
+        name: &str,
+        pages: &Arc<AtomicU64>,
+    ) -> Result<Option<Box<dyn Index>>, ReadError> {
+        match self.index_dir(name) {
+            Ok(directory) => {
+                Ok(LmdbIndex::open(&directory, pages)?.map(|i| Box::new(i) as Box<dyn Index>))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn create_index(
+        &self,
+        name: &str,
+        pages: &Arc<AtomicU64>,
+    ) -> Result<Box<dyn Index>, ReadError> {
+        let directory = || {
+            self.disk.create_dir(INDEX)?;
+            self.files.directory().create_dir(format!("{INDEX}/{name}"))?;
+            self.index_dir(name)
+        };
+        let directory = directory()
+            .map_err(|e| ReadError::Failed(format!("`{INDEX}/{name}` could not be made: {e}")))?;
+        Ok(Box::new(LmdbIndex::create(&directory, pages)?))
+    }
+
+    fn indexes(&self) -> io::Result<Vec<String>> {
+        let entries = match self.files.directory().read_dir(INDEX) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn remove_index(&self, name: &str) -> io::Result<()> {
+        self.files.directory().remove_dir_all(format!("{INDEX}/{name}"))
+    }
+
+    fn lock_holder(&self, file: Identity) -> Option<String> {
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let holders: Vec<String> = locks.lines().filter_map(|line| holder_in(line, file)).collect();
+        (!holders.is_empty()).then(|| holders.join(", "))
+    }
+}
+
+/// The holder in a line of `/proc/locks`, such as
+/// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF`; lines with `->` are of those who wait.
+fn holder_in(line: &str, file: Identity) -> Option<String> {
+    let mut fields = line.split_whitespace().skip(1);
+    let place = (fields.next()? == "FLOCK").then(|| fields.nth(3))??;
+    let pid: u32 = line.split_whitespace().nth(4)?.parse().ok()?;
+    let mut place = place.split(':');
+    let major = u32::from_str_radix(place.next()?, 16).ok()?;
+    let minor = u32::from_str_radix(place.next()?, 16).ok()?;
+    let inode: u64 = place.next()?.parse().ok()?;
+    let same = inode == file.inode
+        && major == rustix::fs::major(file.device)
+        && minor == rustix::fs::minor(file.device);
+    if !same {
+        return None;
+    }
+    if pid == 0 {
+        return Some("a process outside this container".to_owned());
+    }
+    let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(match command.trim() {
+        "" => format!("process {pid}"),
+        command => format!("process {pid} (`{command}`)"),
+    })
+}

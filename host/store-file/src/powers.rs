@@ -1,0 +1,200 @@
+//! What policies may do beyond their transaction: named locks, and small files.
+//!
+//! Names are a letter or digit and then up to 127 letters, digits, `.`, `_` or `-`, so that none is a path, and
+//! none is the lock or a temporary file of this module, whose names begin with a dot. Files are reached through a
+//! directory handle, so that no link leads out.
+//!
+//! Invariant: each directory has a lock of its own, `.lock`, held exclusively from the comparison with the
+//! expected content to the sync of the directory, and shared while reading: so compare-and-replace is one step
+//! between processes (and boards, for the shared directory), and nobody reads what a crash could take back.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Deadline};
+
+use taskhost_board::image::ImageView;
+use taskhost_board::{
+    FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure, Place, Powers, View as _,
+};
+
+use crate::disk::{Disk, Hold, How, TEMPORARY, read_from, replace_file};
+use crate::index;
+use crate::life::named;
+use crate::lock::{FileLock, LockError, lock_file};
+use crate::state::Inner;
+
+const OWN_FILES: &str = "policy-files";
+/// How long a directory's lock is waited for: others hold it for the length of a sync.
+const FILES_WAIT: Duration = Duration::from_secs(10);
+
+/// The powers of a board's policies.
+pub(crate) struct FilePowers {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// A directory of policies' files.
+struct Directory {
+    disk: Arc<dyn Disk>,
+    path: &'static str,
+}
+
+impl Directory {
+    fn file(&self, name: &str) -> String {
+        match self.path {
+            "." => name.to_owned(),
+            path => format!("{path}/{name}"),
+        }
+    }
+
+    fn lock(&self, hold: Hold) -> Result<FileLock, FileFailure> {
+        lock_file(&self.disk, &self.file(".lock"), hold, Deadline::now() + FILES_WAIT)
+            .map_err(|e| FileFailure::Failed(e.to_string()))
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, FileFailure> {
+        let file = match self.disk.open(&self.file(name), How::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(FileFailure::NotFound);
+            }
+            result => result.map_err(broken)?,
+        };
+        if file.len().map_err(broken)? > FILE_BYTES_MAX as u64 {
+            return Err(FileFailure::TooLarge);
+        }
+        read_from(&*file, 0).map_err(broken)
+    }
+
+    /// Removes what replacements that died have left. Only under the lock.
+    fn sweep(&self) {
+        for name in self.disk.list(self.path).unwrap_or_default() {
+            if name.starts_with(TEMPORARY) {
+                let _ = self.disk.remove(&self.file(&name));
+            }
+        }
+    }
+}
+
+fn broken(error: io::Error) -> FileFailure {
+    FileFailure::Failed(error.to_string())
+}
+
+impl FilePowers {
+    fn directory(&self, at: Place) -> Result<Directory, FileFailure> {
+        match at {
+            Place::Board => Ok(Directory { disk: self.inner.disk.clone(), path: OWN_FILES }),
+            Place::Shared => {
+                let path = self.shared_path()?;
+                let disk = self.inner.platform.shared_place(&path).map_err(|e| {
+                    FileFailure::Failed(format!(
+                        "the shared directory `{path}` can't be opened: {e}"
+                    ))
+                })?;
+                Ok(Directory { disk, path: "." })
+            }
+        }
+    }
+
+    /// The shared directory, as the operator set it. Read without waiting for its durability: policies call
+    /// this inside a transaction, whose own end sees to that.
+    fn shared_path(&self) -> Result<String, FileFailure> {
+        let unreadable = |e: &dyn std::fmt::Display| FileFailure::Failed(e.to_string());
+        let current = match self.inner.open_generation() {
+            Some(current) => current,
+            None => self.inner.current(self.inner.wait_max()).map_err(|e| unreadable(&e))?,
+        };
+        let reading = index::read(&*current.index).map_err(|e| unreadable(&e))?;
+        let settings = ImageView::new(reading).settings().map_err(|e| unreadable(&e))?;
+        settings.shared_files.ok_or_else(|| {
+            FileFailure::Forbidden(
+                "this board shares no files with others: no directory is set for it".into(),
+            )
+        })
+    }
+}
+
+impl Powers for FilePowers {
+    fn lock(&self, name: &str, timeout: Duration) -> Result<Box<dyn LifeGuard>, LockFailure> {
+        check_name(name).map_err(LockFailure::Limit)?;
+        named(&self.inner, &format!("locks/policy_{name}.lock"), timeout).map_err(|error| {
+            match error {
+                LockError::Timeout(_) => LockFailure::Timeout,
+                other => LockFailure::Failed(other.to_string()),
+            }
+        })
+    }
+
+    fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure> {
+        check_name(name).map_err(FileFailure::Forbidden)?;
+        let directory = self.directory(at)?;
+        let _lock = directory.lock(Hold::Shared)?;
+        directory.read(name)
+    }
+
+    fn replace(
+        &self,
+        at: Place,
+        name: &str,
+        content: &[u8],
+        expected: Option<&[u8]>,
+    ) -> Result<(), FileFailure> {
+        check_name(name).map_err(FileFailure::Forbidden)?;
+        if content.len() > FILE_BYTES_MAX {
+            return Err(FileFailure::TooLarge);
+        }
+        let directory = self.directory(at)?;
+        let _lock = directory.lock(Hold::Exclusive)?;
+        if let Some(expected) = expected {
+            let found = match directory.read(name) {
+                // A file that isn't there is as good as an empty one.
+                Err(FileFailure::NotFound) => Vec::new(),
+                result => result?,
+            };
+            if found != expected {
+                return Err(FileFailure::Changed);
+            }
+        }
+        directory.sweep();
+        replace_file(&*directory.disk, &directory.file(name), content).map_err(|e| broken(e.into()))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let good = (1..=128).contains(&name.len())
+        && name.bytes().enumerate().all(|(i, byte)| {
+            byte.is_ascii_alphanumeric() || (i > 0 && matches!(byte, b'.' | b'_' | b'-'))
+        });
+    if good {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` is not a valid name: it must be a letter or digit, then up to 127 letters, digits, `.`, `_` or `-`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_be_paths_are_refused() {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/etc",
+            ".lock",
+            "-x",
+            "a b",
+            "a\0",
+            "ä",
+            &"a".repeat(129),
+        ] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a", "0", "quota.json", "A-b_c.d", &"a".repeat(128)] {
+            assert!(check_name(good).is_ok(), "{good:?}");
+        }
+    }
+}

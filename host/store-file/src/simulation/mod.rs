@@ -1,0 +1,318 @@
+//! A simulated world under the store: a disk that knows what was synced, processes that can be stopped at every
+//! operation, and the states that a power failure may leave.
+//!
+//! - [`World`]: one machine, from boot to power failure: its disk, clock, shared words and indexes.
+//! - [`Process`]: one process in it, with the operation at which something is to happen to it ([`Fault`]).
+//! - [`Survivor`]: what a power failure may leave of the disk; [`World::booted`] starts a machine on it.
+//! - [`Witnessed`]: a store that remembers what it answered, to be compared with what a crash left.
+//! - [`World::order_violations`]: checks, from a record of all writes, syncs and answers, that each answered entry
+//!   was appended, then synced, then answered.
+//!
+//! What the disk promises is the least that POSIX does: content is kept if the file was synced after it was
+//! written; a name is kept if its directory was synced after it was made, moved or removed; a rename happens
+//! whole or not at all. Content that wasn't synced may be there, or not, or in part, with zeros in place of
+//! blocks that were never written. A failed sync leaves pages that look written and never will be, and the next
+//! sync succeeds.
+
+mod disk;
+mod platform;
+mod record;
+mod survive;
+mod witness;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use taskhost_board::{BootId, Instant, Millis};
+
+pub use survive::Survivor;
+pub use witness::{Testimony, Witnessed};
+
+use crate::disk::Hold;
+use crate::index::TwinIndex;
+use crate::words::WORDS;
+use crate::{FileStore, InitError, InitPlan, OpenError, OpenOptions};
+use record::Event;
+
+/// What happens to a process at one of its operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is stopped before the operation, and does nothing ever after.
+    Stop,
+    /// The operation fails with this error and does nothing.
+    Fail(io::ErrorKind),
+    /// A write writes half of what it should; any other operation fails.
+    ShortWrite,
+    /// A sync fails, and the pages that it should have written count as clean from then on; any other operation
+    /// fails.
+    LostSync,
+}
+
+/// Which operations are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Those that change the disk, the shared words or an index: a stop between others makes no difference.
+    Changes,
+    /// All of the disk's.
+    All,
+}
+
+/// One machine from boot to power failure.
+pub struct World {
+    state: Mutex<State>,
+    /// Signalled when a lock is released.
+    released: Condvar,
+}
+
+struct State {
+    /// Paths to inodes, as processes see them.
+    names: BTreeMap<String, u64>,
+    directories: BTreeSet<String>,
+    /// The same as far as they are durable.
+    durable_names: BTreeMap<String, u64>,
+    durable_directories: BTreeSet<String>,
+    /// Changes of names that aren't durable yet, in the order in which they were made.
+    pending: Vec<PendingName>,
+    inodes: HashMap<u64, Inode>,
+    next_number: u64,
+    record: Vec<Event>,
+    clock: Instant,
+    words: Option<Arc<[AtomicU64; WORDS]>>,
+    indexes: BTreeMap<String, TwinIndex>,
+}
+
+#[derive(Debug, Clone)]
+struct PendingName {
+    change: NameChange,
+    /// The directories that must be synced before it is durable.
+    unsynced: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone)]
+enum NameChange {
+    Made { name: String, inode: u64 },
+    MadeDirectory { name: String },
+    Moved { from: String, to: String, inode: u64 },
+    Removed { name: String },
+}
+
+#[derive(Default)]
+struct Inode {
+    /// The content as processes see it.
+    now: Vec<u8>,
+    /// The content as it was synced.
+    durable: Vec<u8>,
+    /// What a failed sync lost: it looks written, and never will be.
+    lost: Vec<Range<usize>>,
+    /// Who holds its lock.
+    holders: HashMap<u64, Hold>,
+}
+
+impl World {
+    /// A machine with an empty disk.
+    pub fn new() -> Arc<Self> {
+        Self::with(BTreeMap::new(), BTreeSet::new(), "boot-1", Millis(1_000_000_000_000))
+    }
+
+    fn with(
+        files: BTreeMap<String, Vec<u8>>,
+        directories: BTreeSet<String>,
+        boot: &str,
+        wall: Millis,
+    ) -> Arc<Self> {
+        let mut names = BTreeMap::new();
+        let mut inodes = HashMap::new();
+        for ((name, content), number) in files.into_iter().zip(1..) {
+            names.insert(name, number);
+            let inode = Inode { now: content.clone(), durable: content, ..Inode::default() };
+            inodes.insert(number, inode);
+        }
+        let state = State {
+            durable_names: names.clone(),
+            names,
+            durable_directories: directories.clone(),
+            directories,
+            pending: Vec::new(),
+            next_number: inodes.len() as u64 + 1,
+            inodes,
+            record: Vec::new(),
+            clock: Instant { wall, boot: BootId(boot.to_owned()), boot_ms: 1_000 },
+            words: None,
+            indexes: BTreeMap::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state), released: Condvar::new() })
+    }
+
+    /// A machine that was started after a power failure which left this.
+    pub fn booted(survivor: &Survivor) -> Arc<Self> {
+        let boot = format!("{}+", survivor.boot.0);
+        let (files, directories) = (survivor.files.clone(), survivor.directories.clone());
+        Self::with(files, directories, &boot, survivor.wall.plus(60_000))
+    }
+
+    /// A new process.
+    pub fn process(self: &Arc<Self>) -> Arc<Process> {
+        Arc::new(Process {
+            world: self.clone(),
+            stopped: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
+            all: AtomicU64::new(0),
+            plan: Mutex::default(),
+        })
+    }
+
+    /// Lets both clocks go on.
+    pub fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let mut state = self.state.lock();
+        state.clock.wall = state.clock.wall.plus(ms);
+        state.clock.boot_ms = state.clock.boot_ms.saturating_add(ms);
+    }
+
+    /// Every file as processes see it.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state.lock();
+        let content =
+            |inode: &u64| state.inodes.get(inode).map(|i| i.now.clone()).unwrap_or_default();
+        state.names.iter().map(|(name, inode)| (name.clone(), content(inode))).collect()
+    }
+
+    /// Writes a file as an operator or an accident would, durably.
+    pub fn tamper(&self, path: &str, content: Option<Vec<u8>>) {
+        let mut state = self.state.lock();
+        match content {
+            Some(content) => {
+                let number = state.number();
+                let inode = state.names.get(path).copied().unwrap_or(number);
+                state.names.insert(path.to_owned(), inode);
+                state.durable_names.insert(path.to_owned(), inode);
+                let entry = state.inodes.entry(inode).or_default();
+                entry.durable.clone_from(&content);
+                entry.now = content;
+            }
+            None => {
+                state.names.remove(path);
+                state.durable_names.remove(path);
+            }
+        }
+    }
+
+    /// Loses the index and the shared words, as `rm -r index` does.
+    pub fn lose_index(&self) {
+        let mut state = self.state.lock();
+        state.words = None;
+        state.indexes.clear();
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+}
+
+/// One process of a world. Its handles of a board are opened through it.
+pub struct Process {
+    world: Arc<World>,
+    stopped: AtomicBool,
+    changes: AtomicU64,
+    all: AtomicU64,
+    plan: Mutex<Option<(Counted, u64, Fault)>>,
+}
+
+impl Process {
+    /// Plans a fault at the operation of this number (from 0), counted from now on.
+    pub fn plan(&self, counted: Counted, at: u64, fault: Fault) {
+        self.changes.store(0, Ordering::SeqCst);
+        self.all.store(0, Ordering::SeqCst);
+        *self.plan.lock() = Some((counted, at, fault));
+    }
+
+    /// How many operations there were since the plan was made.
+    pub fn operations(&self, counted: Counted) -> u64 {
+        match counted {
+            Counted::Changes => self.changes.load(Ordering::SeqCst),
+            Counted::All => self.all.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Ends it, as `kill -9` does.
+    pub fn kill(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // So that nobody is between looking and waiting.
+        drop(self.world.state.lock());
+        self.world.released.notify_all();
+    }
+
+    /// Makes a board.
+    pub fn init(
+        self: &Arc<Self>,
+        plan: &InitPlan,
+        options: OpenOptions,
+    ) -> Result<FileStore, InitError> {
+        FileStore::init_on(platform::platform(self), plan, options)
+    }
+
+    /// Opens the board.
+    pub fn open(self: &Arc<Self>, options: OpenOptions) -> Result<FileStore, OpenError> {
+        FileStore::open_on(platform::platform(self), options)
+    }
+
+    /// Comes before each operation: what is to happen at it.
+    fn step(&self, is_change: bool) -> io::Result<Option<Fault>> {
+        let change = is_change.then(|| self.changes.fetch_add(1, Ordering::SeqCst));
+        let any = self.all.fetch_add(1, Ordering::SeqCst);
+        if self.is_stopped() {
+            return Err(stopped());
+        }
+        let fault = match *self.plan.lock() {
+            Some((Counted::Changes, at, fault)) if change == Some(at) => Some(fault),
+            Some((Counted::All, at, fault)) if any == at => Some(fault),
+            _ => None,
+        };
+        match fault {
+            Some(Fault::Stop) => {
+                self.kill();
+                Err(stopped())
+            }
+            Some(Fault::Fail(kind)) => Err(io::Error::new(kind, "this was planned")),
+            other => Ok(other),
+        }
+    }
+
+    /// Comes before each change of shared memory: whether the process still lives. Only a stop can happen there.
+    fn may_change_memory(&self) -> bool {
+        if self.is_stopped() {
+            return false;
+        }
+        let change = self.changes.fetch_add(1, Ordering::SeqCst);
+        if matches!(*self.plan.lock(), Some((Counted::Changes, at, Fault::Stop)) if at == change) {
+            self.kill();
+            return false;
+        }
+        true
+    }
+}
+
+fn stopped() -> io::Error {
+    io::Error::other("the process was stopped")
+}
+
+/// The names in a set of paths that are directly in `directory`.
+fn in_directory<'a>(paths: impl Iterator<Item = &'a String>, directory: &str) -> HashSet<&'a str> {
+    paths
+        .filter(|path| crate::disk::parent(path) == directory)
+        .map(|path| path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name))
+        .collect()
+}

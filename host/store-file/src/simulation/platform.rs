@@ -1,0 +1,124 @@
+//! The simulated world as what the store stands on.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use taskhost_board::{Instant, ReadError};
+
+use super::disk::SimDisk;
+use super::{Process, World};
+use crate::disk::{Disk, Identity};
+use crate::index::{Index, TwinIndex};
+use crate::platform::Platform;
+use crate::words::{Cells, Start, WORDS, Words};
+
+struct Simulated {
+    process: Arc<Process>,
+    disk: Arc<dyn Disk>,
+}
+
+/// The platform that a process stands on.
+pub(super) fn platform(process: &Arc<Process>) -> Arc<dyn Platform> {
+    let disk = Arc::new(SimDisk { process: process.clone(), prefix: String::new() });
+    Arc::new(Simulated { process: process.clone(), disk })
+}
+
+struct SharedCells {
+    cells: Arc<[AtomicU64; WORDS]>,
+    process: Arc<Process>,
+}
+
+impl Cells for SharedCells {
+    fn cell(&self, index: usize) -> &AtomicU64 {
+        &self.cells[index]
+    }
+
+    fn is_linked(&self) -> bool {
+        let state = self.process.world.state.lock();
+        state.words.as_ref().is_some_and(|words| Arc::ptr_eq(words, &self.cells))
+    }
+
+    fn may_change(&self) -> bool {
+        self.process.may_change_memory()
+    }
+}
+
+impl Simulated {
+    fn world(&self) -> &World {
+        &self.process.world
+    }
+
+    fn may_commit(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let process = self.process.clone();
+        Arc::new(move || process.may_change_memory())
+    }
+
+    fn words_of(&self, cells: Arc<[AtomicU64; WORDS]>) -> Words {
+        Words::new(Box::new(SharedCells { cells, process: self.process.clone() }))
+    }
+}
+
+impl Platform for Simulated {
+    fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    fn shared_place(&self, path: &str) -> io::Result<Arc<dyn Disk>> {
+        let prefix = format!("{}/", path.trim_matches('/'));
+        Ok(Arc::new(SimDisk { process: self.process.clone(), prefix }))
+    }
+
+    fn now(&self) -> Instant {
+        self.world().state.lock().clock.clone()
+    }
+
+    fn words(&self) -> io::Result<Option<Words>> {
+        Ok(self.world().state.lock().words.clone().map(|cells| self.words_of(cells)))
+    }
+
+    fn make_words(&self, start: &Start) -> io::Result<Words> {
+        let cells = Arc::new(start.values().map(AtomicU64::new));
+        if self.process.may_change_memory() {
+            self.world().state.lock().words = Some(cells.clone());
+        }
+        Ok(self.words_of(cells))
+    }
+
+    fn open_index(
+        &self,
+        name: &str,
+        _pages: &Arc<AtomicU64>,
+    ) -> Result<Option<Box<dyn Index>>, ReadError> {
+        let found =
+            self.world().state.lock().indexes.get(name).map(|i| i.adopted(self.may_commit()));
+        Ok(found.map(|index| Box::new(index) as Box<dyn Index>))
+    }
+
+    fn create_index(
+        &self,
+        name: &str,
+        _pages: &Arc<AtomicU64>,
+    ) -> Result<Box<dyn Index>, ReadError> {
+        let index = TwinIndex::new(self.may_commit());
+        if self.process.may_change_memory() {
+            self.world().state.lock().indexes.insert(name.to_owned(), index.clone());
+        }
+        Ok(Box::new(index))
+    }
+
+    fn indexes(&self) -> io::Result<Vec<String>> {
+        Ok(self.world().state.lock().indexes.keys().cloned().collect())
+    }
+
+    fn remove_index(&self, name: &str) -> io::Result<()> {
+        if self.process.may_change_memory() {
+            self.world().state.lock().indexes.remove(name);
+        }
+        Ok(())
+    }
+
+    fn lock_holder(&self, _file: Identity) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,315 @@
+//! A handle of a board: which generation it has open, and whether that is still the current one.
+//!
+//! - [`Inner`]: the handle, shared by everything that came out of it.
+//! - [`Current`]: one generation as the handle has it open.
+//!
+//! [`Inner::attach`] opens what is current without a lock, if nothing needs mending; what does is mended under
+//! the lock (`mend`). [`Inner::make_durable`] is the one place where the journal is synced for somebody.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant as Deadline;
+
+use parking_lot::{Mutex, RwLock};
+use sha2::{Digest as _, Sha256};
+use taskhost_board::image::ImageView;
+use taskhost_board::{BeginError, Generation, ReadError, Sequence, SessionId, View as _};
+
+use crate::disk::{Disk, DiskFile, How, Identity, read_file};
+use crate::format::{BoardFile, Checksum, FORMAT, names};
+use crate::index::{self, Index, Meta};
+use crate::lock::{BoardGuard, BoardLock, LockError};
+use crate::options::{Notice, OpenOptions, PlantedBug};
+use crate::platform::Platform;
+use crate::words::Words;
+
+/// A handle of a board.
+pub(crate) struct Inner {
+    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: OpenOptions,
+    pub(crate) lock: Arc<BoardLock>,
+    pub(crate) current: RwLock<Option<Arc<Current>>>,
+    pub(crate) notices: Mutex<Vec<Notice>>,
+    /// When sessions were last found alive.
+    pub(crate) probes: Mutex<HashMap<SessionId, Deadline>>,
+    /// How many index pages were read.
+    pub(crate) pages: Arc<AtomicU64>,
+}
+
+/// One generation as a handle has it open.
+pub(crate) struct Current {
+    pub(crate) board: String,
+    pub(crate) generation: Generation,
+    pub(crate) epoch: u64,
+    pub(crate) journal: Arc<dyn DiskFile>,
+    pub(crate) index: Box<dyn Index>,
+    pub(crate) words: Words,
+    /// The short digest of the policy that decides in this generation: policies change by switches only.
+    pub(crate) policy: String,
+}
+
+impl Current {
+    /// Whether this generation and index are still the current ones.
+    pub(crate) fn is_current(&self) -> bool {
+        self.words.generation() == self.generation
+            && self.words.epoch() == self.epoch
+            && self.words.are_linked()
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.words.is_poisoned(self.generation)
+    }
+
+    pub(crate) fn journal_name(&self) -> String {
+        names::journal(self.generation)
+    }
+}
+
+/// Reading or locking a file failed.
+pub(crate) fn failed(path: &str) -> impl FnOnce(io::Error) -> ReadError {
+    move |error| ReadError::Failed(format!("`{path}`: {error}"))
+}
+
+impl Inner {
+    pub(crate) fn new(platform: Arc<dyn Platform>, options: OpenOptions) -> Self {
+        let disk = platform.disk().clone();
+        Self {
+            lock: Arc::new(BoardLock::new(disk.clone(), names::LOCK)),
+            platform,
+            disk,
+            options,
+            current: RwLock::default(),
+            notices: Mutex::default(),
+            probes: Mutex::default(),
+            pages: Arc::default(),
+        }
+    }
+
+    pub(crate) fn notice(&self, notice: Notice) {
+        self.notices.lock().push(notice);
+    }
+
+    pub(crate) fn wait_max(&self) -> Deadline {
+        Deadline::now() + self.options.lock_wait
+    }
+
+    /// Takes the board's lock.
+    pub(crate) fn lock(&self, deadline: Deadline) -> Result<BoardGuard, BeginError> {
+        self.lock.lock(deadline).map_err(|error| match error {
+            LockError::Timeout(waited) => BeginError::Timeout { waited, holder: self.holder() },
+            other => BeginError::Read(ReadError::Failed(other.to_string())),
+        })
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.platform.lock_holder(self.disk.identity(names::LOCK).ok()?)
+    }
+
+    /// `board.json`; refused if it is of a newer format.
+    pub(crate) fn board_file(&self) -> Result<BoardFile, BeginError> {
+        let file = self.any_board_file()?;
+        if file.format > FORMAT {
+            return Err(BeginError::Newer { found: file.format, known: FORMAT });
+        }
+        Ok(file)
+    }
+
+    /// `board.json`, whatever its format.
+    pub(crate) fn any_board_file(&self) -> Result<BoardFile, ReadError> {
+        let bytes = match read_file(&*self.disk, names::BOARD) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let why = "there is no `board.json`: no board was made here, or not to the end; run `taskhost init`";
+                return Err(ReadError::Failed(why.into()));
+            }
+            result => result.map_err(failed(names::BOARD))?,
+        };
+        BoardFile::decode(&bytes).map_err(|e| {
+            let why = "it can't be read; nothing was changed, and `taskhost doctor` says more";
+            ReadError::Damaged(format!("`{}`, line 1, byte 0: {why}: {e}", names::BOARD))
+        })
+    }
+
+    /// What the shared words must say to be about this board in this place and boot.
+    pub(crate) fn home(&self, board: &str) -> Result<u64, ReadError> {
+        let Identity { device, inode } =
+            self.disk.identity(names::LOCK).map_err(failed(names::LOCK))?;
+        let mut hash = Sha256::new();
+        hash.update(self.platform.now().boot.0.as_bytes());
+        hash.update([0]);
+        hash.update(board.as_bytes());
+        hash.update([0]);
+        hash.update(device.to_be_bytes());
+        hash.update(inode.to_be_bytes());
+        Ok(u64::from_be_bytes(Checksum::finish(hash).0))
+    }
+
+    /// The words of this board and boot, if they are there.
+    pub(crate) fn words(&self, board: &str) -> Result<Option<Words>, ReadError> {
+        let home = self.home(board)?;
+        let words = self.platform.words().map_err(failed("index/shared"))?;
+        Ok(words.filter(|words| words.are_of(home)))
+    }
+
+    /// The generation that the handle has open, if it is still the current one.
+    pub(crate) fn open_generation(&self) -> Option<Arc<Current>> {
+        self.current.read().clone().filter(|current| current.is_current())
+    }
+
+    /// Opens what is current; `None` if something needs mending, for which the lock must be held.
+    pub(crate) fn attach(&self) -> Result<Option<Arc<Current>>, BeginError> {
+        let file = self.board_file()?;
+        let Some(words) = self.words(&file.board)? else { return Ok(None) };
+        if words.generation() != file.generation || words.is_poisoned(file.generation) {
+            return Ok(None);
+        }
+        let epoch = words.epoch();
+        let Some((index, meta)) = self.open_index(&file, epoch)? else { return Ok(None) };
+        let Some(journal) = self.open_journal(&file, &meta)? else { return Ok(None) };
+        self.enter(file, words, index, epoch, journal).map(Some)
+    }
+
+    /// Puts what was opened in its place.
+    pub(crate) fn enter(
+        &self,
+        file: BoardFile,
+        words: Words,
+        index: Box<dyn Index>,
+        epoch: u64,
+        journal: Arc<dyn DiskFile>,
+    ) -> Result<Arc<Current>, BeginError> {
+        let policies = ImageView::new(index::read(&*index)?).policies()?;
+        let current = Arc::new(Current {
+            board: file.board,
+            generation: file.generation,
+            epoch,
+            journal,
+            index,
+            words,
+            policy: policies.leading().digest.short(),
+        });
+        *self.current.write() = Some(current.clone());
+        Ok(current)
+    }
+
+    /// The index of this name, if it is one of this board, boot and generation.
+    pub(crate) fn open_index(
+        &self,
+        file: &BoardFile,
+        epoch: u64,
+    ) -> Result<Option<(Box<dyn Index>, Meta)>, ReadError> {
+        let name = names::index(file.generation, epoch);
+        let Some(index) = self.platform.open_index(&name, &self.pages)? else { return Ok(None) };
+        let meta = index::read(&*index).and_then(|reading| index::meta(&reading));
+        let Ok(Some(meta)) = meta else { return Ok(None) };
+        let fits = meta.board == file.board
+            && meta.generation == file.generation
+            && meta.boot == self.platform.now().boot;
+        Ok(fits.then_some((index, meta)))
+    }
+
+    /// The journal, if it has the line that the index was last given.
+    fn open_journal(
+        &self,
+        file: &BoardFile,
+        meta: &Meta,
+    ) -> Result<Option<Arc<dyn DiskFile>>, ReadError> {
+        let name = names::journal(file.generation);
+        let journal = match self.disk.open(&name, How::Append) {
+            Ok(journal) => journal,
+            // Retired this instant, or gone: whoever mends finds out which.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(&name)(error)),
+        };
+        Ok(bears(&*journal, meta).map_err(failed(&name))?.then_some(journal))
+    }
+
+    /// The current generation, mended if need be; the lock is taken only if it is needed.
+    pub(crate) fn current(&self, deadline: Deadline) -> Result<Arc<Current>, BeginError> {
+        self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
+        if let Some(current) = self.open_generation()
+            && self.may_use(&current)
+        {
+            return Ok(current);
+        }
+        if let Some(current) = self.attach()? {
+            return Ok(current);
+        }
+        let guard = self.lock(deadline)?;
+        self.mended(&guard)
+    }
+
+    /// The current generation, mended if need be, for one who holds the lock.
+    pub(crate) fn mended(&self, guard: &BoardGuard) -> Result<Arc<Current>, BeginError> {
+        if let Some(current) = self.open_generation()
+            && self.may_use(&current)
+        {
+            return Ok(current);
+        }
+        match self.attach()? {
+            Some(current) => Ok(current),
+            None => self.mend(guard),
+        }
+    }
+
+    fn may_use(&self, current: &Current) -> bool {
+        !current.is_poisoned() || self.options.has(PlantedBug::PoisonIgnored)
+    }
+
+    /// Returns once `sequence`, which was read from or appended to `current`, is durable. An error means that
+    /// this can't be known any more; then the generation is poisoned, for every process.
+    pub(crate) fn make_durable(&self, current: &Current, sequence: Sequence) -> Result<(), String> {
+        if current.words.durable_through() >= sequence || self.options.has(PlantedBug::SyncLeftOut)
+        {
+            return Ok(());
+        }
+        // Read before the sync begins: what is appended during it may be missed by it.
+        let through = current.words.appended_through();
+        let is_ours = current.words.generation() == current.generation;
+        if let Err(error) = current.journal.sync() {
+            // Never tried again: the second sync may succeed although the first one's pages are lost.
+            self.poison(current.generation, Some(&current.words));
+            return Err(error.to_string());
+        }
+        if current.is_poisoned() && !self.options.has(PlantedBug::PoisonIgnored) {
+            return Err("another process's sync of the journal failed".into());
+        }
+        // Words about another generation say nothing about this journal; its own entries are synced all the
+        // same, so whichever generation a crash leaves current has them.
+        if is_ours {
+            current.words.raise_durable(through);
+        }
+        Ok(())
+    }
+
+    /// Marks a generation as one whose sync failed: in the words for everybody now, and in a file for those who
+    /// find no words.
+    pub(crate) fn poison(&self, generation: Generation, words: Option<&Words>) {
+        if let Some(words) = words {
+            words.poison(generation);
+        }
+        let mark = || -> io::Result<()> {
+            self.disk.open(&names::poisoned(generation), How::Lock)?.sync()?;
+            self.disk.sync_dir(".")
+        };
+        // The disk has just failed, so this may too; then the words are all there is.
+        let _ = mark();
+    }
+}
+
+/// Whether the line that `meta` says was last is in the journal, where it says.
+pub(crate) fn bears(journal: &dyn DiskFile, meta: &Meta) -> io::Result<bool> {
+    if journal.len()? < meta.offset {
+        return Ok(false);
+    }
+    let expected = format!("\"sum\":\"{}\"}}\n", meta.chain);
+    let Some(start) = meta.offset.checked_sub(expected.len() as u64) else {
+        // Nothing was appended yet.
+        return Ok(meta.offset == 0);
+    };
+    let mut bytes = vec![0; expected.len()];
+    let read = journal.read_at(&mut bytes, start)?;
+    Ok(bytes[..read] == *expected.as_bytes())
+}

@@ -1,0 +1,182 @@
+//! [`FileStore`]: a board in files, as the domain wants it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant as Deadline};
+
+use taskhost_board::image::ImageView;
+use taskhost_board::{
+    Ask, BeginError, Committed, Digest, Entry, Instant, LifeGuard, Opened, Powers, ReadError,
+    Sequence, SessionId, Store, SwitchError, SwitchPlan, View,
+};
+
+use crate::disk::read_file;
+use crate::doctor::Report;
+use crate::format::names;
+use crate::init::{self, InitError, InitPlan, OpenError};
+use crate::options::{Notice, OpenOptions};
+use crate::platform::Platform;
+use crate::powers::FilePowers;
+use crate::state::{Inner, failed};
+
+/// A handle of a board that is kept in files. Clones share the handle; threads may use it at once, a forked child
+/// may not use it at all.
+#[derive(Clone)]
+pub struct FileStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl FileStore {
+    /// Makes a board at `path`, or completes one whose making was cut short.
+    pub fn init(path: &Path, plan: &InitPlan, options: OpenOptions) -> Result<Self, InitError> {
+        let platform = init::make_directory(path, &options)?;
+        Self::init_on(platform, plan, options)
+    }
+
+    /// Opens the board at `path`, mending what a crash left.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
+        let platform = init::open_directory(path, &options)?;
+        Self::open_on(platform, options)
+    }
+
+    pub(crate) fn init_on(
+        platform: Arc<dyn Platform>,
+        plan: &InitPlan,
+        options: OpenOptions,
+    ) -> Result<Self, InitError> {
+        let inner = Arc::new(Inner::new(platform, options));
+        inner.init(plan)?;
+        Ok(Self { inner })
+    }
+
+    pub(crate) fn open_on(
+        platform: Arc<dyn Platform>,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let inner = Arc::new(Inner::new(platform, options));
+        match inner.current(inner.wait_max()) {
+            // It may still be read.
+            Ok(_) | Err(BeginError::Newer { .. }) => Ok(Self { inner }),
+            Err(error) => Err(OpenError::Begin(error)),
+        }
+    }
+
+    /// What the store did by itself since it was opened, such as dropping a torn end.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.inner.notices.lock().clone()
+    }
+
+    /// How many pages of the index this handle has read at most: an upper bound made of real operations and
+    /// the real depth of the tree at each.
+    pub fn index_pages(&self) -> u64 {
+        self.inner.pages.load(Ordering::Relaxed)
+    }
+
+    /// Begins a new generation that starts from the board as it is, so that its journal is short again.
+    /// Others go on working meanwhile.
+    pub fn compact(&self, deadline: Deadline) -> Result<(), SwitchError> {
+        self.inner.compact(deadline)
+    }
+
+    /// Examines everything, and changes nothing that opening the board wouldn't change.
+    pub fn doctor(&self) -> Report {
+        self.inner.doctor()
+    }
+
+    /// Frees what dead processes left in the index. For long-lived processes, now and then.
+    pub fn tidy(&self) {
+        if let Some(current) = self.inner.open_generation() {
+            current.index.tidy();
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
+        Ok(Box::new(self.inner.begin(deadline)?))
+    }
+
+    fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError> {
+        match self.inner.snapshot(self.inner.wait_max()) {
+            Ok((_, reading, _)) => {
+                Ok((Box::new(ImageView::new(reading)), self.inner.platform.now()))
+            }
+            Err(error @ BeginError::Newer { .. }) => {
+                let view = self.inner.read_newer().map_err(|_| error)?;
+                Ok((view, self.inner.platform.now()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+        self.inner.wait(past, timeout)
+    }
+
+    fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
+        self.inner.component(digest)
+    }
+
+    fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
+        self.inner.live(session)
+    }
+
+    fn powers(&self) -> Arc<dyn Powers> {
+        Arc::new(FilePowers { inner: self.inner.clone() })
+    }
+
+    fn switch(
+        &self,
+        plan: SwitchPlan,
+        ask: &mut Ask<'_>,
+        deadline: Deadline,
+    ) -> Result<Committed, SwitchError> {
+        self.inner.switch(plan, ask, deadline)
+    }
+
+    fn history(
+        &self,
+        past: Sequence,
+        each: &mut dyn FnMut(Sequence, Entry) -> bool,
+    ) -> Result<(), ReadError> {
+        self.inner.history(past, each)
+    }
+}
+
+/// How often the shared words are looked at while waiting for a change: at first, and at last.
+const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+impl Inner {
+    /// Waits until something was appended after `past`.
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+        let deadline = Deadline::now() + timeout;
+        let mut pause = POLL.0;
+        loop {
+            let newest = self.newest()?;
+            let left = deadline.saturating_duration_since(Deadline::now());
+            if newest > past || left.is_zero() {
+                return Ok(newest);
+            }
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(POLL.1);
+        }
+    }
+
+    /// A policy component, which must be what its name says.
+    pub(crate) fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
+        let name = names::policy(digest);
+        let content = match read_file(&*self.disk, &name) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ReadError::Damaged(format!("`{name}` is missing")));
+            }
+            result => result.map_err(failed(&name))?,
+        };
+        let found = Digest::of(&content);
+        if found != digest {
+            let why = format!("`{name}` is not what its name says: its digest is `{found}`");
+            return Err(ReadError::Damaged(why));
+        }
+        Ok(content)
+    }
+}

@@ -1,0 +1,183 @@
+//! Tests of the store as a whole: with real files where that is what is tested, and in a simulated world where
+//! something has to go wrong at an exact moment.
+
+mod basics;
+mod crash;
+mod damage;
+mod lives;
+mod locks;
+mod poison;
+mod races;
+mod twin;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant as Deadline};
+
+use taskhost_board::plain::PlainPolicies;
+use taskhost_board::{
+    Agent, AgentKind, BoardSettings, Change, ClaimOutcome, ClaimRequest, Command, CommitError,
+    Digest, Engine, Entry, Filter, Finish, Name, NewTask, PolicyChange, PolicyPin, PolicySet,
+    PolicyTarget, Proof, Request, Sequence, SessionId, Space, Store, TaskId, Token, View,
+};
+
+use crate::{FileStore, InitPlan, OpenOptions};
+
+const STANDARD: &[u8] = b"the standard policy";
+const OTHER: &[u8] = b"another policy";
+
+fn far() -> Deadline {
+    Deadline::now() + Duration::from_secs(20)
+}
+
+fn plan() -> InitPlan {
+    let digest = Digest::of(STANDARD);
+    InitPlan {
+        policies: PolicySet {
+            custom: None,
+            standard: PolicyPin { digest, settings: BTreeMap::new() },
+        },
+        components: BTreeMap::from([(digest, STANDARD.to_vec())]),
+        settings: BoardSettings::default(),
+    }
+}
+
+/// A fresh board in a directory of its own.
+fn fresh() -> (tempfile::TempDir, FileStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::init(&board(&directory), &plan(), OpenOptions::default()).unwrap();
+    (directory, store)
+}
+
+fn board(directory: &tempfile::TempDir) -> std::path::PathBuf {
+    directory.path().join("board")
+}
+
+fn open(path: &Path) -> FileStore {
+    FileStore::open(path, OpenOptions::default()).unwrap()
+}
+
+fn engine(store: &FileStore) -> Engine {
+    engine_on(Arc::new(store.clone()))
+}
+
+fn engine_on(store: Arc<dyn Store>) -> Engine {
+    let counter = AtomicU64::new(1);
+    let entropy = move || counter.fetch_add(1, Ordering::Relaxed);
+    Engine::new(store, Arc::new(PlainPolicies::default()), Arc::new(entropy))
+}
+
+fn id(text: &str) -> TaskId {
+    TaskId::new(text).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn new_task(text: &str, after: &[&str]) -> NewTask {
+    NewTask {
+        id: Some(id(text)),
+        after: after.iter().map(|text| id(text)).collect(),
+        ..NewTask::new(name("work"))
+    }
+}
+
+fn add(engine: &Engine, text: &str, after: &[&str]) {
+    engine.add(&[new_task(text, after)], far()).unwrap();
+}
+
+fn agent(text: &str) -> Agent {
+    Agent {
+        name: name(text),
+        kind: AgentKind::Agent,
+        session: SessionId::new(format!("{text}-session")).unwrap(),
+        hostname: None,
+        capabilities: Vec::new(),
+        living: false,
+    }
+}
+
+fn claim_request(who: &str) -> ClaimRequest {
+    ClaimRequest { agent: agent(who), filter: Filter::default(), lease_ms: None, key: None }
+}
+
+fn claim(engine: &Engine, who: &str) -> Option<(TaskId, Token)> {
+    match engine.claim(&claim_request(who), far()).unwrap() {
+        ClaimOutcome::Claimed { task, .. } => Some((task.id.clone(), task.claim.unwrap().token)),
+        ClaimOutcome::Nothing { .. } => None,
+    }
+}
+
+fn complete(engine: &Engine, who: &str, task: &TaskId, token: Token) {
+    let proof = Proof { agent: name(who), token: Some(token) };
+    engine.finish(task, &proof, &Finish::Complete(None), far()).unwrap();
+}
+
+fn set_policy(engine: &Engine, component: &[u8]) -> Result<Sequence, taskhost_board::Error> {
+    let change = PolicyChange {
+        target: PolicyTarget::Component(component.to_vec()),
+        settings: BTreeMap::new(),
+        standard_settings: BTreeMap::new(),
+        expect: None,
+    };
+    engine.set_policy(&change, far()).map(|(_, committed)| committed.sequence)
+}
+
+/// Commits an entry that remembers something, without an engine.
+fn remember(store: &FileStore, key: &str) -> Result<Sequence, CommitError> {
+    let mut opened = store.begin(far()).unwrap();
+    let change = Change::Remembered {
+        space: Space::Standard,
+        key: key.to_owned(),
+        value: Some(key.as_bytes().to_vec()),
+    };
+    let entry = Entry {
+        time: opened.now().wall,
+        request: Request::of(Command::Upkeep),
+        seed: 7,
+        changes: vec![change],
+    };
+    drop(opened.view());
+    opened.commit(entry).map(|committed| committed.sequence)
+}
+
+fn recalls(view: &dyn View, key: &str) -> bool {
+    view.recall(Space::Standard, key).unwrap().is_some()
+}
+
+/// Every entry's number.
+fn history(store: &FileStore) -> Vec<Sequence> {
+    let mut all = Vec::new();
+    store
+        .history(Sequence(0), &mut |sequence, _| {
+            all.push(sequence);
+            true
+        })
+        .unwrap();
+    all
+}
+
+fn numbers(through: u64) -> Vec<Sequence> {
+    (1..=through).map(Sequence).collect()
+}
+
+fn assert_clean(store: &FileStore) {
+    let report = store.doctor();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+}
+
+/// The directory's files with their contents, the index left out.
+fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            let content = std::fs::read(entry.path()).unwrap();
+            files.insert(entry.file_name().into_string().unwrap(), content);
+        }
+    }
+    files
+}

@@ -1,0 +1,246 @@
+//! Several handles at once.
+
+use taskhost_board::{BeginError, Readiness, SwitchError, SwitchPlan};
+
+use super::*;
+use crate::simulation::{Counted, Fault, World};
+
+#[test]
+fn eight_handles_commit_at_once_and_every_answer_is_in_the_history_once() {
+    let (directory, first) = fresh();
+    let path = board(&directory);
+    let mut told: Vec<Sequence> = std::thread::scope(|scope| {
+        let work = |who: usize| {
+            let path = path.clone();
+            scope.spawn(move || {
+                let store = open(&path);
+                (0..25)
+                    .map(|n| remember(&store, &format!("{who}-{n}")).unwrap())
+                    .collect::<Vec<_>>()
+            })
+        };
+        let threads: Vec<_> = (0..8).map(work).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    told.sort_unstable();
+    assert_eq!(told, numbers(200));
+    assert_eq!(history(&first), told);
+    assert_clean(&first);
+}
+
+#[test]
+fn threads_that_share_a_handle_take_turns() {
+    let (_directory, store) = fresh();
+    let mut told: Vec<Sequence> = std::thread::scope(|scope| {
+        let work = |who: usize| {
+            let store = &store;
+            scope.spawn(move || {
+                (0..25).map(|n| remember(store, &format!("{who}-{n}")).unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let threads: Vec<_> = (0..4).map(work).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    told.sort_unstable();
+    assert_eq!(told, numbers(100));
+    assert_clean(&store);
+}
+
+fn plan_of(component: &[u8]) -> SwitchPlan {
+    let digest = Digest::of(component);
+    let mut policies = plan().policies;
+    policies.custom = Some(PolicyPin { digest, settings: BTreeMap::new() });
+    SwitchPlan {
+        policies,
+        components: BTreeMap::from([(digest, component.to_vec())]),
+        expect: None,
+        request: Request::of(Command::PolicySet),
+    }
+}
+
+/// Compaction racing a writer: SQLite's WAL-reset bug lived from 3.7.0 to 3.51.2. Here the race is forced: the
+/// writer commits in the middle of the switch, after the switch has read the board and before it has the lock.
+#[test]
+fn what_is_committed_in_the_middle_of_a_switch_is_in_the_next_generation() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    let writer = engine(&other);
+    for task in ["a", "b", "c"] {
+        add(&writer, task, &[]);
+    }
+    let mut asked = Vec::new();
+    let committed = store
+        .switch(
+            plan_of(OTHER),
+            &mut |view, _, ids| {
+                add(&writer, "late", &["b"]);
+                let (task, token) = claim(&writer, "x").unwrap();
+                complete(&writer, "x", &task, token);
+                assert!(view.task(&id("late")).unwrap().is_none(), "the switch reads one instant");
+                asked.extend(ids.clone());
+                // The new policy lets `b` and `c` wait for `a`, which has just been completed.
+                let answer = |task: TaskId| match task.as_str() {
+                    "a" => (task, Some(Readiness::Ready(0))),
+                    _ => (task, Some(Readiness::Waiting { on: vec![id("a")], why: None })),
+                };
+                Ok(ids.into_iter().map(answer).collect())
+            },
+            far(),
+        )
+        .unwrap();
+    assert_eq!(asked, [id("a"), id("b"), id("c")]);
+    assert_eq!(history(&other), numbers(committed.sequence.0));
+    let view = other.snapshot().unwrap().0;
+    assert_eq!(view.policies().unwrap().leading().digest, Digest::of(OTHER));
+    assert_eq!(view.task(&id("a")).unwrap().unwrap().status, taskhost_board::Status::Completed);
+    // What changed meanwhile is asked about again, and so is whatever waits for it.
+    assert_eq!(view.task(&id("late")).unwrap().unwrap().readiness, Readiness::Unasked);
+    assert_eq!(
+        view.wakes(9).unwrap().iter().map(|wake| wake.on.clone()).collect::<Vec<_>>(),
+        [id("a")]
+    );
+    drop(view);
+    writer.upkeep(far()).unwrap();
+    assert!(claim(&writer, "x").is_some() && claim(&writer, "x").is_some());
+    assert_clean(&store);
+    assert_clean(&other);
+}
+
+#[test]
+fn writers_that_never_stop_lose_nothing_to_compactions() {
+    let (directory, store) = fresh();
+    let path = board(&directory);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let told: usize = std::thread::scope(|scope| {
+        let work = |who: usize| {
+            let (path, done) = (path.clone(), &done);
+            scope.spawn(move || {
+                let store = open(&path);
+                let mut told = 0;
+                while !done.load(Ordering::Relaxed) {
+                    remember(&store, &format!("{who}-{told}")).unwrap();
+                    told += 1;
+                }
+                told
+            })
+        };
+        let threads: Vec<_> = (0..3).map(work).collect();
+        for _ in 0..10 {
+            store.compact(far()).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(history(&store), numbers(told as u64));
+    assert!(files(&path).contains_key("journal-11.jsonl"));
+    assert_clean(&store);
+}
+
+#[test]
+fn a_switch_whose_generation_was_poisoned_meanwhile_starts_over() {
+    let world = World::new();
+    let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+    let writer = engine(&store);
+    add(&writer, "a", &[]);
+    let mut rounds = 0;
+    let other = world.process();
+    let unlucky = other.open(OpenOptions::default()).unwrap();
+    let committed = store.switch(
+        plan_of(OTHER),
+        &mut |_, _, ids| {
+            rounds += 1;
+            if rounds == 1 {
+                other.plan(Counted::Changes, 3, Fault::LostSync);
+                assert!(remember(&unlucky, "unknown").is_err());
+                remember(&unlucky, "told").unwrap();
+            }
+            Ok(ids.into_iter().map(|task| (task, None)).collect())
+        },
+        far(),
+    );
+    assert_eq!(rounds, 2);
+    assert!(world.files().contains_key("journal-3.jsonl"));
+    assert!(!world.files().keys().any(|name| name.contains(".tmp-")), "{:?}", world.files().keys());
+    let view = unlucky.snapshot().unwrap().0;
+    assert!(recalls(&*view, "told"));
+    assert_eq!(view.task(&id("a")).unwrap().unwrap().readiness, Readiness::Unasked);
+    assert_eq!(history(&unlucky), numbers(committed.unwrap().sequence.0));
+    assert_clean(&store);
+}
+
+#[test]
+fn a_policy_that_fails_while_it_is_asked_changes_nothing() {
+    let (directory, store) = fresh();
+    add(&engine(&store), "a", &[]);
+    let before = files(&board(&directory));
+    let result = store.switch(plan_of(OTHER), &mut |_, _, _| Err("it trapped".into()), far());
+    assert!(matches!(result, Err(SwitchError::Asking(why)) if why == "it trapped"));
+    assert_eq!(files(&board(&directory)), before);
+    assert_clean(&store);
+}
+
+#[test]
+fn two_switches_take_turns_and_a_third_that_will_not_wait_is_told() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    add(&engine(&store), "a", &[]);
+    let mut late = None;
+    store
+        .switch(
+            plan_of(OTHER),
+            &mut |_, _, ids| {
+                late = other.compact(Deadline::now() + Duration::from_millis(50)).err();
+                Ok(ids.into_iter().map(|task| (task, None)).collect())
+            },
+            far(),
+        )
+        .unwrap();
+    assert!(matches!(late, Some(SwitchError::Begin(BeginError::Timeout { .. }))), "{late:?}");
+    other.compact(far()).unwrap();
+    assert_clean(&other);
+}
+
+#[test]
+fn waiting_ends_when_somebody_commits() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| other.wait(Sequence(0), Duration::from_secs(20)).unwrap());
+        remember(&store, "k").unwrap();
+        assert_eq!(waiter.join().unwrap(), Sequence(1));
+    });
+}
+
+#[test]
+fn a_view_keeps_its_instant_while_others_go_on() {
+    let (_directory, store) = fresh();
+    remember(&store, "a").unwrap();
+    let (view, _) = store.snapshot().unwrap();
+    remember(&store, "b").unwrap();
+    store.compact(far()).unwrap();
+    remember(&store, "c").unwrap();
+    let read = std::thread::spawn(move || {
+        (recalls(&*view, "a"), recalls(&*view, "b"), recalls(&*view, "c"))
+    });
+    assert_eq!(read.join().unwrap(), (true, false, false));
+}
+
+/// A claim must not cost more on a larger board: counted in pages, not timed.
+#[test]
+fn a_claim_reads_hardly_more_index_pages_on_a_board_fifty_times_as_large() {
+    let pages = |tasks: usize| {
+        let (directory, store) = fresh();
+        let all: Vec<NewTask> = (0..tasks).map(|n| new_task(&format!("t{n}"), &[])).collect();
+        let adder = engine(&store);
+        for batch in all.chunks(1000) {
+            adder.add(batch, far()).unwrap();
+            while adder.upkeep(far()).unwrap() {}
+        }
+        let store = open(&board(&directory));
+        let before = store.index_pages();
+        assert!(claim(&engine(&store), "x").is_some());
+        store.index_pages() - before
+    };
+    let (small, large) = (pages(100), pages(5000));
+    assert!(large <= small * 3, "{small} pages at 100 tasks, {large} at 5,000");
+}
