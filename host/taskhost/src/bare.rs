@@ -1,0 +1,42 @@
+//! What can be done without a board that is open: check a policy, examine a board that may be past opening.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use taskhost_board::{BeginError, Description, NoPowers, Policies as _, ReadError};
+use taskhost_policy::{Runtime, RuntimeOptions};
+use taskhost_store_file::{FileStore, Finding, OpenError, Report, Severity};
+
+use crate::board::store_options;
+use crate::{Error, OpenOptions};
+
+/// Checks that `component` is a policy, and says what it says about itself.
+pub fn check_policy(component: &[u8]) -> Result<Description, Error> {
+    Ok(runtime()?.check(component).map_err(taskhost_board::Error::from)?)
+}
+
+/// Looks at every part of the board in the directory `path` and says what is wrong with it, even if it can't be
+/// opened. Repairs nothing.
+pub fn examine(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Report, Error> {
+    match FileStore::open(path.as_ref(), store_options(options)) {
+        Ok(store) => Ok(store.doctor()),
+        Err(OpenError::Begin(BeginError::Read(ReadError::Damaged(what)))) => Ok(past_opening(what)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn past_opening(what: String) -> Report {
+    let finding = Finding {
+        severity: Severity::Damage,
+        place: "board".into(),
+        what,
+        next: "the board can't be opened like this: restore it from a copy; nothing was changed"
+            .into(),
+    };
+    Report { findings: vec![finding], ..Report::default() }
+}
+
+/// A runtime for policies that are only asked about themselves.
+pub(crate) fn runtime() -> Result<Runtime, Error> {
+    Ok(Runtime::new(RuntimeOptions::new(Arc::new(NoPowers)))?)
+}

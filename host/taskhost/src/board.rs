@@ -1,0 +1,236 @@
+//! A board on this machine: a store of files, the policies that decide, and the commands over both.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use taskhost_board::{
+    AddOutcome, Agent, BoardSettings, Digest, Engine, Entry, Explanation, Finish, Head, Held,
+    ListQuery, Millis, NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof,
+    Sequence, Store, Task, TaskId,
+};
+use taskhost_policy::{Runtime, RuntimeOptions};
+use taskhost_store_file::{
+    FileStore, InitPlan, Notice, OnProgress, OpenOptions as StoreOptions, Report,
+};
+
+use crate::{Error, Session, SessionOptions, bare, system};
+
+/// The standard policy that this version makes new boards with.
+pub const STANDARD_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
+
+/// How to open a board.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// How long a command waits for the board's lock.
+    pub timeout: Duration,
+    /// Open a board on a file system whose locks can't be trusted.
+    pub allow_unsafe_file_system: bool,
+    /// Told about what takes long, such as making the index anew.
+    pub progress: Option<OnProgress>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(5), allow_unsafe_file_system: false, progress: None }
+    }
+}
+
+impl std::fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("timeout", &self.timeout)
+            .field("allow_unsafe_file_system", &self.allow_unsafe_file_system)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to make a board.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// The board's own settings.
+    pub settings: BoardSettings,
+    /// Settings of the standard policy.
+    pub policy_settings: BTreeMap<String, String>,
+    /// How to open it then.
+    pub open: OpenOptions,
+}
+
+/// An open board. Clones are handles of the same board; any number of threads may use them.
+#[derive(Clone)]
+pub struct Board {
+    store: Arc<FileStore>,
+    engine: Engine,
+    timeout: Duration,
+}
+
+impl Board {
+    /// Makes a board in the directory `path`, decided by the standard policy.
+    pub fn init(path: impl AsRef<Path>, options: &InitOptions) -> Result<Self, Error> {
+        let digest = Digest::of(STANDARD_POLICY);
+        let standard = PolicyPin { digest, settings: options.policy_settings.clone() };
+        let runtime = bare::runtime()?;
+        let about = runtime.check(STANDARD_POLICY).map_err(taskhost_board::Error::from)?;
+        runtime.check_settings(&standard, &about).map_err(taskhost_board::Error::Invalid)?;
+        let plan = InitPlan {
+            policies: PolicySet { custom: None, standard },
+            components: BTreeMap::from([(digest, STANDARD_POLICY.to_vec())]),
+            settings: options.settings.clone(),
+        };
+        let store = FileStore::init(path.as_ref(), &plan, store_options(&options.open))?;
+        Self::over(store, options.open.timeout)
+    }
+
+    /// Opens the board in the directory `path`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// Opens the board in the directory `path`.
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
+        Self::over(FileStore::open(path.as_ref(), store_options(options))?, options.timeout)
+    }
+
+    fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
+        let store = Arc::new(store);
+        let runtime = Runtime::new(RuntimeOptions::new(store.powers()))?;
+        let engine = Engine::new(store.clone(), Arc::new(runtime), Arc::new(system::entropy));
+        Ok(Self { store, engine, timeout })
+    }
+
+    /// The commands, with all their options.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where the board is kept.
+    pub fn store(&self) -> &FileStore {
+        &self.store
+    }
+
+    /// Until when a command that begins now waits for the board's lock.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Adds all of these tasks, or none.
+    pub fn add(&self, tasks: &[NewTask]) -> Result<Vec<AddOutcome>, Error> {
+        Ok(self.engine.add(tasks, self.deadline())?)
+    }
+
+    /// Starts a running agent.
+    pub fn session(&self, options: &SessionOptions) -> Result<Session, Error> {
+        Session::start(self.clone(), options)
+    }
+
+    /// Starts an agent of this name that holds its life lock.
+    pub fn agent(&self, name: &str) -> Result<Session, Error> {
+        self.session(&SessionOptions::new(name))
+    }
+
+    /// Ends a claim, by the proof that its holder has.
+    pub fn finish(&self, id: &TaskId, proof: &Proof, how: &Finish) -> Result<Held, Error> {
+        Ok(self.engine.finish(id, proof, how, self.deadline())?)
+    }
+
+    /// Extends a lease, by the proof that its holder has.
+    pub fn heartbeat(
+        &self,
+        id: &TaskId,
+        proof: &Proof,
+        lease: Option<Duration>,
+    ) -> Result<Held, Error> {
+        let lease_ms = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+        Ok(self.engine.heartbeat(id, proof, lease_ms, self.deadline())?)
+    }
+
+    /// One task as it is now.
+    pub fn task(&self, id: &TaskId) -> Result<Task, Error> {
+        Ok(self.engine.task(id)?)
+    }
+
+    /// Tasks in the order of their creation.
+    pub fn list(&self, query: &ListQuery) -> Result<Page, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.list(query)?)
+    }
+
+    /// The board's sequence, last token and counters.
+    pub fn head(&self) -> Result<Head, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.head()?)
+    }
+
+    /// Why a task can or can't be claimed now.
+    pub fn explain(&self, id: &TaskId, asker: Option<&Agent>) -> Result<Explanation, Error> {
+        Ok(self.engine.explain(id, asker)?)
+    }
+
+    /// Hands over every entry after `past`, oldest first, until `each` says `false`.
+    pub fn history(
+        &self,
+        past: Sequence,
+        mut each: impl FnMut(Sequence, Entry) -> bool,
+    ) -> Result<(), Error> {
+        Ok(self.store.history(past, &mut each)?)
+    }
+
+    /// The policies that decide, and their settings.
+    pub fn policies(&self) -> Result<PolicySet, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.policies()?)
+    }
+
+    /// The board's own settings.
+    pub fn settings(&self) -> Result<BoardSettings, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.settings()?)
+    }
+
+    /// Sets another policy or other settings, for every process at one instant.
+    pub fn set_policy(&self, change: &PolicyChange) -> Result<PolicySet, Error> {
+        let (set, _) = self.engine.set_policy(change, self.deadline())?;
+        Ok(set)
+    }
+
+    /// Looks at every part of the board and says what is wrong with it. Repairs nothing. A board that is too
+    /// damaged to be opened is examined by [`examine`](crate::examine).
+    pub fn doctor(&self) -> Report {
+        self.store.doctor()
+    }
+
+    /// What the store mended by itself since the board was opened.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.store.notices()
+    }
+
+    /// Waits until something was committed after `past`, or `timeout` has passed; says what is newest now.
+    pub fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, Error> {
+        Ok(self.store.wait(past, timeout)?)
+    }
+
+    /// Waits until something was committed after `past`, or the wall clock says `until`, or `at_most` has passed.
+    /// Whoever waits for a task looks again now and then, whatever happens: dead holders send no word.
+    pub fn wait_for(
+        &self,
+        past: Sequence,
+        until: Option<Millis>,
+        at_most: Duration,
+    ) -> Result<Sequence, Error> {
+        /// A time that has come may be a moment away from being acted upon.
+        const MOMENT: Duration = Duration::from_millis(1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = until.map(|at| Duration::from_millis(at.0).saturating_sub(now).max(MOMENT));
+        self.wait(past, left.map_or(at_most, |left| left.min(at_most)))
+    }
+}
+
+pub(crate) fn store_options(options: &OpenOptions) -> StoreOptions {
+    StoreOptions {
+        allow_unsafe_fs: options.allow_unsafe_file_system,
+        lock_wait: options.timeout,
+        progress: options.progress.clone(),
+        ..StoreOptions::default()
+    }
+}

@@ -1,0 +1,42 @@
+//! What can go wrong between a caller and a board.
+
+use taskhost_board::{BeginError, CommitError, InvalidName, ReadError};
+use taskhost_policy::RuntimeError;
+use taskhost_store_file::{InitError, OpenError};
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A command was not carried out.
+    #[error(transparent)]
+    Board(#[from] taskhost_board::Error),
+    /// The board could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The board could not be made.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// Policies can't be run here.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A name isn't one.
+    #[error(transparent)]
+    Name(InvalidName),
+}
+
+impl Error {
+    pub(crate) fn name(error: InvalidName) -> Self {
+        Self::Name(error)
+    }
+}
+
+macro_rules! from_board {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Board(error.into())
+            }
+        })*
+    };
+}
+from_board!(BeginError, CommitError, ReadError);

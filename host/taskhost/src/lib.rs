@@ -1,0 +1,48 @@
+//! A board of tasks that agents share: each gets work that nobody else has, in an order that a policy decides,
+//! and a dead agent's work comes back.
+//!
+//! ```no_run
+//! use taskhost::Board;
+//!
+//! # fn main() -> Result<(), taskhost::Error> {
+//! let board = Board::open(".taskhost")?;
+//! let agent = board.agent("worker-1")?;
+//! while let Some(claim) = agent.claim()? {
+//!     println!("working on {}", claim.id());
+//!     claim.complete(None)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Board`]: an open board, and the commands over it; cheap to clone, safe to share between threads.
+//! - [`Session`]: a running agent, which holds its life lock: if the process dies, its tasks come back at once.
+//! - [`Claimed`]: a task that a session holds; every method presents the claim's fencing token.
+//! - [`wire`]: the JSON that leaves taskhost.
+//!
+//! What an answer stands on is durable before it is given. An error of kind
+//! [`CommitError::Unknown`](taskhost_board::CommitError::Unknown) means that nobody knows yet: repeat the request
+//! with its key.
+
+mod bare;
+mod board;
+mod error;
+mod session;
+mod system;
+pub mod wire;
+
+pub use bare::{check_policy, examine};
+pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
+pub use error::Error;
+pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
+pub use system::hostname;
+pub use taskhost_board as domain;
+pub use taskhost_board::{
+    AddOutcome, Agent, AgentKind, Assignee, Change, Claim, ClaimOutcome, Digest, Entry,
+    Explanation, Filter, Finish, Head, Held, Json, ListQuery, Millis, Name, NewTask, NothingWhy,
+    Obstacle, PolicyChange, PolicySet, PolicyTarget, Proof, Readiness, Sequence, SessionId, Status,
+    Task, TaskId, Token, Verb,
+};
+pub use taskhost_store_file::{
+    Finding, InitError, Notice, OnProgress, OpenError, Progress, Report, Severity,
+};

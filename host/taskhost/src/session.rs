@@ -1,0 +1,194 @@
+//! A running agent: what it claims, and what it does about it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use taskhost_board::{
+    Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, Name,
+    NothingWhy, Proof, SessionId, Status, Task, TaskId,
+};
+
+use crate::{Board, Error, system};
+
+/// A waiter looks again after this long, whatever it heard: dead holders send no word.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Who works, and how.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// The agent's name, which other sessions may share.
+    pub name: String,
+    /// What kind of worker it is.
+    pub kind: AgentKind,
+    /// The machine; this one unless said otherwise.
+    pub hostname: Option<String>,
+    /// What it can do.
+    pub capabilities: Vec<String>,
+    /// The session's id; one is made if none is given.
+    pub session: Option<String>,
+    /// Hold the life lock, so that its tasks come back in milliseconds if this process dies.
+    pub living: bool,
+}
+
+impl SessionOptions {
+    /// An agent of this name, on this machine, that holds its life lock.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: AgentKind::Agent,
+            hostname: system::hostname().map(String::from),
+            capabilities: Vec::new(),
+            session: None,
+            living: true,
+        }
+    }
+}
+
+/// A running agent on a board. Dropping it lets its life lock go, and with it the tasks that it still holds.
+#[derive(Clone)]
+pub struct Session {
+    board: Board,
+    agent: Agent,
+    _life: Option<Arc<dyn LifeGuard>>,
+}
+
+impl Session {
+    pub(crate) fn start(board: Board, options: &SessionOptions) -> Result<Self, Error> {
+        let name = |text: &String| Name::new(text.clone()).map_err(Error::name);
+        let session = match &options.session {
+            Some(text) => SessionId::new(text.clone()).map_err(Error::name)?,
+            None => system::new_session(),
+        };
+        let life: Option<Arc<dyn LifeGuard>> = if options.living {
+            Some(Arc::from(board.engine().store().live(&session)?))
+        } else {
+            None
+        };
+        let agent = Agent {
+            name: name(&options.name)?,
+            kind: options.kind,
+            session,
+            hostname: options.hostname.as_ref().map(name).transpose()?,
+            capabilities: options.capabilities.iter().map(name).collect::<Result<_, _>>()?,
+            living: options.living,
+        };
+        Ok(Self { board, agent, _life: life })
+    }
+
+    /// Who this is.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// The board it works on.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The next task for this agent, or `None` if there is nothing for it now.
+    pub fn claim(&self) -> Result<Option<Claimed>, Error> {
+        match self.claim_with(&ClaimOptions::default())? {
+            ClaimOutcome::Claimed { task, .. } => {
+                Ok(Some(Claimed { session: self.clone(), task: *task }))
+            }
+            ClaimOutcome::Nothing { .. } => Ok(None),
+        }
+    }
+
+    /// A task that matches, or why there is none; waits for one as long as the options say.
+    pub fn claim_with(&self, options: &ClaimOptions) -> Result<ClaimOutcome, Error> {
+        let mut filter = options.filter.clone();
+        filter.capabilities.clone_from(&self.agent.capabilities);
+        let request = ClaimRequest {
+            agent: self.agent.clone(),
+            filter,
+            lease_ms: options
+                .lease
+                .map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
+            key: options.key.clone(),
+        };
+        let waits_until = Instant::now() + options.wait;
+        loop {
+            let outcome = self.board.engine().claim(&request, self.board.deadline())?;
+            let ClaimOutcome::Nothing { why, next_ready_at, seen, .. } = &outcome else {
+                return Ok(outcome);
+            };
+            let left = waits_until.saturating_duration_since(Instant::now());
+            if left.is_zero() || *why == NothingWhy::Empty && options.filter.only.is_some() {
+                return Ok(outcome);
+            }
+            self.board.wait_for(*seen, *next_ready_at, left.min(LOOK_AGAIN))?;
+        }
+    }
+
+    /// The handle of a task that this session claimed.
+    pub fn claimed(&self, task: Task) -> Claimed {
+        Claimed { session: self.clone(), task }
+    }
+}
+
+/// What to claim, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ClaimOptions {
+    /// Which task; the capabilities are the session's.
+    pub filter: Filter,
+    /// Until when the claim holds without a heartbeat.
+    pub lease: Option<Duration>,
+    /// How long to wait for a task if there is none.
+    pub wait: Duration,
+    /// Repeated with the same key, the request gives the same claim.
+    pub key: Option<String>,
+}
+
+/// A task that a session holds. Each method presents the claim's token.
+#[derive(Clone)]
+pub struct Claimed {
+    session: Session,
+    task: Task,
+}
+
+impl Claimed {
+    /// The task as it was claimed.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> &TaskId {
+        &self.task.id
+    }
+
+    /// What shows that a request comes from its holder.
+    pub fn proof(&self) -> Proof {
+        Proof {
+            agent: self.session.agent.name.clone(),
+            token: self.task.claim.as_ref().map(|claim| claim.token),
+        }
+    }
+
+    /// Extends the lease by its own length from now.
+    pub fn heartbeat(&self) -> Result<Held, Error> {
+        let board = &self.session.board;
+        Ok(board.engine().heartbeat(self.id(), &self.proof(), None, board.deadline())?)
+    }
+
+    /// The task is done. It may be in review instead, if the policy says so.
+    pub fn complete(&self, result: Option<Json>) -> Result<Status, Error> {
+        self.finish(&Finish::Complete(result))
+    }
+
+    /// The attempt failed. The task may be pending again, if the policy says so.
+    pub fn fail(&self, error: impl Into<String>) -> Result<Status, Error> {
+        self.finish(&Finish::Fail(Some(error.into())))
+    }
+
+    /// Hands the task back, and its attempt with it.
+    pub fn release(&self, reason: Option<String>) -> Result<Status, Error> {
+        self.finish(&Finish::Release(reason))
+    }
+
+    fn finish(&self, how: &Finish) -> Result<Status, Error> {
+        let board = &self.session.board;
+        Ok(board.engine().finish(self.id(), &self.proof(), how, board.deadline())?.task.status)
+    }
+}
