@@ -1,0 +1,127 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::commands::Command;
+use crate::parse;
+
+const EXAMPLES: &str = "\
+Example: a board, a task, and an agent that does it
+
+  taskhost init
+  taskhost add build --id hello --data '{\"crate\": \"hello\"}'
+  taskhost claim --agent alice
+  taskhost complete hello --agent alice --token 1
+
+Example: four agents work off everything on the board
+
+  taskhost run --agents 4 -- ./build.sh {id}
+
+Exit codes:
+   0  done, or done before by the same request
+   1  unexpected
+   2  usage
+   3  nothing to claim
+   4  somebody else's: claimed, reserved, or the token is stale
+   5  no such task or board
+   6  the board's lock was held by somebody else all the while
+   7  the policy refused
+   8  the policy failed, or isn't one
+   9  the board is damaged or of a newer format
+  10  an invalid transition, a cycle, or a key used for something else
+  11  outcome unknown, because writing to disk failed: repeat with the same key
+  12  `run`: some tasks failed";
+
+/// A board of tasks that agents share: each gets work that nobody else has, in an order that a policy decides,
+/// and a dead agent's work comes back
+#[derive(Debug, Parser)]
+#[command(name = "taskhost", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// The board's directory
+    #[arg(long, global = true, value_name = "DIR", env = "TASKHOST_BOARD", hide_env_values = true)]
+    #[arg(default_value = ".taskhost")]
+    pub board: PathBuf,
+    /// Print one JSON object on standard output, errors included
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How long to wait for the board's lock
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse::duration, default_value = "5s")]
+    pub timeout: Duration,
+    /// Open the board even if its file system's locks can't be trusted (NFS, SMB, FUSE, 9p)
+    #[arg(long, global = true, env = "TASKHOST_ALLOW_UNSAFE_FILE_SYSTEM", hide_env_values = true)]
+    pub allow_unsafe_file_system: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command as Clap, CommandFactory, Parser};
+
+    use super::Cli;
+
+    /// Every command of `command`, with the words that lead to it.
+    fn each(command: &Clap, path: &str, look: &mut impl FnMut(&str, String)) {
+        look(path, command.clone().render_long_help().to_string());
+        for sub in command.get_subcommands() {
+            each(sub, &format!("{path} {}", sub.get_name()), look);
+        }
+    }
+
+    /// Splits as a shell does, as far as the examples need it: blanks, and single quotes.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (index, part) in line.split('\'').enumerate() {
+            if index % 2 == 1 {
+                words.last_mut().unwrap().push_str(part);
+                continue;
+            }
+            for (index, piece) in part.split(' ').enumerate() {
+                if index > 0 {
+                    words.push(String::new());
+                }
+                words.last_mut().unwrap().push_str(piece);
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_an_example_that_parses() {
+        let mut command = Cli::command();
+        command.build();
+        each(&command, "taskhost", &mut |path, help| {
+            let (_, examples) =
+                help.split_once("Example").unwrap_or_else(|| panic!("`{path}` has no example"));
+            let lines =
+                examples.lines().map(str::trim).filter(|line| line.starts_with("taskhost "));
+            let mut own = 0;
+            for line in lines {
+                let words = words(line.split(" | ").last().unwrap().split(" > ").next().unwrap());
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("the example `{line}` of `{path}` doesn't parse: {error}");
+                }
+                own += usize::from(line.starts_with(path));
+            }
+            assert!(own > 0, "`{path}` has no example of itself:\n{help}");
+        });
+    }
+}

@@ -1,0 +1,158 @@
+//! `claim`: an agent gets a task that nobody else has.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+use taskhost::wire::{self, WireTask};
+use taskhost::{ClaimOptions, ClaimOutcome, Filter, Millis, Name, NothingWhy, SessionId, TaskId};
+
+use super::asker::{Asker, Wanted};
+use super::task_text;
+use crate::context::{Context, shell_word};
+use crate::exit::Code;
+use crate::output::line;
+use crate::parse;
+
+const EXAMPLES: &str = "\
+Example: the next task, whichever that is
+
+  taskhost claim --agent alice
+
+Example: one of two types, for an agent that can do something; wait for one if there is none
+
+  taskhost claim --agent alice --type build --type test --capability gpu --wait 10s --json
+
+Example: this task; the exit code is 4 if somebody else has it
+
+  taskhost claim build_1a2b3c4d --agent alice --lease 2h
+
+Keep the token: `complete`, `fail`, `release` and `heartbeat` ask for it.";
+
+/// Claim the next task that is ready, or a given one
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// This task; the next one that is ready if none is given
+    id: Option<TaskId>,
+    /// The name of the agent that asks
+    #[arg(long, value_name = "NAME", env = "TASKHOST_AGENT", hide_env_values = true)]
+    agent: Name,
+    #[command(flatten)]
+    asker: Asker,
+    /// Which run of the agent this is; one is made up if none is given
+    #[arg(long, value_name = "SESSION")]
+    session: Option<SessionId>,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Until when the claim holds without a heartbeat; as long as the policy says unless said otherwise
+    #[arg(long, value_name = "DURATION", value_parser = parse::lease)]
+    lease: Option<Duration>,
+    /// How long to wait for a task if there is none now
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "0s")]
+    wait: Duration,
+    /// Repeated with the same key, the request gives the same claim again
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Claimed {
+    task: WireTask,
+    token: Option<u64>,
+    repeated: bool,
+}
+
+#[derive(Serialize)]
+struct Nothing {
+    task: Option<WireTask>,
+    reason: &'static str,
+    detail: Option<String>,
+    next_ready_at: Option<String>,
+}
+
+pub fn exec(context: &Context, args: Args) -> Result<Code> {
+    let session = args.asker.session(&args.agent, args.session.as_ref().map(SessionId::as_str));
+    let session = context.open()?.session(&session)?;
+    let options = ClaimOptions {
+        filter: Filter { only: args.id, ..args.wanted.filter() },
+        lease: args.lease,
+        wait: args.wait,
+        key: args.key,
+    };
+    match session.claim_with(&options)? {
+        ClaimOutcome::Claimed { task, repeated } => {
+            let token = task.claim.as_ref().map(|claim| claim.token.0);
+            answer_claimed(
+                context,
+                &args.agent,
+                &Claimed { task: WireTask::from(&*task), token, repeated },
+            )?;
+            Ok(Code::Done)
+        }
+        ClaimOutcome::Nothing { why, detail, next_ready_at, .. } => {
+            answer_nothing(context, why, detail, next_ready_at)?;
+            Ok(Code::Nothing)
+        }
+    }
+}
+
+fn answer_claimed(context: &Context, agent: &Name, claimed: &Claimed) -> Result<()> {
+    context.output.answer(claimed, |out| {
+        task_text::write(out, &claimed.task);
+    })?;
+    if claimed.repeated {
+        context.output.hint("\nthis is the claim that the same key got before");
+    }
+    if let Some(token) = claimed.token {
+        let (taskhost, id) = (context.taskhost(), &claimed.task.id);
+        let holder = format!("{id} --agent {} --token {token}", shell_word(agent.as_str()));
+        context.output.hint(&format!(
+            "\nwhen it is done:   {taskhost} complete {holder}\n\
+             if it went wrong:  {taskhost} fail {holder}\n\
+             to hand it back:   {taskhost} release {holder}"
+        ));
+    }
+    Ok(())
+}
+
+fn answer_nothing(
+    context: &Context,
+    why: NothingWhy,
+    detail: Option<String>,
+    next_ready_at: Option<Millis>,
+) -> Result<()> {
+    let next = next_ready_at.map(wire::time);
+    let nothing = Nothing { task: None, reason: why.as_str(), detail, next_ready_at: next };
+    context.output.answer(&nothing, |out| {
+        let said = match why {
+            NothingWhy::Empty => "no task is open",
+            NothingWhy::Waiting => "tasks are open, but none is ready now",
+            NothingWhy::NoMatch => "tasks are ready, but none for this agent and what it asked for",
+        };
+        let said = nothing.detail.as_deref().unwrap_or(said);
+        line(out, format_args!("nothing to claim: {said}"));
+        if let Some(time) = &nothing.next_ready_at {
+            line(out, format_args!("something may change at {time}"));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_claim_says_why_and_until_when() {
+        let nothing = Nothing {
+            task: None,
+            reason: NothingWhy::NoMatch.as_str(),
+            detail: None,
+            next_ready_at: Some(wire::time(Millis(0))),
+        };
+        assert_eq!(
+            crate::output::json(&nothing).unwrap(),
+            r#"{"schema":1,"task":null,"reason":"no_match","detail":null,"next_ready_at":"1970-01-01T00:00:00.000Z"}"#
+        );
+    }
+}

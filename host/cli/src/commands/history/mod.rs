@@ -1,0 +1,133 @@
+//! `history`: what happened on a board, and who did it.
+
+mod event;
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+
+use anyhow::Result;
+use serde::Serialize;
+use taskhost::{Name, Sequence, TaskId};
+
+use self::event::{Event, Holders};
+use crate::context::Context;
+use crate::exit::Code;
+use crate::output::line;
+
+/// The most events that are shown at once.
+const LIMIT_MAX: u64 = 1_000_000;
+
+const EXAMPLES: &str = "\
+Example: everything that happened to a task
+
+  taskhost history build_1a2b3c4d
+
+Example: what an agent did last, and what it did before that
+
+  taskhost history --agent alice --limit 20
+  taskhost history --agent alice --limit 20 --before 4711";
+
+/// Show what happened on the board, the newest last
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Only what happened to this task
+    id: Option<TaskId>,
+    /// Only what agents of this name did, or lost
+    #[arg(long, value_name = "NAME")]
+    agent: Option<Name>,
+    /// How many events at most, the newest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
+    limit: u64,
+    /// Only what happened before this, as the page after it said
+    #[arg(long, value_name = "CURSOR")]
+    before: Option<Cursor>,
+    /// Only what happened after the transaction of this sequence
+    #[arg(long, value_name = "SEQUENCE")]
+    past: Option<u64>,
+}
+
+/// A place in the history: a transaction, and an event in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cursor {
+    sequence: u64,
+    part: usize,
+}
+
+impl FromStr for Cursor {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (sequence, part) = text.split_once('.').unwrap_or((text, "0"));
+        Ok(Self { sequence: sequence.parse()?, part: part.parse()? })
+    }
+}
+
+/// `total` counts what matches in the whole range; `next_cursor` is for `--before`.
+#[derive(Serialize)]
+struct Answer {
+    events: VecDeque<Event>,
+    total: u64,
+    next_cursor: Option<String>,
+}
+
+pub fn exec(context: &Context, args: &Args) -> Result<Code> {
+    let board = context.open()?;
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let mut shown: VecDeque<(Cursor, Event)> = VecDeque::new();
+    let mut total = 0;
+    let mut holders = Holders::default();
+    // From the beginning, because only the claims before tell whose claim an event ended.
+    board.history(Sequence(0), |sequence, entry| {
+        for (part, event) in event::of_entry(sequence, &entry, &mut holders).into_iter().enumerate()
+        {
+            let place = Cursor { sequence: sequence.0, part };
+            if wanted(args, place, &event) {
+                total += 1;
+                shown.push_back((place, event));
+                if shown.len() > limit {
+                    shown.pop_front();
+                }
+            }
+        }
+        args.before.is_none_or(|before| sequence.0 <= before.sequence)
+    })?;
+    let cut = total > shown.len() as u64;
+    let first = shown.front().map(|(place, _)| *place).filter(|_| cut);
+    let next_cursor = first.map(|place| match place.part {
+        0 => place.sequence.to_string(),
+        part => format!("{}.{part}", place.sequence),
+    });
+    let answer =
+        Answer { events: shown.into_iter().map(|(_, event)| event).collect(), total, next_cursor };
+    context
+        .output
+        .answer(&answer, |out| answer.events.iter().for_each(|event| line(out, event)))?;
+    if let Some(cursor) = &answer.next_cursor {
+        let shown = answer.events.len();
+        context
+            .output
+            .hint(&format!("the last {shown} of {total} events; those before: --before {cursor}"));
+    }
+    Ok(Code::Done)
+}
+
+fn wanted(args: &Args, place: Cursor, event: &Event) -> bool {
+    args.past.is_none_or(|past| place.sequence > past)
+        && args.before.is_none_or(|before| place < before)
+        && args.id.as_ref().is_none_or(|id| event.is_about(id))
+        && args.agent.as_ref().is_none_or(|name| event.is_by(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_names_a_transaction_or_an_event_in_it() {
+        let cursor = |text: &str| text.parse::<Cursor>().ok().map(|c| (c.sequence, c.part));
+        assert_eq!(cursor("17"), Some((17, 0)));
+        assert_eq!(cursor("17.3"), Some((17, 3)));
+        assert_eq!(cursor("x"), None);
+        assert!("17.3".parse::<Cursor>().ok() < "18".parse::<Cursor>().ok());
+    }
+}

@@ -1,0 +1,113 @@
+//! `init`: a new board.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use taskhost::domain::BoardSettings;
+use taskhost::{Board, Error, InitError, InitOptions};
+
+use crate::context::Context;
+use crate::exit::{Code, Conflicting};
+use crate::output::line;
+use crate::parse;
+
+const EXAMPLES: &str = "\
+Example: a board in `.taskhost`
+
+  taskhost init
+
+Example: one elsewhere, whose tasks are tried three times
+
+  taskhost --board /srv/nightly init --setting retries=2 --setting backoff=10m";
+
+/// Make a board
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A setting of the standard policy, which decides until another is set; may be given several times
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse::setting)]
+    settings: Vec<(String, String)>,
+    /// Accept `complete`, `fail`, `release` and `heartbeat` without a token, for clients that have none
+    #[arg(long)]
+    unfenced: bool,
+    /// A directory that policies of several boards may read and write
+    #[arg(long, value_name = "DIR")]
+    shared_files: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    board: String,
+    created: bool,
+    policy: String,
+}
+
+pub fn exec(context: &Context, args: &Args) -> Result<Code> {
+    let options = options(context, args)?;
+    let (board, created) = match Board::init(&context.board, &options) {
+        Ok(board) => (board, true),
+        Err(Error::Init(InitError::Exists)) => (existing(context, args, &options)?, false),
+        Err(error) => return Err(error.into()),
+    };
+    let answer = Answer {
+        board: std::path::absolute(&context.board)?.display().to_string(),
+        created,
+        policy: board.policies()?.leading().digest.to_string(),
+    };
+    context.output.answer(&answer, |out| {
+        let what = if created { "made a board" } else { "there is such a board already" };
+        line(out, format_args!("{what} in `{}`", context.board.display()));
+    })?;
+    if created {
+        context
+            .output
+            .hint(&format!("next: {} add TYPE, or add --from FILE.jsonl", context.taskhost()));
+    }
+    Ok(Code::Done)
+}
+
+fn options(context: &Context, args: &Args) -> Result<InitOptions> {
+    let shared_files = args.shared_files.as_ref().map(|dir| -> Result<String> {
+        let dir = std::path::absolute(dir)?;
+        Ok(dir.to_str().context("the name of the shared directory isn't UTF-8")?.to_owned())
+    });
+    Ok(InitOptions {
+        settings: BoardSettings {
+            unfenced: args.unfenced,
+            shared_files: shared_files.transpose()?,
+        },
+        policy_settings: args.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
+        open: context.open_options(),
+    })
+}
+
+/// The board that is there, if it is as it was asked for.
+fn existing(context: &Context, args: &Args, asked: &InitOptions) -> Result<Board> {
+    let board = context.open()?;
+    let (settings, policies) = (board.settings()?, board.policies()?);
+    let mut other = Vec::new();
+    if args.unfenced && !settings.unfenced {
+        other.push("`--unfenced`".to_owned());
+    }
+    if asked.settings.shared_files.is_some() && settings.shared_files != asked.settings.shared_files
+    {
+        other.push("`--shared-files`".to_owned());
+    }
+    for (name, value) in &asked.policy_settings {
+        if policies.standard.settings.get(name) != Some(value) {
+            other.push(format!("`--setting {name}={value}`"));
+        }
+    }
+    if other.is_empty() {
+        return Ok(board);
+    }
+    let what = other.join(", ");
+    let at = context.board.display();
+    Err(Conflicting(format!(
+        "there is a board in `{at}` already, made without {what}, and nothing was changed: \
+         `taskhost policy set` changes a policy's settings, `--board` names another board"
+    ))
+    .into())
+}

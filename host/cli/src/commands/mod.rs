@@ -1,0 +1,66 @@
+//! The commands, one file each: the help text, the arguments, `exec`, then helpers in the order of their calls.
+
+mod add;
+mod asker;
+mod claim;
+mod complete;
+mod doctor;
+mod explain;
+mod fail;
+mod heartbeat;
+mod history;
+mod holder;
+mod init;
+mod list;
+mod policy;
+mod release;
+mod run;
+mod show;
+mod task_text;
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::exit::Code;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Init(init::Args),
+    Add(add::Args),
+    Claim(claim::Args),
+    Heartbeat(heartbeat::Args),
+    Complete(complete::Args),
+    Fail(fail::Args),
+    Release(release::Args),
+    Show(show::Args),
+    List(list::Args),
+    Explain(explain::Args),
+    History(history::Args),
+    Run(run::Args),
+    Doctor(doctor::Args),
+    #[command(subcommand)]
+    Policy(policy::Command),
+}
+
+impl Command {
+    /// Does it.
+    pub fn exec(self, context: &Context) -> Result<Code> {
+        match self {
+            Self::Init(args) => init::exec(context, &args),
+            Self::Add(args) => add::exec(context, args),
+            Self::Claim(args) => claim::exec(context, args),
+            Self::Heartbeat(args) => heartbeat::exec(context, &args),
+            Self::Complete(args) => complete::exec(context, &args),
+            Self::Fail(args) => fail::exec(context, args),
+            Self::Release(args) => release::exec(context, args),
+            Self::Show(args) => show::exec(context, &args),
+            Self::List(args) => list::exec(context, args),
+            Self::Explain(args) => explain::exec(context, args),
+            Self::History(args) => history::exec(context, &args),
+            Self::Run(args) => run::exec(context, args),
+            Self::Doctor(args) => doctor::exec(context, &args),
+            Self::Policy(command) => command.exec(context),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `policy`: who decides on a board.
+
+mod check;
+mod described;
+mod list;
+mod set;
+mod show;
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::exit::Code;
+
+const EXAMPLES: &str = "\
+Example: try a policy, then let it decide on the board, for every agent at one instant
+
+  taskhost policy check newest-first.wasm
+  taskhost policy set newest-first.wasm
+
+Example: back to the standard policy, with a setting
+
+  taskhost policy set standard --setting parent=children-first";
+
+/// See and set the policy that decides on the board: who gets which task, and what follows
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum Command {
+    List(list::Args),
+    Show(show::Args),
+    Set(set::Args),
+    Check(check::Args),
+}
+
+impl Command {
+    /// Does it.
+    pub fn exec(self, context: &Context) -> Result<Code> {
+        match self {
+            Self::List(args) => list::exec(context, &args),
+            Self::Show(args) => show::exec(context, &args),
+            Self::Set(args) => set::exec(context, args),
+            Self::Check(args) => check::exec(context, &args),
+        }
+    }
+}

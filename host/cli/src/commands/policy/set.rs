@@ -1,0 +1,77 @@
+//! `policy set`: another policy, or other settings.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+use taskhost::domain::PolicyPin;
+use taskhost::{Digest, PolicyChange, PolicyTarget};
+
+use super::check;
+use crate::context::Context;
+use crate::exit::Code;
+use crate::output::line;
+use crate::parse;
+
+const EXAMPLES: &str = "\
+Example: another policy, for agents that are running already too
+
+  taskhost policy set newest-first.wasm
+
+Example: the standard policy, with a setting
+
+  taskhost policy set standard --setting parent=children-first
+
+Example: another setting for whichever policy leads now
+
+  taskhost policy set current --setting lease=1h
+
+A file called `standard` or `current` is named `./standard`.";
+
+/// Set the policy that decides on the board, or its settings, for every process at one instant
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A component; or `standard`, the standard policy alone; or `current`, the one that leads now
+    #[arg(value_name = "P.wasm|standard|current")]
+    target: OsString,
+    /// A setting of the policy that is to lead; may be given several times
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse::setting)]
+    settings: Vec<(String, String)>,
+    /// A setting of the standard policy, where another one leads; may be given several times
+    #[arg(long = "standard-setting", value_name = "NAME=VALUE", value_parser = parse::setting)]
+    standard_settings: Vec<(String, String)>,
+    /// Only if the policy that leads now is this one, as `policy show` says it
+    #[arg(long, value_name = "DIGEST")]
+    expect: Option<Digest>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    leading: PolicyPin,
+    standard: PolicyPin,
+}
+
+pub fn exec(context: &Context, args: Args) -> Result<Code> {
+    let target = match args.target.to_str() {
+        Some("standard") => PolicyTarget::Standard,
+        Some("current") => PolicyTarget::Current,
+        _ => PolicyTarget::Component(check::read(Path::new(&args.target))?),
+    };
+    let change = PolicyChange {
+        target,
+        settings: args.settings.into_iter().collect(),
+        standard_settings: args.standard_settings.into_iter().collect(),
+        expect: args.expect,
+    };
+    let board = context.open()?;
+    let set = board.set_policy(&change)?;
+    let about = board.engine().describe(set.leading().digest).map_err(taskhost::Error::from)?;
+    let answer = Answer { leading: set.leading().clone(), standard: set.standard.clone() };
+    context.output.answer(&answer, |out| {
+        let digest = answer.leading.digest.short();
+        line(out, format_args!("{} {} ({digest}) decides from now on", about.name, about.version));
+    })?;
+    Ok(Code::Done)
+}

@@ -1,0 +1,268 @@
+//! What a command is called with: its arguments, with the task's values in their places, and its environment.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use serde_json::Value;
+use taskhost::Task;
+
+use crate::exit::Usage;
+
+/// A command with places for the values of a task.
+#[derive(Debug)]
+pub struct Template {
+    program: Arg,
+    args: Vec<Arg>,
+}
+
+#[derive(Debug)]
+enum Arg {
+    /// Not UTF-8, so nothing is replaced in it.
+    Verbatim(OsString),
+    Pieces(Vec<Piece>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Id,
+    Type,
+    /// What stands at this path in the task's data.
+    Data(String),
+}
+
+impl Template {
+    /// Reads `command`; a program that can't be found is refused before anything is claimed for it.
+    pub fn new(command: &[OsString]) -> Result<Self> {
+        let mut args =
+            command.iter().map(|arg| Arg::parse(arg)).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let program =
+            args.next().ok_or_else(|| Usage("give the command to run after `--`".into()))?;
+        if let (true, Some(name)) = (program.is_fixed(), command.first())
+            && find(name).is_none()
+        {
+            let name = name.display();
+            return Err(Usage(format!(
+                "there is no program `{name}` to run: check its name, or give its path"
+            ))
+            .into());
+        }
+        Ok(Self { program, args: args.collect() })
+    }
+
+    /// Whether the program is the same for every task, so that its absence is no task's fault.
+    pub fn program_is_fixed(&self) -> bool {
+        self.program.is_fixed()
+    }
+
+    /// The command for this task; the error says which value the task doesn't have.
+    pub fn fill(&self, task: &Task) -> Result<Command, String> {
+        let data: Value = serde_json::from_str(task.data.as_str()).unwrap_or_default();
+        let mut command = Command::new(self.program.fill(task, &data)?);
+        for arg in &self.args {
+            command.arg(arg.fill(task, &data)?);
+        }
+        Ok(command)
+    }
+}
+
+impl Arg {
+    fn parse(arg: &OsStr) -> Result<Self, Usage> {
+        let Some(text) = arg.to_str() else { return Ok(Self::Verbatim(arg.to_owned())) };
+        pieces(text).map(Self::Pieces)
+    }
+
+    fn is_fixed(&self) -> bool {
+        match self {
+            Self::Verbatim(_) => true,
+            Self::Pieces(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Text(_))),
+        }
+    }
+
+    fn fill(&self, task: &Task, data: &Value) -> Result<OsString, String> {
+        let pieces = match self {
+            Self::Verbatim(text) => return Ok(text.clone()),
+            Self::Pieces(pieces) => pieces,
+        };
+        let mut filled = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Id => filled.push_str(task.id.as_str()),
+                Piece::Type => filled.push_str(task.task_type.as_str()),
+                Piece::Data(path) => filled.push_str(&value_at(data, path)?),
+            }
+        }
+        if filled.contains('\0') {
+            return Err("a value from its data has a zero byte, which no argument can have".into());
+        }
+        Ok(filled.into())
+    }
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, Usage> {
+    const DATA: &str = "{data.";
+    let mut pieces = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let (piece, length) = if rest.starts_with("{id}") {
+            (Piece::Id, "{id}".len())
+        } else if rest.starts_with("{type}") {
+            (Piece::Type, "{type}".len())
+        } else if let Some(after) = rest.strip_prefix(DATA) {
+            let path = after
+                .split_once('}')
+                .map(|(path, _)| path)
+                .filter(|path| is_path(path))
+                .ok_or_else(|| {
+                    Usage(format!(
+                        "`{text}` has a `{{data.` that names no field: write `{{data.FIELD}}`"
+                    ))
+                })?;
+            (Piece::Data(path.to_owned()), DATA.len() + path.len() + 1)
+        } else {
+            literal.push(next);
+            rest = &rest[next.len_utf8()..];
+            continue;
+        };
+        if !literal.is_empty() {
+            pieces.push(Piece::Text(std::mem::take(&mut literal)));
+        }
+        pieces.push(piece);
+        rest = &rest[length..];
+    }
+    if !literal.is_empty() || pieces.is_empty() {
+        pieces.push(Piece::Text(literal));
+    }
+    Ok(pieces)
+}
+
+fn is_path(path: &str) -> bool {
+    path.split('.').all(|field| !field.is_empty() && !field.contains(['{', '\n']))
+}
+
+/// What stands at `path`: a text as it is, anything else as JSON.
+fn value_at(data: &Value, path: &str) -> Result<String, String> {
+    let mut value = data;
+    for field in path.split('.') {
+        let inside = match value {
+            Value::Object(fields) => fields.get(field),
+            Value::Array(items) => field.parse::<usize>().ok().and_then(|index| items.get(index)),
+            _ => None,
+        };
+        value = inside
+            .ok_or_else(|| format!("its data has no `{path}`, which the command asks for"))?;
+    }
+    match value {
+        Value::Null => Err(format!("its data has `null` for `{path}`, which the command asks for")),
+        Value::String(text) => Ok(text.clone()),
+        other => Ok(other.to_string()),
+    }
+}
+
+/// Where the program is, if there is one of this name.
+fn find(name: &OsStr) -> Option<PathBuf> {
+    let path = Path::new(name);
+    if path.components().count() > 1 || path.is_absolute() {
+        return path.is_file().then(|| path.to_owned());
+    }
+    let dirs = std::env::var_os("PATH")?;
+    std::env::split_paths(&dirs).map(|dir| dir.join(path)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use taskhost::{Json, Millis, Name, Readiness, Status, TaskId};
+
+    use super::*;
+
+    fn task(data: &str) -> Task {
+        Task {
+            id: TaskId::new("build_1").unwrap(),
+            task_type: Name::new("build").unwrap(),
+            status: Status::InProgress,
+            reason: None,
+            parent: None,
+            after: vec![],
+            priority: 0,
+            labels: vec![],
+            needs: vec![],
+            assignee: None,
+            data: Json::parse(data).unwrap(),
+            key: None,
+            attempts: 1,
+            failures: 0,
+            claim: None,
+            closed: None,
+            result: None,
+            error: None,
+            not_before: None,
+            created_at: Millis(0),
+            updated_at: Millis(0),
+            completed_at: None,
+            born: 1,
+            readiness: Readiness::Ready(0),
+        }
+    }
+
+    #[track_caller]
+    fn check(arg: &str, data: &str, filled: Result<&str, &str>) {
+        let template = Template::new(&["true".into(), arg.into()]).unwrap();
+        let command = template.fill(&task(data));
+        let got =
+            command.as_ref().map(|command| command.get_args().next().unwrap().to_str().unwrap());
+        match (got, filled) {
+            (Ok(got), Ok(filled)) => assert_eq!(got, filled),
+            (Err(why), Err(said)) => assert!(why.contains(said), "`{why}` doesn't say `{said}`"),
+            (got, filled) => panic!("`{arg}` gave {got:?}, not {filled:?}"),
+        }
+    }
+
+    #[test]
+    fn placeholders_are_replaced() {
+        check("{id}-{type}", "null", Ok("build_1-build"));
+        check("--name={data.name}", r#"{"name":"a b"}"#, Ok("--name=a b"));
+        check("{data.a.b.1}", r#"{"a":{"b":[1,true]}}"#, Ok("true"));
+        check("{data.a}", r#"{"a":{"b":[1]}}"#, Ok(r#"{"b":[1]}"#));
+        check("{{id}}", "null", Ok("{build_1}"));
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_replaced_again() {
+        check("{data.name}", r#"{"name":"{id}"}"#, Ok("{id}"));
+    }
+
+    #[test]
+    fn other_braces_are_kept() {
+        for text in ["", "{}", "{x}", "{ id }", "{\"data\": 1}", "{data}", "}{", "ä{", "{data_x}"]
+        {
+            check(text, "null", Ok(text));
+        }
+    }
+
+    #[test]
+    fn value_that_the_task_does_not_have_is_said() {
+        check("{data.x}", "null", Err("no `x`"));
+        check("{data.a.b}", r#"{"a":1}"#, Err("no `a.b`"));
+        check("{data.a}", r#"{"a":null}"#, Err("`null` for `a`"));
+        check("{data.a}", r#"{"a":"x\u0000y"}"#, Err("zero byte"));
+    }
+
+    #[test]
+    fn placeholder_that_names_no_field_is_refused_at_once() {
+        for text in ["{data.}", "{data.a", "{data..a}", "{data.a.}", "x{data.{id}}"] {
+            let error = Template::new(&["true".into(), text.into()]).unwrap_err();
+            assert!(error.is::<Usage>(), "{text}");
+        }
+    }
+
+    #[test]
+    fn program_that_is_not_there_is_refused_before_anything_is_claimed() {
+        assert!(Template::new(&["no-such-program-7a1f".into()]).unwrap_err().is::<Usage>());
+        assert!(Template::new(&["./no/such/program".into()]).is_err());
+        assert!(!Template::new(&["./{id}.sh".into()]).unwrap().program_is_fixed());
+    }
+}

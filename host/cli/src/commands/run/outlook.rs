@@ -1,0 +1,179 @@
+//! Whether a run that finds nothing to claim can still hope for something.
+//!
+//! It goes on while a task that its agents could work on is in progress somewhere, since that may come back; or
+//! while one is pending and something can free it: work in progress anywhere, or a time that will come. What
+//! nobody here asked for keeps nobody waiting.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use taskhost::domain::{Counts, Filter};
+use taskhost::{Agent, Board, ListQuery, Millis, Sequence, Status, Task};
+
+/// How often the tasks are looked through at most, which costs time in proportion to the board.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long the board must stand still before the run gives up on tasks that are ready for others only: those
+/// may just be between two tasks.
+const STANDSTILL: Duration = Duration::from_secs(2);
+/// How many tasks are read at once.
+const PAGE: usize = 1_000;
+
+/// The board as a claim that found nothing saw it.
+pub struct Sight {
+    pub counts: Counts,
+    pub next_ready_at: Option<Millis>,
+    pub seen: Sequence,
+}
+
+/// What the agents of a run can hope for.
+pub struct Outlook {
+    filter: Filter,
+    agents: Vec<Agent>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ours: Option<(Sequence, Instant, Ours)>,
+    /// Since when the board stands still.
+    still: Option<(Sequence, Instant)>,
+}
+
+/// Whether there are tasks that these agents could work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Ours {
+    pending: bool,
+    in_progress: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    GoOn,
+    Over,
+    /// Over, if nothing changes for a while.
+    OverIfStill,
+}
+
+impl Outlook {
+    pub fn new(filter: &Filter, agents: Vec<Agent>) -> Self {
+        Self { filter: filter.clone(), agents, state: Mutex::default() }
+    }
+
+    /// Whether nothing can come any more.
+    pub fn is_over(&self, board: &Board, sight: &Sight) -> Result<bool, taskhost::Error> {
+        if sight.counts.of(Status::Pending) + sight.counts.of(Status::InProgress) == 0 {
+            return Ok(true);
+        }
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let ours = match state.ours {
+            Some((seen, at, ours)) if seen == sight.seen || at.elapsed() < LOOK_EVERY => ours,
+            _ => {
+                let ours = self.look(board)?;
+                state.ours = Some((sight.seen, Instant::now(), ours));
+                ours
+            }
+        };
+        // What was seen before a change may be wrong by now; another look is due soon.
+        let stale = state.ours.is_some_and(|(seen, ..)| seen != sight.seen);
+        match verdict(sight, ours) {
+            Verdict::GoOn => {
+                state.still = None;
+                Ok(false)
+            }
+            Verdict::Over => Ok(!stale),
+            Verdict::OverIfStill => match state.still {
+                Some((seen, since)) if seen == sight.seen => {
+                    Ok(!stale && since.elapsed() >= STANDSTILL)
+                }
+                _ => {
+                    state.still = Some((sight.seen, Instant::now()));
+                    Ok(false)
+                }
+            },
+        }
+    }
+
+    fn look(&self, board: &Board) -> Result<Ours, taskhost::Error> {
+        Ok(Ours {
+            pending: self.is_any(board, Status::Pending)?,
+            in_progress: self.is_any(board, Status::InProgress)?,
+        })
+    }
+
+    fn is_any(&self, board: &Board, status: Status) -> Result<bool, taskhost::Error> {
+        let mut query = ListQuery {
+            statuses: vec![status],
+            types: self.filter.types.clone(),
+            labels: self.filter.labels.clone(),
+            limit: PAGE,
+            ..ListQuery::default()
+        };
+        loop {
+            let page = board.list(&query)?;
+            if page.tasks.iter().any(|task| self.is_ours(task)) {
+                return Ok(true);
+            }
+            match page.next {
+                Some(next) => query.past = Some(next),
+                None => return Ok(false),
+            }
+        }
+    }
+
+    fn is_ours(&self, task: &Task) -> bool {
+        self.agents.iter().any(|agent| {
+            task.needs.iter().all(|need| agent.capabilities.contains(need))
+                && task.assignee.as_ref().is_none_or(|assignee| assignee.is(agent))
+        })
+    }
+}
+
+fn verdict(sight: &Sight, ours: Ours) -> Verdict {
+    let something_comes = sight.counts.of(Status::InProgress) > 0
+        || sight.next_ready_at.is_some()
+        || sight.counts.unasked > 0;
+    match ours {
+        Ours { in_progress: true, .. } => Verdict::GoOn,
+        Ours { pending: false, .. } => Verdict::Over,
+        Ours { pending: true, .. } if something_comes => Verdict::GoOn,
+        Ours { pending: true, .. } if sight.counts.ready > 0 => Verdict::OverIfStill,
+        Ours { pending: true, .. } => Verdict::Over,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(in_progress: u64, ready: u64, next_ready_at: Option<Millis>) -> Sight {
+        let mut counts = Counts { ready, ..Counts::default() };
+        counts.by_status[Status::InProgress as usize] = in_progress;
+        Sight { counts, next_ready_at, seen: Sequence(1) }
+    }
+
+    const NONE: Ours = Ours { pending: false, in_progress: false };
+    const PENDING: Ours = Ours { pending: true, in_progress: false };
+    const IN_PROGRESS: Ours = Ours { pending: false, in_progress: true };
+
+    #[test]
+    fn work_in_progress_may_come_back_or_free_something() {
+        assert_eq!(verdict(&sight(1, 0, None), IN_PROGRESS), Verdict::GoOn);
+        assert_eq!(verdict(&sight(1, 0, None), PENDING), Verdict::GoOn);
+    }
+
+    #[test]
+    fn work_of_others_keeps_nobody_waiting_who_has_nothing_pending() {
+        assert_eq!(verdict(&sight(1, 3, Some(Millis(1))), NONE), Verdict::Over);
+    }
+
+    #[test]
+    fn time_that_will_come_is_waited_for() {
+        assert_eq!(verdict(&sight(0, 0, Some(Millis(1))), PENDING), Verdict::GoOn);
+    }
+
+    #[test]
+    fn nothing_that_moves_is_the_end() {
+        assert_eq!(verdict(&sight(0, 0, None), PENDING), Verdict::Over);
+        assert_eq!(verdict(&sight(0, 1, None), PENDING), Verdict::OverIfStill);
+    }
+}

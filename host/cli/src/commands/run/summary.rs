@@ -1,0 +1,158 @@
+//! What became of a run.
+
+use serde::Serialize;
+use taskhost::Agent;
+
+use super::stop::StopSignal;
+use crate::exit::Problem;
+use crate::output::line;
+
+/// How an attempt ended for the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Completed,
+    /// Completed, and somebody is to accept it.
+    InReview,
+    Failed,
+    /// The attempt failed, and the task will be tried again.
+    Retried,
+    Released,
+    /// The claim was taken away meanwhile.
+    Lost,
+}
+
+/// How many attempts ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    completed: u64,
+    in_review: u64,
+    failed: u64,
+    retried: u64,
+    released: u64,
+    lost: u64,
+}
+
+/// What one agent did.
+#[derive(Debug, Serialize)]
+pub struct AgentSummary {
+    name: String,
+    session: String,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+/// What all of them did, and why they ended, if it wasn't that nothing was left.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    #[serde(flatten)]
+    tally: Tally,
+    agents: Vec<AgentSummary>,
+    stopped_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+}
+
+impl Tally {
+    pub fn count(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Completed => &mut self.completed,
+            Outcome::InReview => &mut self.in_review,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Retried => &mut self.retried,
+            Outcome::Released => &mut self.released,
+            Outcome::Lost => &mut self.lost,
+        };
+        *count += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.completed += other.completed;
+        self.in_review += other.in_review;
+        self.failed += other.failed;
+        self.retried += other.retried;
+        self.released += other.released;
+        self.lost += other.lost;
+    }
+
+    fn text(&self) -> String {
+        let rare = [
+            (self.in_review, "in review"),
+            (self.retried, "to be tried again"),
+            (self.released, "released"),
+            (self.lost, "lost to others"),
+        ];
+        let mut text = format!("{} completed, {} failed", self.completed, self.failed);
+        for (count, what) in rare.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&format!(", {count} {what}"));
+        }
+        text
+    }
+}
+
+impl AgentSummary {
+    pub fn new(agent: &Agent, tally: Tally) -> Self {
+        Self { name: agent.name.to_string(), session: agent.session.to_string(), tally }
+    }
+}
+
+impl Summary {
+    pub fn new(
+        agents: Vec<AgentSummary>,
+        stopped_by: Option<StopSignal>,
+        error: Option<Problem>,
+    ) -> Self {
+        let mut tally = Tally::default();
+        agents.iter().for_each(|agent| tally.add(&agent.tally));
+        Self { tally, agents, stopped_by: stopped_by.map(StopSignal::as_str), error }
+    }
+
+    pub fn some_failed(&self) -> bool {
+        self.tally.failed > 0
+    }
+
+    pub fn write(&self, out: &mut String) {
+        line(out, self.tally.text());
+        for agent in &self.agents {
+            line(out, format_args!("  {}: {}", agent.name, agent.tally.text()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        let mut tally = Tally::default();
+        [Outcome::Completed, Outcome::Failed, Outcome::Lost]
+            .into_iter()
+            .for_each(|outcome| tally.count(outcome));
+        let agent =
+            |name: &str| AgentSummary { name: name.into(), session: format!("s-{name}"), tally };
+        Summary::new(vec![agent("a-1"), agent("a-2")], Some(StopSignal::Interrupt), None)
+    }
+
+    #[test]
+    fn summary_counts_all_and_each() {
+        assert_eq!(
+            serde_json::to_value(summary()).unwrap(),
+            serde_json::json!({
+                "completed": 2, "in_review": 0, "failed": 2, "retried": 0, "released": 0, "lost": 2,
+                "agents": [
+                    {"name": "a-1", "session": "s-a-1", "completed": 1, "in_review": 0, "failed": 1, "retried": 0,
+                     "released": 0, "lost": 1},
+                    {"name": "a-2", "session": "s-a-2", "completed": 1, "in_review": 0, "failed": 1, "retried": 0,
+                     "released": 0, "lost": 1},
+                ],
+                "stopped_by": "SIGINT",
+            })
+        );
+    }
+
+    #[test]
+    fn summary_names_what_is_rare_only_if_it_happened() {
+        let mut text = String::new();
+        summary().write(&mut text);
+        assert!(text.starts_with("2 completed, 2 failed, 2 lost to others\n"), "{text}");
+    }
+}

@@ -1,0 +1,52 @@
+//! A task as people read it.
+
+use taskhost::wire::{WireAssignee, WireTask};
+
+use crate::output::line;
+
+/// Writes everything that is known of a task, a line each.
+pub fn write(out: &mut String, task: &WireTask) {
+    let mut field = |name: &str, value: &str| {
+        if !value.is_empty() {
+            line(out, format_args!("{name:<12} {}", value.replace('\n', "\n             ")));
+        }
+    };
+    field("id", &task.id);
+    field("type", &task.task_type);
+    field("status", task.status);
+    field("reason", task.reason.as_deref().unwrap_or_default());
+    field("parent", task.parent.as_deref().unwrap_or_default());
+    field("after", &task.after.join(" "));
+    field("priority", &if task.priority == 0 { String::new() } else { task.priority.to_string() });
+    field("labels", &task.labels.join(" "));
+    field("needs", &task.needs.join(" "));
+    field("reserved for", &task.assignee.as_ref().map(assignee).unwrap_or_default());
+    field("data", &json(Some(&task.data)));
+    field("key", task.key.as_deref().unwrap_or_default());
+    field("attempts", &if task.attempts == 0 { String::new() } else { task.attempts.to_string() });
+    if let Some(claim) = &task.claim {
+        let host = claim.hostname.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+        field("claimed by", &format!("{}{host}, session {}", claim.agent, claim.session));
+        field("token", &claim.token.to_string());
+        field("since", &claim.since);
+        field("lease until", &claim.lease_until);
+    }
+    field("result", &json(task.result.as_ref()));
+    field("error", task.error.as_deref().unwrap_or_default());
+    field("not before", task.not_before.as_deref().unwrap_or_default());
+    field("created", &task.created_at);
+    field("updated", &task.updated_at);
+    field("ended", task.completed_at.as_deref().unwrap_or_default());
+}
+
+/// For whom a task is reserved, in a few words.
+pub fn assignee(assignee: &WireAssignee) -> String {
+    let kind =
+        if assignee.kind == "agent" { String::new() } else { format!(" ({})", assignee.kind) };
+    let host = assignee.hostname.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    format!("{}{kind}{host}", assignee.name)
+}
+
+fn json(value: Option<&serde_json::Value>) -> String {
+    value.filter(|value| !value.is_null()).map(ToString::to_string).unwrap_or_default()
+}

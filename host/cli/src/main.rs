@@ -1,0 +1,36 @@
+//! The command `taskhost`: a board of tasks that agents share.
+//!
+//! - [`cli`]: the command line as it is typed; [`commands`]: one file per command.
+//! - [`context`]: which board, how long to wait, how to answer.
+//! - [`output`]: answers, as text or JSON; [`exit`]: the one place that maps errors to exit codes.
+//!
+//! Only this crate prints or exits.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
+
+mod cli;
+mod commands;
+mod context;
+mod exit;
+mod input;
+mod output;
+mod parse;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::context::Context;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error, std::env::args_os()),
+    };
+    let context = Context::new(cli.global);
+    match cli.command.exec(&context) {
+        Ok(code) => code.into(),
+        Err(error) => exit::failed(context.output, &error),
+    }
+}

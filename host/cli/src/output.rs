@@ -1,0 +1,123 @@
+//! Answers: data on standard output, as text or as one JSON object; the rest on standard error.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use taskhost::wire;
+
+/// In which form answers are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// `body` as the one JSON object that a command prints.
+pub fn json<T: Serialize>(body: &T) -> Result<String> {
+    serde_json::to_string(&Envelope { schema: wire::SCHEMA, body })
+        .context("the answer can't be written as JSON")
+}
+
+impl Output {
+    /// Gives the answer: `body` as JSON, or what `text` writes.
+    pub fn answer<T: Serialize>(self, body: &T, text: impl FnOnce(&mut String)) -> Result<()> {
+        match self {
+            Self::Json => print(&(json(body)? + "\n")),
+            Self::Text => {
+                let mut written = String::new();
+                text(&mut written);
+                print(&visible(&written))
+            }
+        }
+    }
+
+    /// Says something to people, and nothing with `--json`.
+    pub fn hint(self, text: &str) {
+        if self == Self::Text {
+            note(text);
+        }
+    }
+}
+
+/// Says something on standard error.
+pub fn note(text: &str) {
+    // Nobody is left to be told that standard error can't be written.
+    let _ = writeln!(io::stderr().lock(), "{}", visible(text));
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever reads has enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("standard output can't be written"),
+    }
+}
+
+/// The text with control characters made visible: what agents wrote must not steer the reader's terminal.
+pub fn visible(text: &str) -> String {
+    if !text.chars().any(steers) {
+        return text.to_owned();
+    }
+    let escape = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
+}
+
+fn steers(c: char) -> bool {
+    let overrides_direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (c.is_control() && c != '\n') || overrides_direction
+}
+
+/// Writes one line; writing to a text can't fail.
+pub fn line(text: &mut String, written: impl std::fmt::Display) {
+    let _ = writeln!(text, "{written}");
+}
+
+/// Writes `rows` below `head` in columns as wide as they need to be.
+pub fn table<const N: usize>(text: &mut String, head: [&str; N], rows: &[[String; N]]) {
+    let mut widths = head.map(|title| title.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in std::iter::once(&head.map(String::from)).chain(rows) {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        line(text, cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_agents_wrote_does_not_steer_the_terminal() {
+        assert_eq!(visible("a\x1b[2Jb\nc\u{9b}d"), "a\\u{1b}[2Jb\nc\\u{9b}d");
+        assert_eq!(visible("größe"), "größe");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_need_to_be() {
+        let mut text = String::new();
+        table(&mut text, ["id", "n"], &[["long-id".into(), "1".into()], ["ä".into(), "22".into()]]);
+        assert_eq!(text, "id       n\nlong-id  1\nä        22\n");
+    }
+
+    #[test]
+    fn every_json_object_carries_the_schema() {
+        assert_eq!(
+            json(&serde_json::json!({"task": null})).unwrap(),
+            r#"{"schema":1,"task":null}"#
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! What options' values may look like, the same for every command.
+
+use std::time::Duration;
+
+use taskhost::{AgentKind, Millis, Status, wire};
+
+/// The longest lease, which the board wouldn't take longer either.
+const LEASE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A length of time: whole numbers with units, the largest first, as in `500ms`, `30m` or `1h30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS_MS: [(&str, u64); 5] =
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let wrong = || {
+        format!(
+            "`{text}` isn't a length of time: write one such as `500ms`, `30m`, `1h30m` or `2d`"
+        )
+    };
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut units = UNITS_MS.as_slice();
+    let mut sum_ms: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
+        let place = units.iter().position(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let part_ms = number.checked_mul(units[place].1).ok_or_else(wrong)?;
+        sum_ms = sum_ms.checked_add(part_ms).ok_or_else(wrong)?;
+        units = &units[place + 1..];
+        rest = &rest[digits + letters..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(sum_ms)) }
+}
+
+/// The length of a lease.
+pub fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    if lease.is_zero() || lease > LEASE_MAX {
+        return Err(format!(
+            "a lease of `{text}` can't be: it must be longer than nothing and at most `30d`"
+        ));
+    }
+    Ok(lease)
+}
+
+/// A time in RFC 3339.
+pub fn time(text: &str) -> Result<Millis, String> {
+    wire::parse_time(text).map_err(|_| {
+        format!("`{text}` isn't a time in RFC 3339: write one such as `2030-01-31T09:00:00Z`")
+    })
+}
+
+/// A task's status.
+pub fn status(text: &str) -> Result<Status, String> {
+    let found = Status::ALL.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| {
+        let words: Vec<String> = Status::ALL.iter().map(|status| format!("`{status}`")).collect();
+        format!("there is no status `{text}`: there are {}", words.join(", "))
+    })
+}
+
+/// A kind of worker.
+pub fn kind(text: &str) -> Result<AgentKind, String> {
+    let kinds = [AgentKind::Agent, AgentKind::Host, AgentKind::Human];
+    let found = kinds.into_iter().find(|kind| wire::kind(*kind) == text);
+    found.ok_or_else(|| format!("there is no kind `{text}`: there are `agent`, `host` and `human`"))
+}
+
+/// A setting and its value.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` isn't a setting: write `NAME=VALUE`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, ms: Option<u64>) {
+        assert_eq!(duration(text).ok(), ms.map(Duration::from_millis), "{text}");
+    }
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        check("500ms", Some(500));
+        check("1s", Some(1_000));
+        check("30m", Some(1_800_000));
+        check("2h", Some(7_200_000));
+        check("1h30m", Some(5_400_000));
+        check("1m30s250ms", Some(90_250));
+        check("7d", Some(604_800_000));
+        check("0", Some(0));
+        check("0s", Some(0));
+    }
+
+    #[test]
+    fn durations_that_could_be_mistaken_are_refused() {
+        for text in
+            ["", "5", "s", "1.5h", "-1s", "1 s", "1m1h", "1s1s", "1y", "99999999999999999999s", "ä"]
+        {
+            check(text, None);
+        }
+        check(&format!("{}d", u64::MAX), None);
+    }
+
+    #[test]
+    fn lease_is_longer_than_nothing_and_at_most_30_days() {
+        assert!(lease("1ms").is_ok());
+        assert!(lease("30d").is_ok());
+        assert!(lease("0s").is_err());
+        assert!(lease("31d").is_err());
+    }
+
+    #[test]
+    fn value_of_a_setting_may_hold_an_equals_sign() {
+        assert_eq!(setting("a=b=c").ok(), Some(("a".into(), "b=c".into())));
+        assert!(setting("=b").is_err());
+        assert!(setting("a").is_err());
+    }
+}
