@@ -1,0 +1,236 @@
+//! Sentences to write tests by: a board in a directory of its own, the command `taskhost` run on it, and what it
+//! answered.
+//!
+//! - [`TestBoard`]: a fresh board, taken away when the test ends.
+//! - [`Answer`]: how a command ended, with checks that say what it printed when they fail.
+//! - [`policy`]: a policy of this workspace, built once for all tests.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on should stop and say why"
+)]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The command under test: the `taskhost` that was built beside this test.
+pub fn taskhost() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    // …/target/debug/deps/<test> and …/target/debug/<helper> both stand next to the binary.
+    let found = test.ancestors().map(|folder| folder.join("taskhost")).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("there is no `taskhost` beside {}: run `cargo build --bins`", test.display())
+    })
+}
+
+/// The workspace that is tested.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace is there")
+}
+
+/// The component of one of this workspace's policies: `newest-first`, `hostile`, `taskhost-standard`.
+///
+/// It is built if it isn't fresh; a lock keeps tests that run side by side from building at once.
+pub fn policy(package: &str) -> PathBuf {
+    let workspace = workspace();
+    let target = taskhost_guest_build::target_dir(&workspace);
+    let folder = target.join("for-tests");
+    std::fs::create_dir_all(&folder).expect("the target directory can be written");
+    let lock =
+        std::fs::File::create(folder.join(".lock")).expect("the target directory can be written");
+    lock.lock().expect("the lock is free some time");
+    let component =
+        taskhost_guest_build::build(package, &workspace, &target).expect("the policy builds");
+    let path = folder.join(format!("{package}.wasm"));
+    // Replaced by rename, because another test may be reading it.
+    let fresh = folder.join(format!("{package}.{}", std::process::id()));
+    std::fs::write(&fresh, component).expect("the target directory can be written");
+    std::fs::rename(&fresh, &path).expect("the target directory can be written");
+    path
+}
+
+/// A fresh board in a directory of its own.
+pub struct TestBoard {
+    folder: TempDir,
+}
+
+impl TestBoard {
+    /// A board with the standard policy as it is.
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A board made by `init` with these arguments.
+    pub fn with(arguments: &[&str]) -> Self {
+        let board = Self::missing();
+        board.run(&[&["init"], arguments].concat()).exits(0);
+        board
+    }
+
+    /// A directory in which no board was made yet.
+    pub fn missing() -> Self {
+        Self { folder: TempDir::new().expect("there is room for a temporary directory") }
+    }
+
+    /// A directory for the test's own files, beside the board.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The board's directory.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("board")
+    }
+
+    /// The command `taskhost` on this board, not yet started.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(taskhost());
+        command.arg("--board").arg(self.path()).args(arguments);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TASKHOST_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(self.folder()).stdin(Stdio::null());
+        command.env(
+            "XDG_CACHE_HOME",
+            taskhost_guest_build::target_dir(&workspace()).join("test-cache"),
+        );
+        command
+    }
+
+    /// Runs `taskhost` with these arguments and `--json`.
+    pub fn run(&self, arguments: &[&str]) -> Answer {
+        Answer::of(
+            self.command(&[&["--json"], arguments].concat()).output().expect("taskhost starts"),
+        )
+    }
+
+    /// Runs `taskhost` with these arguments, for people.
+    pub fn run_plain(&self, arguments: &[&str]) -> Answer {
+        Answer::of(self.command(arguments).output().expect("taskhost starts"))
+    }
+
+    /// Starts `taskhost` with these arguments and `--json`, and doesn't wait.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(&[&["--json"], arguments].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("taskhost starts")
+    }
+
+    /// Adds tasks of type `work` with these ids.
+    pub fn add(&self, ids: &[&str]) {
+        for id in ids {
+            self.run(&["add", "work", "--id", id]).exits(0);
+        }
+    }
+
+    /// Adds `count` tasks of type `work`, named `t00000` and so on, each line changed by `edit`.
+    pub fn add_many(&self, count: usize, edit: impl Fn(usize, &mut Value)) {
+        let mut lines = String::new();
+        for n in 0..count {
+            let mut line = serde_json::json!({ "id": format!("t{n:05}"), "type": "work" });
+            edit(n, &mut line);
+            lines += &format!("{line}\n");
+        }
+        let file = self.folder().join("tasks.jsonl");
+        std::fs::write(&file, lines).expect("the temporary directory can be written");
+        self.run(&["add", "--from", &file.to_string_lossy()]).exits(0);
+    }
+
+    /// Claims a task and gives its id and token.
+    pub fn claim(&self, agent: &str) -> (String, String) {
+        let answer = self.run(&["claim", "--agent", agent]).exits(0);
+        (answer.text("/task/id"), answer.number("/task/claim/token").to_string())
+    }
+
+    /// The task as `show` prints it.
+    pub fn task(&self, id: &str) -> Value {
+        self.run(&["show", id]).exits(0).json()["task"].clone()
+    }
+
+    /// Opens the board in this process.
+    pub fn open(&self) -> taskhost::Board {
+        taskhost::Board::open(self.path()).expect("the board opens")
+    }
+
+    /// Says that `doctor` finds nothing wrong.
+    pub fn assert_healthy(&self) {
+        self.run(&["doctor"]).exits(0);
+    }
+}
+
+impl Default for TestBoard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its exit code; -1 if a signal ended it.
+    pub code: i32,
+    /// What it printed for programs.
+    pub stdout: String,
+    /// What it printed for people.
+    pub stderr: String,
+}
+
+impl Answer {
+    /// The end of a process.
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The end of a process that was started.
+    pub fn after(child: Child) -> Self {
+        Self::of(child.wait_with_output().expect("a started process ends"))
+    }
+
+    /// Checks the exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// What it printed, which must be one JSON object of schema 1 on one line.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(
+            self.stdout.lines().count(),
+            1,
+            "not one line: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
+        let value: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout));
+        assert_eq!(value["schema"], 1, "{value}");
+        value
+    }
+
+    /// The text at a JSON pointer of what it printed.
+    #[track_caller]
+    pub fn text(&self, pointer: &str) -> String {
+        let json = self.json();
+        let found = json.pointer(pointer).and_then(Value::as_str);
+        found.unwrap_or_else(|| panic!("no text at {pointer}: {json}")).to_owned()
+    }
+
+    /// The number at a JSON pointer of what it printed.
+    #[track_caller]
+    pub fn number(&self, pointer: &str) -> u64 {
+        let json = self.json();
+        let found = json.pointer(pointer).and_then(Value::as_u64);
+        found.unwrap_or_else(|| panic!("no number at {pointer}: {json}"))
+    }
+}

@@ -1,0 +1,65 @@
+//! What a dead agent held comes back at once; what a stopped one holds stays until its lease is over.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use taskhost_tests::TestBoard;
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// Starts a `run` whose command never ends, and waits until it holds the task.
+fn holder(board: &TestBoard, lease: &str) -> Child {
+    let run = board
+        .start(&["run", "--agents", "1", "--name", "held", "--lease", lease, "--", "sleep", "600"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while board.task("t")["status"] != "in_progress" {
+        assert!(Instant::now() < deadline, "the run never claimed the task");
+    }
+    run
+}
+
+#[test]
+fn dead_runs_task_comes_back_in_under_a_second() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let mut run = holder(&board, "30m");
+    board.run(&["claim", "--agent", "other"]).exits(3);
+    run.kill().unwrap();
+    let died = Instant::now();
+    board.run(&["claim", "--agent", "other", "--wait", "30s"]).exits(0);
+    let took = died.elapsed();
+    run.wait().unwrap();
+    // The bound is the promise itself, and far from what it takes.
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    assert_eq!(board.task("t")["attempts"], 2);
+    let history = board.run(&["history", "t"]).exits(0).stdout;
+    assert!(history.contains("recovered"), "{history}");
+}
+
+#[test]
+fn stopped_runs_task_stays_until_its_lease_is_over() {
+    // A paused process was taken for dead because its lock file was old, and came back to find its work stolen.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let mut run = holder(&board, "3s");
+    signal(&run, Signal::STOP);
+    let claim = board.task("t")["claim"].clone();
+    let answer = board.run(&["claim", "--agent", "other"]).exits(3);
+    assert_eq!(answer.text("/reason"), "waiting");
+    assert_eq!(
+        board.task("t")["claim"]["token"],
+        claim["token"],
+        "a stopped holder is not a dead one"
+    );
+    board.run(&["claim", "--agent", "other", "--wait", "30s"]).exits(0);
+    let given =
+        taskhost::wire::parse_time(board.task("t")["claim"]["since"].as_str().unwrap()).unwrap();
+    let until = taskhost::wire::parse_time(claim["lease_until"].as_str().unwrap()).unwrap();
+    assert!(given >= until, "it was given away before its lease was over");
+    signal(&run, Signal::CONT);
+    run.kill().unwrap();
+    run.wait().unwrap();
+}

@@ -1,0 +1,12 @@
+//! What taskhost promises, shown through real processes on real files.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
+
+mod claims;
+mod crashes;
+mod damage;
+mod death;
+mod interface;
+mod locks;
+mod policies;
+mod scale;
