@@ -45,8 +45,8 @@ pub use policy::{
 };
 pub use settings::{BoardSettings, PolicyPin, PolicySet};
 pub use store::{
-    Ask, BeginError, CommitError, Committed, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure, NoPowers,
-    Opened, Place, Powers, Store, SwitchError, SwitchPlan,
+    Ask, BeginError, CommitError, Committed, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure,
+    NoPowers, Opened, Place, Powers, Store, SwitchError, SwitchPlan,
 };
 pub use task::{Assignee, Claim, Closed, Readiness, Status, Task};
 pub use transaction::{Access, StepError, Transaction};

@@ -1,0 +1,48 @@
+//! The workspace's own chores: `cargo xtask --help`.
+//!
+//! One command, one file: its arguments, whose documentation is the help text, and `run`. Nothing here
+//! depends on the library `taskhost`: its build needs the standard policy, and so what `setup` sets up.
+
+mod demo;
+mod guests;
+mod setup;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The workspace's own chores.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Guests(guests::Guests),
+    Setup(setup::Setup),
+    Test(test::Test),
+    #[command(hide = true)]
+    DigestCrate(demo::DigestCrate),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Guests(command) => command.run(),
+        Command::Setup(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::DigestCrate(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask setup`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use taskhost_guest_build::Toolchain;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What Debian needs to build policies: a compiler, the standard library's source, and a linker.
+const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
+
+/// Get what policies written in Rust are built with, if it isn't there.
+///
+/// Tries rustup's target first, then Debian's packages; then says what is missing.
+#[derive(Args)]
+pub struct Setup {}
+
+impl Setup {
+    /// Stops at the first way that leaves a working toolchain.
+    pub fn run(self) -> Result<()> {
+        for provide in [nothing, rustup_target, debian_packages] {
+            provide();
+            if let Ok(toolchain) = Toolchain::find() {
+                println!("policies are built with {toolchain}");
+                return Ok(());
+            }
+        }
+        bail!(
+            "no Rust compiler here can build policies, and none could be installed: run \
+             `rustup target add {TARGET}`, or install {} if this is Debian 12 or later",
+            DEBIAN_PACKAGES.map(|package| format!("`{package}`")).join(", ")
+        )
+    }
+}
+
+/// Usually everything is there already.
+fn nothing() {}
+
+/// Quiet, because not having rustup, or not reaching its downloads, is no error yet.
+fn rustup_target() {
+    succeeds(
+        Command::new("rustup")
+            .args(["target", "add", TARGET])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    );
+}
+
+/// Says what it does: it changes the system.
+fn debian_packages() {
+    if !Path::new("/etc/debian_version").exists() {
+        return;
+    }
+    println!(
+        "rustup can't add `{TARGET}`: installing Debian's {} instead",
+        DEBIAN_PACKAGES.map(|package| format!("`{package}`")).join(", ")
+    );
+    let install = || {
+        succeeds(apt_get().args(["install", "-y", "--no-install-recommends"]).args(DEBIAN_PACKAGES))
+    };
+    // A fresh machine or container has no package lists yet.
+    if !install() && succeeds(apt_get().arg("update")) {
+        install();
+    }
+}
+
+/// `apt-get`, as root. Where that would need a password, it fails instead of asking: set-up also runs
+/// where nobody answers.
+fn apt_get() -> Command {
+    let mut command = if is_root() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--non-interactive", "apt-get"]);
+        sudo
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Whether the command could be started and ended well.
+fn succeeds(command: &mut Command) -> bool {
+    command.status().is_ok_and(|status| status.success())
+}

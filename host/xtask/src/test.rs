@@ -1,0 +1,156 @@
+//! `cargo xtask test`.
+
+use crate::guests::Guests;
+use crate::setup::Setup;
+use crate::workspace;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::env;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Check and test everything, exactly as CI does.
+///
+/// Ends at the first step that fails. The first run compiles wasmtime twice, to check and to run it, which
+/// takes minutes.
+#[derive(Args)]
+pub struct Test {}
+
+impl Test {
+    /// The steps, in order. What is built for one is there for the next: they share the target directory,
+    /// the profile, and the features, which are those of the whole workspace with its tests.
+    pub fn run(self) -> Result<()> {
+        let mut steps = Steps::default();
+        let outcome = run_all(&mut steps);
+        steps.print_times();
+        outcome
+    }
+}
+
+fn run_all(steps: &mut Steps) -> Result<()> {
+    steps.run("setup", || Setup {}.run())?;
+    steps.cargo(&["fmt", "--check"])?;
+    steps.run("guests", || Guests {}.run())?;
+    steps.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+
+    // With it `taskhost` itself, which tests start and no test target builds.
+    steps.cargo(&["build", "--workspace", "--all-targets"])?;
+    if has_nextest(steps)? {
+        let mut nextest = vec!["nextest", "run", "--workspace"];
+        // Somebody at a terminal wants the first failure soon, CI all of them.
+        if env::var_os("CI").is_some() {
+            nextest.push("--no-fail-fast");
+        }
+        steps.cargo(&nextest)?;
+    } else {
+        steps.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
+    }
+    steps.cargo(&["test", "--workspace", "--doc"])?;
+    steps.cargo_with("RUSTDOCFLAGS", "-D warnings", &["doc", "--workspace", "--no-deps"])?;
+
+    if has("deny") {
+        // Not advisories: they need the network, and a new one must not turn an old commit red.
+        steps.cargo(&["deny", "check", "licenses", "bans", "sources"])?;
+    } else {
+        steps.skip(
+            "cargo deny check licenses bans sources",
+            "cargo-deny isn't installed (`cargo install cargo-deny --locked`)",
+        );
+    }
+    steps.cargo(&["xtask", "demo"])
+}
+
+/// Whether tests can be run by nextest; installs it if need be.
+fn has_nextest(steps: &mut Steps) -> Result<bool> {
+    if has("nextest") {
+        return Ok(true);
+    }
+    let installed = steps.cargo(&["install", "cargo-nextest", "--locked"]);
+    if let Err(error) = installed {
+        println!("{error:#}: the tests are run by `cargo test` instead, which is slower");
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Whether cargo has this subcommand.
+fn has(subcommand: &str) -> bool {
+    let mut cargo = Command::new(workspace::cargo());
+    cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    cargo.status().is_ok_and(|status| status.success())
+}
+
+/// What was done, and how long it took.
+#[derive(Default)]
+struct Steps {
+    done: Vec<(String, Took)>,
+}
+
+enum Took {
+    Time(Duration),
+    /// And failed then.
+    Failed(Duration),
+    Skipped(&'static str),
+}
+
+impl Steps {
+    fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("\n==> {name}");
+        let started = Instant::now();
+        let outcome = step();
+        let took = started.elapsed();
+        let took = if outcome.is_ok() { Took::Time(took) } else { Took::Failed(took) };
+        self.done.push((name.to_owned(), took));
+        outcome
+    }
+
+    fn cargo(&mut self, arguments: &[&str]) -> Result<()> {
+        self.start("", cargo(arguments), arguments)
+    }
+
+    fn cargo_with(&mut self, variable: &str, value: &str, arguments: &[&str]) -> Result<()> {
+        let mut cargo = cargo(arguments);
+        cargo.env(variable, value);
+        self.start(&format!("{variable}='{value}' "), cargo, arguments)
+    }
+
+    /// Names the step as one would type it at the workspace's root.
+    fn start(&mut self, prefix: &str, mut cargo: Command, arguments: &[&str]) -> Result<()> {
+        let name = format!("{prefix}cargo {}", arguments.join(" "));
+        self.run(&name, || {
+            let status = cargo.status().with_context(|| format!("`{name}` can't be started"))?;
+            if !status.success() {
+                bail!("`{name}` failed");
+            }
+            Ok(())
+        })
+    }
+
+    fn skip(&mut self, name: &str, why: &'static str) {
+        println!("\n==> {name}\nskipped: {why}");
+        self.done.push((name.to_owned(), Took::Skipped(why)));
+    }
+
+    fn print_times(&self) {
+        println!("\n==> times");
+        let mut total = Duration::ZERO;
+        for (name, took) in &self.done {
+            match took {
+                Took::Time(time) => println!("{:>8.1} s  {name}", time.as_secs_f64()),
+                Took::Failed(time) => println!("{:>8.1} s  {name}: FAILED", time.as_secs_f64()),
+                Took::Skipped(why) => println!("{:>10}  {name}: skipped, {why}", "-"),
+            }
+            if let Took::Time(time) | Took::Failed(time) = took {
+                total += *time;
+            }
+        }
+        println!("{:>8.1} s  in all", total.as_secs_f64());
+    }
+}
+
+/// Cargo, at the workspace's root.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(workspace::cargo());
+    cargo.args(arguments).current_dir(workspace::root());
+    cargo
+}
