@@ -14,6 +14,7 @@
 //! Invariant: nothing leaves here before what it was decided on is durable, not even a "no".
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant as Deadline;
 
 use taskhost_board::image::ImageView;
@@ -41,6 +42,7 @@ pub(crate) struct FileOpened {
 impl Inner {
     /// Opens a transaction.
     pub(crate) fn begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
+        self.tidy_sometimes();
         // 1. From here on nobody else changes the board. A crash at any point before step 4 leaves no trace.
         let guard = self.lock(deadline)?;
         //    The lock was checked to be on the file of its name, the rest is checked here: a handle that slept
@@ -51,6 +53,20 @@ impl Inner {
         let (current, reading, meta) = self.catch_up(&guard, current)?;
         let now = self.platform.now();
         Ok(FileOpened { inner: self.clone(), guard, current, reading: Some(reading), meta, now })
+    }
+}
+
+/// After how many transactions of a handle the index is rid of what dead readers left.
+const TIDY_EVERY: u64 = 256;
+
+impl Inner {
+    /// A process that died while it read keeps pages of the index from being used again, so that it grows.
+    fn tidy_sometimes(&self) {
+        if self.begun.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1
+            && let Some(current) = self.open_generation()
+        {
+            current.index.tidy();
+        }
     }
 }
 
@@ -96,9 +112,7 @@ impl Opened for FileOpened {
 
         // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
         //    told of it, so each of these is right.
-        if let Err(why) = append_line(&current, &bytes, meta.offset) {
-            return Err(why);
-        }
+        append_line(&current, &bytes, meta.offset)?;
         current.words.set_appended(sequence);
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the

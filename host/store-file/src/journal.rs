@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
     pub(crate) fn next_line(&mut self) -> Result<Option<RawLine>, ReadError> {
         let mut searched = self.used;
         loop {
-            if let Some(length) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+            if let Some(length) = memchr::memchr(b'\n', &self.buffer[searched..]) {
                 let end = searched + length;
                 let line = RawLine {
                     bytes: self.buffer[self.used..end].to_vec(),

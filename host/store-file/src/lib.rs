@@ -26,6 +26,7 @@
 //! Linux only: `flock` semantics, `/proc`, robust mutexes between processes.
 
 #![deny(unsafe_code)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
 mod commit;
 mod disk;

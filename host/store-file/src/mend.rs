@@ -19,7 +19,7 @@ use crate::lock::BoardGuard;
 use crate::options::{Notice, PlantedBug};
 use crate::platform::random_u64;
 use crate::publish::Next;
-use crate::state::{Current, Inner, bears, failed};
+use crate::state::{Current, Found, Inner, bears, failed};
 use crate::words::{Start, Words};
 
 /// How many records go into one step of an index that nobody sees yet.
@@ -64,7 +64,7 @@ impl Inner {
         };
         let known_durable = words.as_ref().map(Words::durable_through);
         let (index, epoch, through) = match found {
-            Some((index, epoch, meta)) => (index, epoch, meta.applied),
+            Some(Found { index, epoch, meta }) => (index, epoch, meta.applied),
             None => {
                 if words.is_none() {
                     // Nothing is known of earlier syncs, so what is about to be read is synced first.
@@ -130,15 +130,15 @@ impl Inner {
         file: &BoardFile,
         journal: &dyn DiskFile,
         words: &Words,
-    ) -> Result<Option<(Box<dyn Index>, u64, Meta)>, ReadError> {
+    ) -> Result<Option<Found>, ReadError> {
         let names = self.platform.indexes().map_err(failed("index"))?;
         let others = names.iter().filter_map(|name| names::index_in(name));
         let others = others.filter(|(of, _)| *of == file.generation).map(|(_, epoch)| epoch);
         for epoch in std::iter::once(words.epoch()).chain(others) {
-            if let Some((index, meta)) = self.open_index(file, epoch)?
-                && bears(journal, &meta).map_err(failed("journal"))?
+            if let Some(found) = self.open_index(file, epoch)?
+                && bears(journal, &found.meta).map_err(failed("journal"))?
             {
-                return Ok(Some((index, epoch, meta)));
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -154,8 +154,28 @@ impl Inner {
         known_durable: Option<Sequence>,
     ) -> Result<Rebuilt, ReadError> {
         let epoch = random_u64();
-        let index = self.platform.create_index(&names::index(generation, epoch), &self.pages)?;
-        let mut filler = Filler::new(self, &*index);
+        let name = names::index(generation, epoch);
+        let index = self.platform.create_index(&name, &self.pages)?;
+        let filled = self.fill(file, &*index, journal, known_durable);
+        match filled {
+            Ok((header, meta, end)) => Ok(Rebuilt { index, epoch, header, meta, end }),
+            Err(error) => {
+                drop(index);
+                let _ = self.platform.remove_index(&name);
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills an empty index from snapshot and journal.
+    fn fill(
+        &self,
+        file: &BoardFile,
+        index: &dyn Index,
+        journal: &dyn DiskFile,
+        known_durable: Option<Sequence>,
+    ) -> Result<(Header, Meta, End), ReadError> {
+        let mut filler = Filler::new(self, index);
         let (header, sum) = self.load_snapshot(file, &mut filler)?;
         let meta = Meta {
             board: file.board.clone(),
@@ -169,13 +189,12 @@ impl Inner {
         let (tail, end) = replay(journal, &name, file.generation, meta.tail(), |line, _| {
             filler.step("applying the journal", |writing| writing.apply_line(&line))
         })?;
-        let known = known_durable.filter(|_| !self.options.has(PlantedBug::DurableThroughIgnored));
         if !self.options.has(PlantedBug::DurableThroughIgnored) {
-            judge(journal, &name, file.generation, tail, &end, known)?;
+            judge(journal, &name, file.generation, tail, &end, known_durable)?;
         }
         let meta = meta.at(tail);
         filler.finish(&meta)?;
-        Ok(Rebuilt { index, epoch, header, meta, end })
+        Ok((header, meta, end))
     }
 
     /// Reads the snapshot of `file`'s generation into an index.

@@ -147,6 +147,11 @@ impl Inner {
                 let _ = remove_if_there(&*self.disk, &name);
             }
         }
+        for name in self.disk.list("policies").unwrap_or_default() {
+            if name.starts_with(TEMPORARY) {
+                let _ = remove_if_there(&*self.disk, &format!("policies/{name}"));
+            }
+        }
         self.sweep_indexes(|of, epoch| of >= current.generation && epoch != current.epoch);
     }
 

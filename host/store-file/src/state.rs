@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) probes: Mutex<HashMap<SessionId, Deadline>>,
     /// How many index pages were read.
     pub(crate) pages: Arc<AtomicU64>,
+    /// How many transactions were begun.
+    pub(crate) begun: AtomicU64,
 }
 
 /// One generation as a handle has it open.
@@ -68,6 +70,13 @@ impl Current {
     }
 }
 
+/// An index that fits its board, and what it says of itself.
+pub(crate) struct Found {
+    pub(crate) index: Box<dyn Index>,
+    pub(crate) epoch: u64,
+    pub(crate) meta: Meta,
+}
+
 /// Reading or locking a file failed.
 pub(crate) fn failed(path: &str) -> impl FnOnce(io::Error) -> ReadError {
     move |error| ReadError::Failed(format!("`{path}`: {error}"))
@@ -85,6 +94,7 @@ impl Inner {
             notices: Mutex::default(),
             probes: Mutex::default(),
             pages: Arc::default(),
+            begun: AtomicU64::new(0),
         }
     }
 
@@ -166,9 +176,9 @@ impl Inner {
             return Ok(None);
         }
         let epoch = words.epoch();
-        let Some((index, meta)) = self.open_index(&file, epoch)? else { return Ok(None) };
-        let Some(journal) = self.open_journal(&file, &meta)? else { return Ok(None) };
-        self.enter(file, words, index, epoch, journal).map(Some)
+        let Some(found) = self.open_index(&file, epoch)? else { return Ok(None) };
+        let Some(journal) = self.open_journal(&file, &found.meta)? else { return Ok(None) };
+        self.enter(file, words, found.index, epoch, journal).map(Some)
     }
 
     /// Puts what was opened in its place.
@@ -199,7 +209,7 @@ impl Inner {
         &self,
         file: &BoardFile,
         epoch: u64,
-    ) -> Result<Option<(Box<dyn Index>, Meta)>, ReadError> {
+    ) -> Result<Option<Found>, ReadError> {
         let name = names::index(file.generation, epoch);
         let Some(index) = self.platform.open_index(&name, &self.pages)? else { return Ok(None) };
         let meta = index::read(&*index).and_then(|reading| index::meta(&reading));
@@ -207,7 +217,7 @@ impl Inner {
         let fits = meta.board == file.board
             && meta.generation == file.generation
             && meta.boot == self.platform.now().boot;
-        Ok(fits.then_some((index, meta)))
+        Ok(fits.then_some(Found { index, epoch, meta }))
     }
 
     /// The journal, if it has the line that the index was last given.

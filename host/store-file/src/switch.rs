@@ -75,7 +75,11 @@ impl Inner {
         let started = Deadline::now();
         let turn = lock_file(&self.disk, names::SWITCH_LOCK, Hold::Exclusive, deadline);
         let _turn = turn.map_err(|error| match error {
-            LockError::Timeout(waited) => BeginError::Timeout { waited, holder: None },
+            LockError::Timeout(waited) => {
+                let file = self.disk.identity(names::SWITCH_LOCK).ok();
+                let holder = file.and_then(|file| self.platform.lock_holder(file));
+                BeginError::Timeout { waited, holder }
+            }
             other => BeginError::Read(ReadError::Failed(other.to_string())),
         })?;
         if let Purpose::Policies(plan, _) = &purpose {

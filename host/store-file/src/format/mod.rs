@@ -1,7 +1,7 @@
 //! What stands in a board's files, byte by byte.
 //!
 //! - [`BoardFile`]: `board.json`, the pointer.
-//! - [`line`]: a line of `journal-<generation>.jsonl`, one per committed entry.
+//! - [`mod@line`]: a line of `journal-<generation>.jsonl`, one per committed entry.
 //! - [`snapshot`]: `tasks-<generation>.jsonl`, what a generation starts from.
 //! - [`Checksum`]: 8 bytes of SHA-256, by which lines verify themselves and are chained.
 //!

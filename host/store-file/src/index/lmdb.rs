@@ -48,9 +48,15 @@ type Map = Database<'static, Bytes, Bytes>;
 struct Opened {
     env: Env<WithoutTls>,
     map: Map,
+    /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
+    /// while somebody still reads.
+    _directory: Dir,
 }
 
-static OPENED: LazyLock<Mutex<HashMap<(u64, u64), Weak<Opened>>>> = LazyLock::new(Mutex::default);
+/// The environments that are open, by device and inode of their directories.
+type Registry = HashMap<(u64, u64), Weak<Opened>>;
+
+static OPENED: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
 /// An index in LMDB.
 pub(crate) struct LmdbIndex {
@@ -138,7 +144,8 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         })?
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
-    Ok(Opened { env, map })
+    let _directory = directory.try_clone()?;
+    Ok(Opened { env, map, _directory })
 }
 
 impl Index for LmdbIndex {

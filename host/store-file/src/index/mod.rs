@@ -1,7 +1,7 @@
 //! The index: a board's ordered map, derived from snapshot and journal, never synced.
 //!
 //! - [`Index`]: a map that can be read at an instant and changed in one step. [`LmdbIndex`] keeps it in LMDB,
-//!   [`TwinIndex`] in memory for simulations; the two are tested against each other.
+//!   `TwinIndex` in memory for simulations; the two are tested against each other.
 //! - [`Meta`]: what the map was made from and how far, changed in the same step as the map.
 //! - [`Reading`], [`SharedReading`], [`Writing`]: the map as the board's image wants it.
 

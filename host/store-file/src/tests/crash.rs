@@ -195,6 +195,41 @@ fn every_operation_may_fail_and_no_answer_is_a_lie() {
     }
 }
 
+/// Stops a process that opens the board at every operation of its recovery, and looks at what that leaves.
+fn cut_recovery_short(make: impl Fn() -> (Arc<World>, Arc<Mutex<Testimony>>)) -> u64 {
+    let mut at = 0;
+    loop {
+        let (world, testimony) = make();
+        let process = world.process();
+        process.plan(Counted::Changes, at, Fault::Stop);
+        drop(process.open(OpenOptions::default()));
+        let trial = Trial { world, process, testimony };
+        assert_eq!(trial.check(&format!("in recovery, before {at}")), Vec::<String>::new());
+        if !trial.process.is_stopped() {
+            return at;
+        }
+        at += 1;
+    }
+}
+
+/// Recovery run by several processes at once, or cut short and run again, corrupted what it should have mended. Here
+/// it runs under the lock only, and each of its steps leaves a board that can be recovered again.
+#[test]
+fn recovery_that_is_itself_cut_short_is_done_again_by_the_next() {
+    // Of a torn end, whatever it is like.
+    let torn = trial(None, Some((Counted::Changes, 3, Fault::Stop)), ADD);
+    for survivor in torn.world.survivors() {
+        let operations = cut_recovery_short(|| (World::booted(&survivor), torn.testimony.clone()));
+        assert!(operations >= 3);
+    }
+    // Of a generation whose sync failed.
+    let operations = cut_recovery_short(|| {
+        let poisoned = trial(None, Some((Counted::Changes, 3, Fault::LostSync)), ADD);
+        (poisoned.world, poisoned.testimony)
+    });
+    assert!(operations >= 20);
+}
+
 #[test]
 fn a_sync_left_out_is_found_by_the_crashes_and_by_the_recorder() {
     let (wrong, ..) = crash_everywhere(Some(PlantedBug::SyncLeftOut), ADD);

@@ -1,1 +1,349 @@
-//! x
+//! Locks between handles, threads and processes.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command as Program, Stdio};
+
+use taskhost_board::{BeginError, FileFailure, LockFailure, Place};
+
+use super::*;
+use crate::disk::{Disk, Hold, RealDisk};
+use crate::lock::{BoardLock, lock_file};
+
+fn soon(ms: u64) -> Deadline {
+    Deadline::now() + Duration::from_millis(ms)
+}
+
+fn disk(path: &Path) -> Arc<dyn Disk> {
+    let directory = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap();
+    Arc::new(RealDisk::new(directory))
+}
+
+/// What a child process does: it runs this very test binary, which ends up in [`child`].
+fn program(role: &str, path: &Path) -> Program {
+    let mut program = Program::new(std::env::current_exe().unwrap());
+    program
+        .args(["--exact", "tests::locks::child", "--nocapture"])
+        .env("TASKHOST_TEST_ROLE", role)
+        .env("TASKHOST_TEST_PATH", path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    program
+}
+
+fn spawn(role: &str, path: &Path) -> (Child, String) {
+    let mut child = program(role, path).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let said =
+        lines.find_map(|line| line.unwrap().strip_prefix("said: ").map(str::to_owned)).unwrap();
+    (child, said)
+}
+
+pub(super) fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Not a test by itself: what [`spawn`] starts.
+#[test]
+fn child() {
+    let Ok(role) = std::env::var("TASKHOST_TEST_ROLE") else { return };
+    let path = std::env::var("TASKHOST_TEST_PATH").unwrap();
+    let store = open(Path::new(&path));
+    if role == "writer" {
+        println!("\nsaid: writing");
+        for n in 0_u64.. {
+            let told = remember(&store, &format!("{}-{}", std::process::id(), n % 100)).unwrap();
+            println!("told: {told}");
+        }
+    }
+    let hold: Box<dyn std::any::Any> = match role.as_str() {
+        "transaction" => Box::new(store.begin(far()).unwrap()),
+        "life" => Box::new(store.live(&SessionId::new("s").unwrap()).unwrap()),
+        "policy-lock" => Box::new(store.powers().lock("quota", Duration::from_secs(5)).unwrap()),
+        other => panic!("{other}"),
+    };
+    println!("\nsaid: held");
+    let _ = std::io::stdin().read_line(&mut String::new());
+    drop(hold);
+}
+
+/// Starts a writer that says what it was told; gives what it says, until it dies.
+pub(super) fn spawn_writer(path: &Path) -> (Child, std::thread::JoinHandle<Vec<Sequence>>) {
+    let mut child = program("writer", path).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        let told = |line: String| Some(Sequence(line.strip_prefix("told: ")?.parse().ok()?));
+        output.lines().map_while(Result::ok).filter_map(told).collect()
+    });
+    (child, reader)
+}
+
+pub(super) fn spawn_living(path: &Path) -> Child {
+    spawn("life", path).0
+}
+
+#[test]
+fn a_transaction_of_another_process_ends_the_wait_at_the_deadline_and_names_it() {
+    let (directory, store) = fresh();
+    let (child, _) = spawn("transaction", &board(&directory));
+    let started = Deadline::now();
+    let error = store.begin(soon(200)).err().unwrap();
+    assert!(
+        started.elapsed() >= Duration::from_millis(200)
+            && started.elapsed() < Duration::from_secs(5)
+    );
+    let BeginError::Timeout { holder: Some(holder), .. } = error else { panic!("{error}") };
+    assert!(holder.contains(&child.id().to_string()), "{holder}");
+    // Reading needs no lock.
+    assert!(store.snapshot().is_ok());
+    kill(child);
+    // The kernel has released it.
+    assert_eq!(remember(&store, "k").unwrap(), Sequence(1));
+    assert_clean(&store);
+}
+
+/// POSIX `fcntl` locks drop when any descriptor of the file is closed, and other programs lock with `flock`.
+#[test]
+fn a_lock_that_another_program_holds_on_the_same_file_is_respected() {
+    let (directory, store) = fresh();
+    let path = board(&directory).join("board.lock");
+    let mut other = Program::new("flock")
+        .arg(&path)
+        .args(["sh", "-c", "echo held; exec cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("util-linux has `flock`");
+    let mut line = String::new();
+    BufReader::new(other.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(matches!(store.begin(soon(100)), Err(BeginError::Timeout { .. })));
+    drop(std::fs::File::open(&path).unwrap());
+    assert!(matches!(store.begin(soon(100)), Err(BeginError::Timeout { .. })));
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    assert_eq!(remember(&store, "k").unwrap(), Sequence(1));
+    assert_clean(&store);
+}
+
+/// 001 deletes its lock file in `finally`: a waiter then holds the deleted inode while a newcomer locks a fresh file,
+/// and there are two holders. Python's filelock reintroduced this in 3.20.4.
+#[test]
+fn a_lock_file_unlinked_while_it_was_waited_for_excludes_nobody_so_the_waiter_starts_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = disk(directory.path());
+    let first = Arc::new(BoardLock::new(disk.clone(), "board.lock"));
+    let held = first.lock(far()).unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let lock = Arc::new(BoardLock::new(disk.clone(), "board.lock"));
+            let guard = lock.lock(far()).unwrap();
+            // Nobody else gets a lock on the file that has the name now.
+            assert!(lock_file(&disk, "board.lock", Hold::Exclusive, soon(50)).is_err());
+            drop(guard);
+        });
+        wait_until(|| waits_for(directory.path().join("board.lock")));
+        std::fs::remove_file(directory.path().join("board.lock")).unwrap();
+        drop(held);
+        waiter.join().unwrap();
+    });
+    // The handle that held the deleted one notices too.
+    drop(first.lock(far()).unwrap());
+    assert!(directory.path().join("board.lock").exists());
+}
+
+/// Whether some process waits for the lock on this file.
+fn waits_for(path: std::path::PathBuf) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = format!(":{} ", std::fs::metadata(path).unwrap().ino());
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|line| line.contains("->") && line.contains(&inode))
+}
+
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = far();
+    while !condition() {
+        assert!(Deadline::now() < deadline, "this never happened");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_wait_that_gave_up_lets_go_at_once_when_it_gets_the_lock_too_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = disk(directory.path());
+    let held = lock_file(&disk, "a", Hold::Exclusive, far()).unwrap();
+    let late = Arc::new(BoardLock::new(disk.clone(), "a"));
+    assert!(late.lock(soon(30)).is_err());
+    drop(held);
+    // Its helper has got it, or is about to; either way others do.
+    drop(lock_file(&disk, "a", Hold::Exclusive, far()).unwrap());
+    drop(late.lock(far()).unwrap());
+}
+
+/// Between `fork` and `exec` a child holds a copy of every lock; one that is never released by anybody else would
+/// keep the board locked for as long as the child lives.
+#[test]
+fn programs_started_while_locks_are_held_do_not_keep_them() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    let mut children = Vec::new();
+    let life = store.live(&SessionId::new("s").unwrap()).unwrap();
+    for n in 0..4 {
+        let opened = store.begin(far()).unwrap();
+        children.push(Program::new("sleep").arg("60").spawn().unwrap());
+        drop(opened);
+        remember(&other, &format!("{n}")).unwrap();
+    }
+    drop(life);
+    let mut opened = other.begin(far()).unwrap();
+    assert_eq!(opened.dead(&[SessionId::new("s").unwrap()]).len(), 1);
+    drop(opened);
+    for child in children {
+        kill(child);
+    }
+}
+
+/// After a `fork`, the child's copy of a guard is on the same open file: unlocking it there would release the
+/// parent's lock.
+#[test]
+#[expect(unsafe_code, reason = "what a forked child may do is what is tested")]
+fn a_forked_child_neither_uses_a_handle_nor_releases_its_parents_lock() {
+    use std::os::unix::process::CommandExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let disk = disk(directory.path());
+    let lock = Arc::new(BoardLock::new(disk.clone(), "a"));
+    let guard = Arc::new(parking_lot::Mutex::new(Some(lock.lock(far()).unwrap())));
+    let mut program = Program::new("true");
+    let (childs_lock, childs_guard) = (lock, guard.clone());
+    // SAFETY: between fork and exec the closure asks for the process's id, frees memory that only the child
+    // has, and closes descriptors.
+    unsafe {
+        program.pre_exec(move || {
+            drop(childs_guard.lock().take());
+            if childs_lock.same_process().is_err() {
+                Ok(())
+            } else {
+                Err(std::io::ErrorKind::Other.into())
+            }
+        });
+    }
+    assert!(program.status().unwrap().success());
+    assert!(lock_file(&disk, "a", Hold::Exclusive, soon(50)).is_err(), "the parent still holds it");
+    drop(guard.lock().take());
+    drop(lock_file(&disk, "a", Hold::Exclusive, far()).unwrap());
+}
+
+#[test]
+fn a_policys_lock_excludes_other_processes_until_they_die() {
+    let (directory, store) = fresh();
+    let (child, _) = spawn("policy-lock", &board(&directory));
+    let powers = store.powers();
+    assert!(matches!(powers.lock("quota", Duration::from_millis(50)), Err(LockFailure::Timeout)));
+    drop(powers.lock("another", Duration::from_millis(50)).unwrap());
+    assert!(matches!(powers.lock("../x", Duration::ZERO), Err(LockFailure::Limit(_))));
+    kill(child);
+    let held = powers.lock("quota", Duration::from_secs(5)).unwrap();
+    assert!(matches!(powers.lock("quota", Duration::ZERO), Err(LockFailure::Timeout)));
+    drop(held);
+}
+
+#[test]
+fn compare_and_replace_is_one_step_between_handles() {
+    let (directory, store) = fresh();
+    let path = board(&directory);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let path = path.clone();
+            scope.spawn(move || {
+                let powers = open(&path).powers();
+                for _ in 0..10 {
+                    loop {
+                        let old = match powers.read(Place::Board, "count") {
+                            Err(FileFailure::NotFound) => Vec::new(),
+                            read => read.unwrap(),
+                        };
+                        let count: u64 =
+                            String::from_utf8(old.clone()).unwrap().parse().unwrap_or(0);
+                        let new = (count + 1).to_string();
+                        match powers.replace(Place::Board, "count", new.as_bytes(), Some(&old)) {
+                            Ok(()) => break,
+                            Err(FileFailure::Changed) => {}
+                            Err(other) => panic!("{other}"),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(store.powers().read(Place::Board, "count").unwrap(), b"40");
+}
+
+/// cap-primitives before 4.0.3 had a way out of the sandbox; a link planted in the directory is another.
+#[test]
+fn policies_files_stay_in_their_directories() {
+    let (directory, store) = fresh();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "s").unwrap();
+    let files = board(&directory).join("policy-files");
+    std::os::unix::fs::symlink(&secret, files.join("link")).unwrap();
+    std::os::unix::fs::symlink("other", files.join("inside")).unwrap();
+    let powers = store.powers();
+    for name in ["link", "inside", "../board.json", "..", ".lock", "a/b", "/etc/passwd"] {
+        assert!(powers.read(Place::Board, name).is_err(), "{name}");
+    }
+    // Replacing a link replaces the link, not what it leads to.
+    powers.replace(Place::Board, "link", b"mine", None).unwrap();
+    assert_eq!(powers.read(Place::Board, "link").unwrap(), b"mine");
+    assert_eq!(std::fs::read(&secret).unwrap(), b"s");
+    let large = vec![0; taskhost_board::FILE_BYTES_MAX + 1];
+    assert!(matches!(
+        powers.replace(Place::Board, "large", &large, None),
+        Err(FileFailure::TooLarge)
+    ));
+    assert!(matches!(powers.read(Place::Shared, "x"), Err(FileFailure::Forbidden(_))));
+}
+
+#[test]
+fn boards_share_the_directory_that_their_operator_gave_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let shared = directory.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let mut plan = plan();
+    plan.settings.shared_files = Some(shared.to_str().unwrap().to_owned());
+    let [one, two] = ["one", "two"].map(|name| {
+        FileStore::init(&directory.path().join(name), &plan, OpenOptions::default()).unwrap()
+    });
+    one.powers().replace(Place::Shared, "quota", b"7", Some(b"")).unwrap();
+    assert_eq!(two.powers().read(Place::Shared, "quota").unwrap(), b"7");
+    let again = two.powers().replace(Place::Shared, "quota", b"8", Some(b""));
+    assert!(matches!(again, Err(FileFailure::Changed)));
+    // Also from within a transaction, which holds the board's lock.
+    let opened = one.begin(far()).unwrap();
+    assert_eq!(one.powers().read(Place::Shared, "quota").unwrap(), b"7");
+    drop(opened);
+}
+
+/// A link in place of one of the board's own files must not make us write somewhere else.
+#[test]
+fn links_planted_in_a_board_are_not_followed() {
+    let (directory, store) = fresh();
+    let path = board(&directory);
+    remember(&store, "k").unwrap();
+    drop(store);
+    let outside = directory.path().join("outside");
+    for (name, how) in
+        [("journal-1.jsonl", "index"), ("board.lock", "x"), ("tasks-1.jsonl", "index")]
+    {
+        let file = path.join(name);
+        let kept = directory.path().join("kept");
+        std::fs::rename(&file, &kept).unwrap();
+        std::fs::copy(&kept, &outside).unwrap();
+        let before = std::fs::read(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &file).unwrap();
+        let _ = std::fs::remove_dir_all(path.join(how));
+        assert!(FileStore::open(&path, OpenOptions::default()).is_err(), "{name}");
+        assert_eq!(std::fs::read(&outside).unwrap(), before);
+        std::fs::rename(&kept, &file).unwrap();
+    }
+    assert_clean(&open(&path));
+}

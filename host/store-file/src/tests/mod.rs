@@ -160,6 +160,14 @@ fn history(store: &FileStore) -> Vec<Sequence> {
     all
 }
 
+/// How many entries there are, each once.
+fn whole_history(store: &FileStore) -> u64 {
+    let all = history(store);
+    let through = all.len() as u64;
+    assert!(all == numbers(through), "the history has gaps or repeats");
+    through
+}
+
 fn numbers(through: u64) -> Vec<Sequence> {
     (1..=through).map(Sequence).collect()
 }
