@@ -227,10 +227,8 @@ impl Board {
 }
 
 pub(crate) fn store_options(options: &OpenOptions) -> StoreOptions {
-    StoreOptions {
-        allow_unsafe_fs: options.allow_unsafe_file_system,
-        lock_wait: options.timeout,
-        progress: options.progress.clone(),
-        ..StoreOptions::default()
-    }
+    let mut store = StoreOptions { lock_wait: options.timeout, ..StoreOptions::default() };
+    store.allow_unsafe_fs = options.allow_unsafe_file_system;
+    store.progress.clone_from(&options.progress);
+    store
 }

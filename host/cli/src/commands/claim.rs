@@ -140,7 +140,35 @@ fn answer_nothing(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::commands::sample;
+
+    #[test]
+    fn claimed_task_has_the_names_that_are_published() {
+        let claimed =
+            Claimed { task: WireTask::from(&sample::task()), token: Some(7), repeated: false };
+        assert_eq!(
+            serde_json::to_value(claimed).unwrap(),
+            json!({
+                "task": {
+                    "id": "build_1", "type": "build", "status": "in_progress", "reason": null, "parent": null,
+                    "after": [], "priority": 0, "labels": [], "needs": [], "assignee": null, "data": null,
+                    "key": null, "attempts": 1,
+                    "claim": {
+                        "agent": "alice", "kind": "agent", "hostname": null, "session": "s-1", "token": 7,
+                        "since": "1970-01-01T00:00:00.000Z", "lease_until": "1970-01-01T00:00:01.000Z",
+                    },
+                    "result": null, "error": null, "not_before": null,
+                    "created_at": "1970-01-01T00:00:00.000Z", "updated_at": "1970-01-01T00:00:00.000Z",
+                    "completed_at": null,
+                },
+                "token": 7,
+                "repeated": false,
+            })
+        );
+    }
 
     #[test]
     fn nothing_to_claim_says_why_and_until_when() {

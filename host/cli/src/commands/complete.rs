@@ -13,7 +13,7 @@ Example:
 
   taskhost complete build_1a2b3c4d --agent alice --token 17 --result '{\"size\": 4096}'
 
-Repeated exactly, it succeeds again. If the claim was given to somebody else meanwhile, nothing happens and the
+Repeated exactly, it succeeds again. If the claim was given to somebody else meanwhile, nothing happens and the \
 exit code is 4: stop working on the task.";
 
 /// Say that a claimed task is done

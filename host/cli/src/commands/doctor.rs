@@ -13,7 +13,7 @@ Example:
 
   taskhost doctor --json
 
-The exit code is 9 if something is wrong. Nothing is changed: what can be mended without a loss mends itself when
+The exit code is 9 if something is wrong. Nothing is changed: what can be mended without a loss mends itself when \
 the board is opened.";
 
 /// Look at every part of the board and say what is wrong with it

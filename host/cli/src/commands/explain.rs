@@ -115,7 +115,10 @@ fn obstacle(obstacle: &Obstacle) -> Value {
 fn write(out: &mut String, explanation: &Explanation, answer: &Answer) {
     let by = answer.agent.as_ref().map(|name| format!(" by `{name}`")).unwrap_or_default();
     let id = &answer.task.id;
-    if answer.claimable {
+    let limited = answer.by.assignee.is_some() || !answer.by.needs.is_empty();
+    if answer.claimable && answer.agent.is_none() && limited {
+        line(out, format_args!("`{id}` can be claimed now, but not by anybody:"));
+    } else if answer.claimable {
         line(out, format_args!("`{id}` can be claimed now{by}"));
     } else {
         line(out, format_args!("`{id}` can't be claimed now{by}:"));
@@ -182,4 +185,68 @@ fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
 
 fn quoted(names: &[Name]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use taskhost::{Assignee, Millis, Status};
+
+    use super::*;
+    use crate::commands::sample;
+
+    #[track_caller]
+    fn check(seen: Obstacle, json: Value, text: &str) {
+        assert_eq!(obstacle(&seen), json);
+        let mut out = String::new();
+        write_obstacle(&mut out, &seen);
+        assert_eq!(out.trim_end(), text);
+    }
+
+    #[test]
+    fn every_obstacle_has_a_word_and_a_sentence() {
+        let other = TaskId::new("other").unwrap();
+        check(
+            Obstacle::Waiting {
+                on: vec![(other, Some(Status::Failed))],
+                why: Some("it failed".into()),
+            },
+            json!({ "kind": "waiting", "on": [{ "id": "other", "status": "failed" }], "reason": "it failed" }),
+            "- it waits for 1 other task(s): it failed\n  - `other`, which is failed",
+        );
+        check(
+            Obstacle::Held {
+                claim: Box::new(sample::claim()),
+                lease_until: Millis(1_000),
+                over: true,
+            },
+            json!({
+                "kind": "claimed", "holder": "alice", "session": "s-1", "lease_over": true,
+                "since": "1970-01-01T00:00:00.000Z", "lease_until": "1970-01-01T00:00:01.000Z",
+            }),
+            "- `alice` holds it since 1970-01-01T00:00:00.000Z, but the lease ran out at \
+             1970-01-01T00:00:01.000Z: the next claim takes it back",
+        );
+        let carol = Name::new("carol").unwrap();
+        let assignee = Assignee {
+            name: carol.clone(),
+            kind: taskhost::AgentKind::Human,
+            hostname: None,
+            by: None,
+        };
+        check(
+            Obstacle::Reserved(assignee),
+            json!({ "kind": "reserved", "holder": "carol" }),
+            "- it is reserved for `carol`",
+        );
+        check(
+            Obstacle::Lacks(vec![carol]),
+            json!({ "kind": "lacks", "needs": ["carol"] }),
+            "- the agent would have to be capable of `carol`",
+        );
+        check(
+            Obstacle::Finished(Status::Failed),
+            json!({ "kind": "finished", "status": "failed" }),
+            "- it is failed",
+        );
+    }
 }

@@ -15,6 +15,8 @@ mod list;
 mod policy;
 mod release;
 mod run;
+#[cfg(test)]
+pub mod sample;
 mod show;
 mod task_text;
 

@@ -27,8 +27,8 @@ Example: many tasks, a JSON object per line
   echo '{\"type\": \"build\", \"id\": \"b1\", \"data\": {\"n\": 1}}' | taskhost add --from -
   taskhost add --from tasks.jsonl --atomic
 
-The lines have the fields `type`, and if wanted `id parent after priority labels needs assignee data key
-not_before`. Without `--atomic` they are added in order, many at once, and a line may name only tasks of earlier
+The lines have the fields `type`, and if wanted `id parent after priority labels needs assignee data key \
+not_before`. Without `--atomic` they are added in order, many at once, and a line may name only tasks of earlier \
 lines or of the board; if a line is wrong, those before it stay.";
 
 /// Add a task, or many

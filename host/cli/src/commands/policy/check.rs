@@ -19,7 +19,7 @@ Example:
 
   taskhost policy check newest-first.wasm
 
-No board is needed. If the component isn't a policy, everything that is wrong with it is said, and the exit code
+No board is needed. If the component isn't a policy, everything that is wrong with it is said, and the exit code \
 is 8.";
 
 /// Check that a WebAssembly component is a policy, and show what it says about itself

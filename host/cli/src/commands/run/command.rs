@@ -175,37 +175,13 @@ fn find(name: &OsStr) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use taskhost::{Json, Millis, Name, Readiness, Status, TaskId};
+    use taskhost::Json;
 
     use super::*;
+    use crate::commands::sample;
 
     fn task(data: &str) -> Task {
-        Task {
-            id: TaskId::new("build_1").unwrap(),
-            task_type: Name::new("build").unwrap(),
-            status: Status::InProgress,
-            reason: None,
-            parent: None,
-            after: vec![],
-            priority: 0,
-            labels: vec![],
-            needs: vec![],
-            assignee: None,
-            data: Json::parse(data).unwrap(),
-            key: None,
-            attempts: 1,
-            failures: 0,
-            claim: None,
-            closed: None,
-            result: None,
-            error: None,
-            not_before: None,
-            created_at: Millis(0),
-            updated_at: Millis(0),
-            completed_at: None,
-            born: 1,
-            readiness: Readiness::Ready(0),
-        }
+        Task { data: Json::parse(data).unwrap(), ..sample::task() }
     }
 
     #[track_caller]

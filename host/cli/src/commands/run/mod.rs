@@ -1,7 +1,8 @@
 //! `run`: agents in this process work off a board with a command.
 //!
-//! - [`worker`]: one agent: claims, has the command run, says how it ended.
-//! - [`attempt`]: one run of the command; [`command`]: what it is called with; [`child`]: its process.
+//! - [`worker`]: one agent: claims, has the command run, and [`settle`]s what became of the task.
+//! - [`attempt`]: one run of the command; [`command`]: what it is called with; [`child`]: its process;
+//!   [`ending`]: what it left.
 //! - [`outlook`]: whether anything can still come; [`stop`]: Ctrl-C; [`progress`], [`summary`]: what people see.
 
 mod attempt;
@@ -10,6 +11,7 @@ mod command;
 mod ending;
 mod outlook;
 mod progress;
+mod settle;
 mod stop;
 mod summary;
 mod worker;
@@ -41,22 +43,23 @@ Example: four agents build everything that is on the board
 
 Example: one agent, one type of task, an argument from the task's data
 
-  taskhost run --agents 1 --type fetch -- curl -fsSO {data.url}
+  taskhost run --agents 1 --type fetch -- curl -fsSO -- {data.url}
 
-Example: in a shell, take what comes from a task as an argument or from the environment, never as a part of the
+Example: in a shell, take what comes from a task as an argument or from the environment, never as a part of the \
 script
 
   taskhost run --agents 2 -- sh -c 'make \"$1\" && date > \"$TASKHOST_OUTPUT/done\"' sh {data.target}
 
-In the command's arguments `{id}`, `{type}` and `{data.FIELD}` (`{data.a.b}` for what is inside) are replaced.
-Its standard input is the task as JSON; what it prints is kept in the board's `output/TASK/ATTEMPT`. In its
-environment stand TASKHOST_BOARD, TASKHOST_TASK, TASKHOST_TYPE, TASKHOST_TOKEN, TASKHOST_AGENT, TASKHOST_SESSION,
-TASKHOST_ATTEMPT, TASKHOST_OUTPUT (a directory of this attempt) and TASKHOST_RESULT (a file to which it may write
+In the command's arguments `{id}`, `{type}` and `{data.FIELD}` (`{data.a.b}` for what is inside) are replaced. \
+Its standard input is the task as JSON; what it prints is kept in the board's `output/TASK/ATTEMPT`. In its \
+environment stand TASKHOST_BOARD, TASKHOST_TASK, TASKHOST_TYPE, TASKHOST_TOKEN, TASKHOST_AGENT, TASKHOST_SESSION, \
+TASKHOST_ATTEMPT, TASKHOST_OUTPUT (a directory of this attempt) and TASKHOST_RESULT (a file to which it may write \
 its result as JSON).
 
-The task is completed if the command exits with 0, and fails otherwise. Ctrl-C stops the commands and hands
-their tasks back; again, at once. It ends when nothing is left or can become ready: with 0, or with 12 if some
-tasks failed.";
+The task is completed if the command exits with 0, and fails otherwise. Ctrl-C stops the commands and hands \
+their tasks back; again, at once. It ends when nothing is left or can become ready: with 0, or with 12 if some \
+tasks failed. If this process itself is killed, its tasks come back at once; commands that it had started go on, \
+but their tokens are worth nothing any more.";
 
 /// Have a command run for every task, by several agents at once
 #[derive(Debug, clap::Args)]

@@ -100,7 +100,7 @@ impl Progress {
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             self.draw();
-            bar.abandon();
+            bar.finish_and_clear();
         }
     }
 

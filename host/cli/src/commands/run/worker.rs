@@ -1,18 +1,18 @@
 //! One agent of a run: claims, has the command run, and says how it ended.
 
+use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use taskhost::domain::{CommitError, Error as BoardError};
-use taskhost::{
-    Claim, ClaimOutcome, Claimed, Error, ListQuery, Millis, Sequence, Session, Status, Task,
-};
+use taskhost::{ClaimOutcome, Error, ListQuery, Millis, Sequence, Session, Status, Task, TaskId};
 
 use super::Run;
-use super::attempt::{self, Ended, is_lost};
+use super::attempt::{self, Ended};
 use super::outlook::Sight;
-use super::summary::{Outcome, Tally};
+use super::settle;
+use super::summary::Tally;
 use crate::exit;
 
 /// How long a worker bears errors that may pass, such as a lock that somebody holds, before it gives up.
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BREATH: Duration = Duration::from_millis(200);
 /// How long it sleeps at most when there is nothing to claim: a signal must not wait longer.
 const NAP: Duration = Duration::from_millis(250);
+/// How long it rests at most from a task that its command hands back.
+const REST_MAX: Duration = Duration::from_secs(10);
 
 /// An agent at work.
 pub struct Worker<'r> {
@@ -31,6 +33,8 @@ pub struct Worker<'r> {
     trouble_since: Option<Instant>,
     /// A claim's outcome is unknown: it may have been given to this session.
     may_hold_unknowingly: bool,
+    /// How often the command itself handed which task back.
+    handed_back: HashMap<TaskId, u32>,
 }
 
 enum Next {
@@ -48,6 +52,7 @@ impl<'r> Worker<'r> {
             tally: Tally::default(),
             trouble_since: None,
             may_hold_unknowingly: false,
+            handed_back: HashMap::new(),
         }
     }
 
@@ -132,112 +137,36 @@ impl<'r> Worker<'r> {
         let claimed = self.session.claimed(task);
         let agent = self.session.agent().clone();
         self.run.progress.claimed(&agent, claimed.task());
-        let ended = attempt::run(self.run, &agent, &claimed, &claim);
-        let (outcome, why, error) = match ended {
-            Ok(ended) => {
-                let (outcome, why) = self.settle(&claimed, &claim, ended)?;
-                (outcome, why, None)
-            }
+        let (ended, error) = match attempt::run(self.run, &agent, &claimed, &claim) {
+            Ok(ended) => (ended, None),
             // No attempt was made, so the task goes back; the error ends the run.
-            Err(error) => {
-                let (outcome, _) = self.settle(&claimed, &claim, Ended::Stopped)?;
-                (outcome, Some(format!("{error:#}")), Some(error))
-            }
+            Err(error) => (Ended::Stopped, Some(error)),
         };
-        self.tally.count(outcome);
-        self.run.progress.ended(&agent, claimed.task(), outcome, why.as_deref(), started.elapsed());
+        let settled = settle::settle(self.run, &claimed, &claim, ended)?;
+        self.tally.count(settled.outcome);
+        let took = started.elapsed();
+        self.run.progress.ended(
+            &agent,
+            claimed.task(),
+            settled.outcome,
+            settled.why.as_deref(),
+            took,
+        );
+        if settled.handed_back_by_command {
+            self.rest_from(claimed.id());
+        }
         error.map_or(Ok(()), Err)
     }
 
-    /// Tells the board how the attempt ended, and says what that made of the task.
-    fn settle(
-        &mut self,
-        claimed: &Claimed,
-        claim: &Claim,
-        ended: Ended,
-    ) -> Result<(Outcome, Option<String>)> {
-        let (settled, why) = match ended {
-            Ended::Lost(why) => return Ok((Outcome::Lost, Some(why))),
-            Ended::Settled => (self.look(claimed), None),
-            Ended::Stopped => (
-                self.persist(claimed, claim, || {
-                    claimed.release(Some("the run was stopped".into()))
-                }),
-                None,
-            ),
-            Ended::Failed(why) => (self.fail(claimed, claim, &why), Some(why)),
-            Ended::Done(result) => {
-                match self.persist(claimed, claim, || claimed.complete(Some(result.clone()))) {
-                    Err(Error::Board(BoardError::Refused(refusal))) => {
-                        let why = format!("the policy refused the completion: {refusal}");
-                        (self.fail(claimed, claim, &why), Some(why))
-                    }
-                    other => (other, None),
-                }
-            }
-        };
-        match settled {
-            Ok(status) => Ok((outcome(status, why.is_some()), why)),
-            Err(Error::Board(error)) if is_lost(&error) => {
-                Ok((Outcome::Lost, Some(error.to_string())))
-            }
-            Err(error) => Err(error).with_context(|| {
-                format!("what became of `{}` could not be recorded", claimed.id())
-            }),
+    /// Waits before the next claim, longer each time that the command itself handed this task back: it is likely
+    /// to be the next one again, and to be handed back again.
+    fn rest_from(&mut self, id: &TaskId) {
+        let times = self.handed_back.entry(id.clone()).or_default();
+        let rest = BREATH.saturating_mul(1 << (*times).min(8)).min(REST_MAX);
+        *times += 1;
+        let until = Instant::now() + rest;
+        while Instant::now() < until && !self.run.stop.is_wanted() {
+            thread::sleep(NAP.min(until.saturating_duration_since(Instant::now())));
         }
-    }
-
-    fn fail(&mut self, claimed: &Claimed, claim: &Claim, why: &str) -> Result<Status, Error> {
-        match self.persist(claimed, claim, || claimed.fail(why)) {
-            // The policy wants neither its completion nor its failure; somebody else may have more luck.
-            Err(Error::Board(BoardError::Refused(refusal))) => {
-                let reason = format!("{why}; and the policy refused the failure: {refusal}");
-                self.persist(claimed, claim, || claimed.release(Some(reason.clone())))
-            }
-            other => other,
-        }
-    }
-
-    /// Says it until it gets through, which repeating makes no worse, for as long as the lease holds.
-    fn persist(
-        &mut self,
-        claimed: &Claimed,
-        claim: &Claim,
-        say: impl Fn() -> Result<Status, Error>,
-    ) -> Result<Status, Error> {
-        let until = Instant::now() + Duration::from_millis(claim.lease_ms).min(PATIENCE);
-        loop {
-            let error = match say() {
-                // The command itself may have ended the claim before it exited.
-                Err(Error::Board(BoardError::Transition { .. })) => return self.look(claimed),
-                Err(error) => error,
-                ok => return ok,
-            };
-            let retryable = exit::of_taskhost(&error).retryable && !is_lost_error(&error);
-            if !retryable || Instant::now() > until {
-                return Err(error);
-            }
-            self.run.progress.say(&format!("{}: {error}; trying again", self.session.agent().name));
-            thread::sleep(BREATH);
-        }
-    }
-
-    fn look(&self, claimed: &Claimed) -> Result<Status, Error> {
-        Ok(self.run.board.task(claimed.id())?.status)
-    }
-}
-
-fn is_lost_error(error: &Error) -> bool {
-    matches!(error, Error::Board(error) if is_lost(error))
-}
-
-/// What the task's status says about the attempt, which `failed` or not.
-fn outcome(status: Status, failed: bool) -> Outcome {
-    match status {
-        Status::Pending if failed => Outcome::Retried,
-        Status::Completed => Outcome::Completed,
-        Status::InReview => Outcome::InReview,
-        Status::Failed | Status::Cancelled => Outcome::Failed,
-        Status::Pending | Status::InProgress | Status::Blocked => Outcome::Released,
     }
 }

@@ -1,0 +1,140 @@
+//! Telling the board how an attempt ended, and what that made of the task.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use taskhost::domain::Error as BoardError;
+use taskhost::{Claim, Claimed, Error, Status, Task, Verb};
+
+use super::Run;
+use super::attempt::{Ended, is_lost};
+use super::summary::Outcome;
+use crate::exit;
+
+/// How long the outcome of an attempt is told again and again if it doesn't get through.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait in between.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub struct Settled {
+    pub outcome: Outcome,
+    /// What went wrong.
+    pub why: Option<String>,
+    /// The command itself released the task.
+    pub handed_back_by_command: bool,
+}
+
+/// Tells the board how the attempt ended.
+pub fn settle(run: &Run, claimed: &Claimed, claim: &Claim, ended: Ended) -> Result<Settled> {
+    let teller = Teller { run, claimed, claim };
+    let (told, why) = match ended {
+        Ended::Lost(why) => (Ok(Told::Outcome(Outcome::Lost)), Some(why)),
+        Ended::Settled => (teller.look().map(Told::ByCommand), None),
+        Ended::Stopped => (teller.release("the run was stopped"), None),
+        Ended::Failed(why) => (teller.fail(&why), Some(why)),
+        Ended::Done(result) => match teller.tell(|| claimed.complete(Some(result.clone()))) {
+            Err(Error::Board(BoardError::Refused(refusal))) => {
+                let why = format!("the policy refused the completion: {refusal}");
+                (teller.fail(&why), Some(why))
+            }
+            told => (told, None),
+        },
+    };
+    match told {
+        Ok(Told::Outcome(outcome)) => Ok(Settled { outcome, why, handed_back_by_command: false }),
+        Ok(Told::ByCommand(outcome)) => {
+            Ok(Settled { outcome, why, handed_back_by_command: outcome == Outcome::Released })
+        }
+        Err(Error::Board(error)) if is_lost(&error) => Ok(Settled {
+            outcome: Outcome::Lost,
+            why: Some(error.to_string()),
+            handed_back_by_command: false,
+        }),
+        Err(error) => Err(error)
+            .with_context(|| format!("what became of `{}` could not be recorded", claimed.id())),
+    }
+}
+
+enum Told {
+    Outcome(Outcome),
+    /// The command had ended the claim before.
+    ByCommand(Outcome),
+}
+
+struct Teller<'a> {
+    run: &'a Run,
+    claimed: &'a Claimed,
+    claim: &'a Claim,
+}
+
+impl Teller<'_> {
+    fn fail(&self, why: &str) -> Result<Told, Error> {
+        let told = self.tell(|| self.claimed.fail(why));
+        match &told {
+            Ok(Told::Outcome(Outcome::Released)) => return Ok(Told::Outcome(Outcome::Retried)),
+            // Neither done nor failed: nobody should sit on it. The refusal itself ends the run.
+            Err(Error::Board(BoardError::Refused(refusal))) => {
+                self.release(&format!("{why}; and the policy refused the failure: {refusal}"))?;
+            }
+            _ => {}
+        }
+        told
+    }
+
+    fn release(&self, reason: &str) -> Result<Told, Error> {
+        self.tell(|| self.claimed.release(Some(reason.to_owned())))
+    }
+
+    /// Says it until it gets through, which repeating makes no worse.
+    fn tell(&self, say: impl Fn() -> Result<Status, Error>) -> Result<Told, Error> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let error = match say() {
+                Ok(status) => return Ok(Told::Outcome(outcome(status))),
+                // The command itself may have ended the claim before it exited.
+                Err(Error::Board(BoardError::Transition { .. })) => {
+                    return self.look().map(Told::ByCommand);
+                }
+                Err(error) => error,
+            };
+            let passes = exit::of_taskhost(&error).retryable
+                && !matches!(&error, Error::Board(error) if is_lost(error));
+            if !passes || Instant::now() > until {
+                return Err(error);
+            }
+            self.run.progress.say(&format!("`{}`: {error}; trying again", self.claimed.id()));
+            thread::sleep(BREATH);
+        }
+    }
+
+    /// What the command made of the task itself.
+    fn look(&self) -> Result<Outcome, Error> {
+        Ok(outcome_of_claim(&self.run.board.task(self.claimed.id())?, self.claim))
+    }
+}
+
+/// What the status says of an attempt that was just told of.
+fn outcome(status: Status) -> Outcome {
+    match status {
+        Status::Completed => Outcome::Completed,
+        Status::InReview => Outcome::InReview,
+        Status::Failed | Status::Cancelled => Outcome::Failed,
+        Status::Pending | Status::InProgress | Status::Blocked => Outcome::Released,
+    }
+}
+
+/// How this claim ended, as the task remembers it.
+fn outcome_of_claim(task: &Task, claim: &Claim) -> Outcome {
+    let closed = task.closed.as_ref().filter(|closed| closed.token == claim.token);
+    match (closed.and_then(|closed| closed.verb), task.status) {
+        (Some(Verb::Complete), Status::InReview) => Outcome::InReview,
+        (Some(Verb::Complete), _) => Outcome::Completed,
+        (Some(Verb::Fail), Status::Failed) => Outcome::Failed,
+        (Some(Verb::Fail), _) => Outcome::Retried,
+        (Some(Verb::Release | Verb::Heartbeat), _) => Outcome::Released,
+        (None, _) => Outcome::Lost,
+    }
+}

@@ -1,0 +1,268 @@
+//! Every kind of error has the exit code and the word that DESIGN and users rely on.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+use taskhost::domain::{
+    BeginError, BootId, CommitError, Error as BoardError, FailureKind, Lease, PolicyFailure,
+    ReadError, SwitchError,
+};
+use taskhost::{
+    Claim, Digest, InitError, Millis, Name, OpenError, SessionId, Status, TaskId, Token, Verb,
+};
+
+use super::{Code, Conflicting, LineFailed, Usage, problem};
+
+/// Checks code, word and whether to try again; `more` is what must be said besides.
+#[track_caller]
+fn check(error: impl Into<anyhow::Error>, exit: Code, code: &str, retryable: bool, more: Value) {
+    let problem = problem(&error.into());
+    assert_eq!(problem.exit, exit);
+    let said = serde_json::to_value(&problem).unwrap();
+    assert_eq!(said["code"], code);
+    assert_eq!(said["retryable"], retryable);
+    assert!(said["message"].as_str().is_some_and(|message| !message.is_empty()));
+    for (name, value) in more.as_object().unwrap() {
+        assert_eq!(&said[name], value, "`{name}` of {said}");
+    }
+}
+
+#[track_caller]
+fn check_board(error: impl Into<BoardError>, exit: Code, code: &str, retryable: bool, more: Value) {
+    check(taskhost::Error::Board(error.into()), exit, code, retryable, more);
+}
+
+fn id() -> TaskId {
+    TaskId::new("t").unwrap()
+}
+
+fn claim() -> Box<Claim> {
+    Box::new(Claim {
+        agent: Name::new("alice").unwrap(),
+        kind: taskhost::AgentKind::Agent,
+        hostname: None,
+        session: SessionId::new("s-1").unwrap(),
+        living: false,
+        token: Token(7),
+        since: Millis(0),
+        lease: Lease { until: Millis(1_000), boot: BootId("b".into()), boot_ms: 1_000 },
+        lease_ms: 1_000,
+    })
+}
+
+#[test]
+fn codes_are_those_that_are_published() {
+    let codes = [
+        (Code::Done, 0),
+        (Code::Unexpected, 1),
+        (Code::Usage, 2),
+        (Code::Nothing, 3),
+        (Code::Taken, 4),
+        (Code::Missing, 5),
+        (Code::LockTimeout, 6),
+        (Code::Refused, 7),
+        (Code::PolicyFailed, 8),
+        (Code::Damaged, 9),
+        (Code::Invalid, 10),
+        (Code::OutcomeUnknown, 11),
+        (Code::SomeFailed, 12),
+        (Code::HungUp, 129),
+        (Code::Interrupted, 130),
+        (Code::Terminated, 143),
+    ];
+    for (code, number) in codes {
+        assert_eq!(code as u8, number);
+    }
+}
+
+#[test]
+fn somebody_elses_task_says_who_holds_it() {
+    let held = json!({
+        "holder": "alice",
+        "session": "s-1",
+        "since": "1970-01-01T00:00:00.000Z",
+        "lease_until": "1970-01-01T00:00:01.000Z",
+        "task": "t",
+    });
+    let error = BoardError::Held { id: id(), claim: claim(), lease_until: Millis(1_000) };
+    check_board(error, Code::Taken, "claimed", true, held.clone());
+    let stale = |claim: Option<Box<Claim>>| BoardError::Stale {
+        id: id(),
+        presented: Token(6),
+        lease_until: claim.as_ref().map(|_| Millis(1_000)),
+        claim,
+        status: Status::InProgress,
+    };
+    check_board(stale(Some(claim())), Code::Taken, "stale_token", false, held.clone());
+    check_board(
+        stale(None),
+        Code::Taken,
+        "stale_token",
+        false,
+        json!({ "token": 6, "status": "in_progress" }),
+    );
+    let ended = BoardError::KeyEnded {
+        key: "k".into(),
+        id: id(),
+        status: Status::InProgress,
+        claim: Some(claim()),
+    };
+    check_board(ended, Code::Taken, "claim_ended", false, held);
+    let reserved = BoardError::Reserved { id: id(), assignee: Name::new("carol").unwrap() };
+    check_board(reserved, Code::Taken, "reserved", false, json!({ "holder": "carol" }));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    check_board(
+        BoardError::NoSuchTask(id()),
+        Code::Missing,
+        "no_such_task",
+        false,
+        json!({ "task": "t" }),
+    );
+    let error = taskhost::Error::Open(OpenError::NoBoard { path: "x".into() });
+    check(error, Code::Missing, "no_such_board", false, json!({ "board": "x" }));
+}
+
+#[test]
+fn lock_timeout_names_the_holder_and_may_be_tried_again() {
+    let timeout = || BeginError::Timeout {
+        waited: Duration::from_millis(1_500),
+        holder: Some("flock".into()),
+    };
+    let more = json!({ "holder": "flock", "waited_ms": 1500 });
+    check_board(timeout(), Code::LockTimeout, "lock_timeout", true, more.clone());
+    check(taskhost::Error::Open(timeout().into()), Code::LockTimeout, "lock_timeout", true, more);
+    check_board(CommitError::Conflict, Code::LockTimeout, "conflict", true, json!({}));
+}
+
+#[test]
+fn policy_that_fails_is_told_from_one_that_refuses() {
+    check_board(
+        BoardError::Refused("no".into()),
+        Code::Refused,
+        "refused",
+        false,
+        json!({ "reason": "no" }),
+    );
+    for (kind, word) in [
+        (FailureKind::InvalidComponent, "invalid_component"),
+        (FailureKind::Trap, "trap"),
+        (FailureKind::Deadline, "deadline"),
+        (FailureKind::Memory, "memory"),
+        (FailureKind::InvalidStep, "invalid_step"),
+    ] {
+        let failure = PolicyFailure {
+            kind,
+            policy: "p".into(),
+            hook: "assignment",
+            detail: "it broke".into(),
+        };
+        let more = json!({ "kind": word, "policy": "p", "hook": "assignment" });
+        check_board(failure, Code::PolicyFailed, "policy_failed", false, more);
+    }
+}
+
+#[test]
+fn damage_names_the_place() {
+    let damaged = || ReadError::Damaged("journal-1.jsonl, line 3".into());
+    check_board(
+        damaged(),
+        Code::Damaged,
+        "damaged",
+        false,
+        json!({ "place": "journal-1.jsonl, line 3" }),
+    );
+    let newer = || BeginError::Newer { found: 2, known: 1 };
+    check_board(newer(), Code::Damaged, "newer_format", false, json!({ "found": 2, "known": 1 }));
+    check(
+        taskhost::Error::Init(InitError::Open(newer().into())),
+        Code::Damaged,
+        "newer_format",
+        false,
+        json!({}),
+    );
+}
+
+#[test]
+fn requests_that_can_never_work_are_not_retryable() {
+    let transition =
+        BoardError::Transition { id: id(), status: Status::Completed, detail: "no".into() };
+    check_board(
+        transition,
+        Code::Invalid,
+        "invalid_transition",
+        false,
+        json!({ "status": "completed" }),
+    );
+    check_board(
+        BoardError::Graph("circle".into()),
+        Code::Invalid,
+        "invalid_graph",
+        false,
+        json!({}),
+    );
+    check_board(
+        BoardError::KeyReused("k".into()),
+        Code::Invalid,
+        "key_reused",
+        false,
+        json!({ "key": "k" }),
+    );
+    let (found, expected) = (Digest::of(b"a"), Digest::of(b"b"));
+    let changed = BoardError::from(SwitchError::Changed { found, expected });
+    check_board(
+        changed,
+        Code::Invalid,
+        "policy_changed",
+        false,
+        json!({ "found": found.to_string() }),
+    );
+    let needed = BoardError::TokenNeeded { id: id(), verb: Verb::Complete };
+    check_board(needed, Code::Usage, "token_needed", false, json!({}));
+    check_board(BoardError::Invalid("no".into()), Code::Usage, "invalid", false, json!({}));
+    check(Usage("no".into()), Code::Usage, "usage", false, json!({}));
+    check(Conflicting("no".into()), Code::Invalid, "conflict", false, json!({}));
+}
+
+#[test]
+fn failed_writes_say_whether_anything_may_have_changed() {
+    check_board(
+        CommitError::NotWritten("full".into()),
+        Code::Unexpected,
+        "not_written",
+        true,
+        json!({}),
+    );
+    check_board(
+        CommitError::Unknown("EIO".into()),
+        Code::OutcomeUnknown,
+        "outcome_unknown",
+        true,
+        json!({}),
+    );
+    check_board(ReadError::Failed("EIO".into()), Code::Unexpected, "read_failed", true, json!({}));
+    check(anyhow!("surprise"), Code::Unexpected, "unexpected", false, json!({}));
+}
+
+#[test]
+fn error_of_a_line_keeps_its_kind_and_says_the_line() {
+    let why = taskhost::Error::Board(BoardError::NoSuchTask(id())).into();
+    let more = json!({ "line": 3, "added": 2, "task": "t" });
+    check(LineFailed { line: 3, added: 2, why }, Code::Missing, "no_such_task", false, more);
+}
+
+#[test]
+fn context_does_not_hide_the_kind() {
+    let error = anyhow::Error::from(taskhost::Error::Board(BoardError::Refused("no".into())))
+        .context("while");
+    check(
+        error,
+        Code::Refused,
+        "refused",
+        false,
+        json!({ "message": "while: the policy refused: no" }),
+    );
+}
