@@ -225,7 +225,7 @@ impl Store for MemoryStore {
         Ok((Box::new(ImageView::new(state.map.clone())), state.now.clone()))
     }
 
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
         let mut state = self.shared.state.lock();
         let newest = |state: &State| Sequence(state.entries.len() as u64);
         if newest(&state) <= past {

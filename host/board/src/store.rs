@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BeginError {
     /// Somebody else held the board's lock until the deadline.
-    #[error("the board's lock was held by somebody else for {waited:?}{}", holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    #[error("the board's lock was held by somebody else for {waited:.1?}{}", holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
     Timeout {
         /// How long it was waited for.
         waited: Duration,
@@ -203,7 +203,7 @@ pub trait Store: Send + Sync {
     /// The board as it is, all of it durable.
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError>;
     /// Waits until something was committed after `past`, or `timeout` has passed; says what is newest now.
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError>;
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError>;
     /// A policy component that the board has.
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;
     /// Takes the session's life lock.

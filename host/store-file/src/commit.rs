@@ -186,12 +186,8 @@ impl Inner {
     }
 
     /// The last sequence that anybody appended.
-    pub(crate) fn newest(&self) -> Result<Sequence, ReadError> {
-        match self.current(self.wait_max()) {
-            Ok(current) => Ok(current.words.appended_through()),
-            Err(BeginError::Read(error)) => Err(error),
-            Err(other) => Err(ReadError::Failed(other.to_string())),
-        }
+    pub(crate) fn newest(&self) -> Result<Sequence, BeginError> {
+        Ok(self.current(self.wait_max())?.words.appended_through())
     }
 }
 

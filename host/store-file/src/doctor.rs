@@ -6,7 +6,7 @@ use std::fmt;
 
 use taskhost_board::image::{self, Direction, ImageView, Read, Start};
 use taskhost_board::memory::MemoryMap;
-use taskhost_board::{ReadError, Sequence, View as _};
+use taskhost_board::{BeginError, ReadError, Sequence, View as _};
 
 use crate::disk::{How, TEMPORARY};
 use crate::format::{BoardFile, Checksum, names, snapshot};
@@ -83,7 +83,15 @@ impl Inner {
                 self.examine(&current, &reading, &meta, &mut report);
                 self.look_around(&current, &mut report);
             }
-            Err(error) => report.add(Severity::Damage, "board", error, RESTORE),
+            Err(error @ BeginError::Newer { .. }) => {
+                let next = "nothing is known to be wrong with it, and nothing was changed";
+                report.add(Severity::Damage, names::BOARD, error, next);
+            }
+            Err(error @ BeginError::Timeout { .. }) => {
+                let next = "ask again once the lock is free: until then nothing can be said";
+                report.add(Severity::Warning, names::LOCK, error, next);
+            }
+            Err(BeginError::Read(error)) => report.add(Severity::Damage, "board", error, RESTORE),
         }
         for notice in self.notices.lock().iter() {
             report.add(Severity::Note, "board", notice, HARMLESS);

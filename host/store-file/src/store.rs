@@ -110,7 +110,7 @@ impl Store for FileStore {
         }
     }
 
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
         self.inner.wait(past, timeout)
     }
 
@@ -149,7 +149,7 @@ const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mil
 
 impl Inner {
     /// Waits until something was appended after `past`.
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
         let deadline = Deadline::now() + timeout;
         let mut pause = POLL.0;
         loop {

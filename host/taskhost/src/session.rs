@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use taskhost_board::{
     Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, Name,
-    NothingWhy, Proof, SessionId, Status, Task, TaskId,
+    Proof, Sequence, SessionId, Status, Task, TaskId,
 };
 
-use crate::{Board, Error, system};
+use crate::{Board, Error, domain, system};
 
 /// A waiter looks again after this long, whatever it heard: dead holders send no word.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -107,17 +107,22 @@ impl Session {
                 .map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
             key: options.key.clone(),
         };
-        let waits_until = Instant::now() + options.wait;
+        let began = Instant::now();
         loop {
-            let outcome = self.board.engine().claim(&request, self.board.deadline())?;
-            let ClaimOutcome::Nothing { why, next_ready_at, seen, .. } = &outcome else {
-                return Ok(outcome);
+            // Taken before the claim, so that nothing that happens after it is slept through.
+            let seen = self.board.wait(Sequence(0), Duration::ZERO)?;
+            let answer = self.board.engine().claim(&request, self.board.deadline());
+            let left = options.wait.saturating_sub(began.elapsed());
+            let next_ready_at = match &answer {
+                Ok(ClaimOutcome::Nothing { next_ready_at, .. }) => *next_ready_at,
+                // The task that was asked for may be handed back while the asker waits.
+                Err(domain::Error::Held { lease_until, .. }) => Some(*lease_until),
+                Ok(ClaimOutcome::Claimed { .. }) | Err(_) => return Ok(answer?),
             };
-            let left = waits_until.saturating_duration_since(Instant::now());
-            if left.is_zero() || *why == NothingWhy::Empty && options.filter.only.is_some() {
-                return Ok(outcome);
+            if left.is_zero() {
+                return Ok(answer?);
             }
-            self.board.wait_for(*seen, *next_ready_at, left.min(LOOK_AGAIN))?;
+            self.board.wait_for(seen, next_ready_at, left.min(LOOK_AGAIN))?;
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use taskhost_tests::TestBoard;
+use taskhost_tests::{Answer, TestBoard};
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
@@ -62,4 +62,33 @@ fn stopped_runs_task_stays_until_its_lease_is_over() {
     signal(&run, Signal::CONT);
     run.kill().unwrap();
     run.wait().unwrap();
+}
+
+#[test]
+fn claim_by_id_waits_for_a_task_that_its_holder_hands_back() {
+    // `claim ID --wait` gave up at once while somebody held the task, although it had been told to wait.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let (_, token) = board.claim("first");
+    let waiter = board.start(&["claim", "t", "--agent", "second", "--wait", "60s"]);
+    board.run(&["release", "t", "--agent", "first", "--token", &token]).exits(0);
+    let got = Answer::after(waiter).exits(0);
+    assert_eq!(got.text("/task/claim/agent"), "second");
+}
+
+#[test]
+fn commands_of_a_run_inherit_no_descriptor_of_the_board() {
+    // A child that kept a copy of a lock kept it locked; and the index's file was left open over `exec`.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let script = "for fd in /proc/self/fd/*; do readlink $fd; done > fds; true";
+    board.run(&["run", "--agents", "1", "--", "sh", "-c", script]).exits(0);
+    let open = std::fs::read_to_string(board.folder().join("fds")).unwrap();
+    let board_path = board.path().canonicalize().unwrap().to_string_lossy().into_owned();
+    let leaked: Vec<&str> = open
+        .lines()
+        .filter(|path| path.contains(&board_path) && !path.contains("/output/"))
+        .collect();
+    assert!(leaked.is_empty(), "{leaked:?}");
+    assert!(open.contains("/output/") || open.contains("pipe:"), "{open}");
 }

@@ -91,6 +91,13 @@ pub fn failed(output: Output, error: &anyhow::Error) -> ExitCode {
     problem.exit.into()
 }
 
+/// What clap says about a mistake, without its usage lines, as one sentence.
+fn sentence(text: &str) -> String {
+    let first = text.trim().trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    format!("{}; `--help` says more", words.join(" "))
+}
+
 /// Says what clap has to say: help, or what is wrong with the command line.
 pub fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if !error.use_stderr() {
@@ -100,9 +107,7 @@ pub fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString>) -> E
     }
     let as_json = args.into_iter().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     if as_json {
-        let text = error.render().to_string();
-        let text = text.trim().trim_start_matches("error: ");
-        failed(Output::Json, &Usage(text.to_owned()).into())
+        failed(Output::Json, &Usage(sentence(&error.render().to_string())).into())
     } else {
         let _ = error.print();
         Code::Usage.into()

@@ -18,7 +18,8 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
@@ -123,6 +124,25 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
     }
 }
 
+/// LMDB leaves its data file's descriptor open over `exec`, so every program that an agent starts would have the
+/// board's index in its hands, and keep its space after the index was removed.
+fn close_on_exec(directory: &Dir) -> std::io::Result<()> {
+    let data = directory.symlink_metadata(DATA)?;
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let entry = entry?;
+        let is_data = std::fs::metadata(entry.path())
+            .is_ok_and(|open| open.ino() == data.ino() && open.dev() == data.dev());
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(number) = number.filter(|_| is_data) {
+            // SAFETY: the descriptor is LMDB's, which keeps it open as long as the environment, and is only
+            // borrowed for this call.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
+        }
+    }
+    Ok(())
+}
+
 fn open(directory: &Dir) -> heed::Result<Opened> {
     // Through the descriptor, so that it is this directory whatever became of its path.
     let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
@@ -135,6 +155,7 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         options.flags(EnvFlags::NO_SYNC);
         options.open(path)?
     };
+    close_on_exec(directory).map_err(heed::Error::Io)?;
     // Whoever died in the middle of reading must not keep pages from being used again.
     env.clear_stale_readers()?;
     let txn = env.read_txn()?;

@@ -124,7 +124,7 @@ impl Store for Witnessed {
         self.store.snapshot()
     }
 
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, ReadError> {
+    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
         self.store.wait(past, timeout)
     }
 
