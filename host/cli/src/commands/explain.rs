@@ -159,7 +159,8 @@ fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
         Obstacle::InReview => "it was completed, and waits to be accepted".into(),
         Obstacle::Blocked(reason) => format!("it is parked{}", because(reason)),
         Obstacle::Waiting { on, why } => {
-            line(out, format_args!("- it waits for {} other task(s){}", on.len(), because(why)));
+            let tasks = if on.len() == 1 { "task" } else { "tasks" };
+            line(out, format_args!("- it waits for {} other {tasks}{}", on.len(), because(why)));
             for (id, status) in on {
                 let status = status.map_or("no such task", |status| status.as_str());
                 line(out, format_args!("  - `{id}`, which is {status}"));
@@ -211,7 +212,7 @@ mod tests {
                 why: Some("it failed".into()),
             },
             json!({ "kind": "waiting", "on": [{ "id": "other", "status": "failed" }], "reason": "it failed" }),
-            "- it waits for 1 other task(s): it failed\n  - `other`, which is failed",
+            "- it waits for 1 other task: it failed\n  - `other`, which is failed",
         );
         check(
             Obstacle::Held {
