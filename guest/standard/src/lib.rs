@@ -2,7 +2,7 @@
 //!
 //! It has every hook, one module each, and decides whatever another policy leaves to it by answering
 //! `standard`; so it never answers that itself. The hooks read the board; what they then decide is in
-//! functions of plain values beside them. What can be chosen without writing a policy is in [`settings`].
+//! functions of plain values beside them. What can be chosen without writing a policy is in `settings`.
 
 mod about;
 mod assignment;

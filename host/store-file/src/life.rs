@@ -2,8 +2,8 @@
 //! when its process dies, however it dies.
 //!
 //! Whoever wants to know tries to share the lock: two who ask at once don't disturb each other, and the session
-//! itself, should it begin just then, waits an instant. A missing file means dead. Files of the dead are removed
-//! only under the board's lock, by one who holds the session's lock exclusively; whoever opens one compares it
+//! itself, should it begin just then, waits an instant. A missing file means dead. A file is removed only by one who
+//! holds the session's lock exclusively: the session itself at its end, or whoever finds it dead; whoever opens one compares it
 //! with the file of that name afterwards (as all locks do).
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{LifeGuard, ReadError, SessionId};
 
-use crate::disk::Hold;
+use crate::disk::{Disk, Hold};
 use crate::format::names;
 use crate::lock::{BoardGuard, FileLock, LockError, lock_file, try_lock_existing};
 use crate::state::Inner;
@@ -24,19 +24,39 @@ const PROBE_EVERY: Duration = Duration::from_millis(100);
 const PROBES_MAX: usize = 10_000;
 
 /// A session lives as long as this.
-pub(crate) struct Life {
-    _lock: FileLock,
+struct Life {
+    lock: FileLock,
+    disk: Arc<dyn Disk>,
+    path: String,
 }
 
 impl LifeGuard for Life {}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // The file goes with the session, while the lock on it is held: whoever opened it before and locks it
+        // after finds that it is no longer the file of its name. A missing file means dead, which is right.
+        if self.lock.is_ours() {
+            let _ = self.disk.remove(&self.path);
+        }
+    }
+}
+
+/// A policy's lock, whose file is permanent.
+struct Named {
+    _lock: FileLock,
+}
+
+impl LifeGuard for Named {}
 
 impl Inner {
     /// Takes a session's life lock.
     pub(crate) fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
         let deadline = Deadline::now() + BEGIN_WAIT;
-        match lock_file(&self.disk, &names::life(session), Hold::Exclusive, deadline) {
-            Ok(lock) => Ok(Box::new(Life { _lock: lock })),
+        let path = names::life(session);
+        match lock_file(&self.disk, &path, Hold::Exclusive, deadline) {
+            Ok(lock) => Ok(Box::new(Life { lock, disk: self.disk.clone(), path })),
             Err(LockError::Timeout(_)) => {
                 Err(ReadError::Failed(format!("session `{session}` is living already")))
             }
@@ -88,18 +108,12 @@ impl Inner {
     }
 }
 
-/// A policy's lock is a life lock of another name.
-impl From<FileLock> for Box<dyn LifeGuard> {
-    fn from(lock: FileLock) -> Self {
-        Box::new(Life { _lock: lock })
-    }
-}
-
 /// Takes a named lock for a policy.
 pub(crate) fn named(
     inner: &Arc<Inner>,
     path: &str,
     timeout: Duration,
 ) -> Result<Box<dyn LifeGuard>, LockError> {
-    lock_file(&inner.disk, path, Hold::Exclusive, Deadline::now() + timeout).map(Into::into)
+    let lock = lock_file(&inner.disk, path, Hold::Exclusive, Deadline::now() + timeout)?;
+    Ok(Box::new(Named { _lock: lock }))
 }

@@ -40,9 +40,16 @@ pub(crate) struct FileLock {
     process: u32,
 }
 
+impl FileLock {
+    /// Whether this process took the lock; a fork of it only has a copy of the guard.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+}
+
 impl Drop for FileLock {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.is_ours() {
             // If this fails, closing the file lets go as well.
             let _ = self.file.unlock();
         }

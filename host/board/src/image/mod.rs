@@ -3,8 +3,8 @@
 //! The file store keeps the map in LMDB and the in-memory store in a `BTreeMap`; the schema and its queries
 //! stand here once, so the two can differ only in the map itself.
 //!
-//! - [`Read`], [`Write`]: the map; [`keys`]: what stands where in it.
-//! - [`apply`]: one entry's changes; [`put_task`] and friends load a snapshot.
+//! - [`Read`], [`Write`]: the map; `keys`: what stands where in it.
+//! - [`apply`]: one entry's changes; [`start`] and [`load`] read a snapshot, [`dump`] writes one.
 //! - [`ImageView`]: the queries, as a [`crate::View`].
 //!
 //! Everything but the tasks' own records is a function of them (`derive::records`): the ready lists, the

@@ -84,3 +84,16 @@ fn a_session_lives_once() {
     let again = store.live(&session()).err().unwrap();
     assert!(again.to_string().contains("is living already"), "{again}");
 }
+
+/// Every session that had ended left its file behind, and the directory grew with every `run`.
+#[test]
+fn a_session_that_ends_takes_its_file_with_it() {
+    let (directory, store) = fresh();
+    let file = board(&directory).join("agents/s.lock");
+    for _ in 0..2 {
+        let life = store.live(&session()).unwrap();
+        assert!(file.exists());
+        drop(life);
+        assert!(!file.exists());
+    }
+}

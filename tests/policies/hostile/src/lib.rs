@@ -1,7 +1,7 @@
 //! A policy that misbehaves, for the tests: whatever it does, the board must be as before, the caller must
 //! be told what happened, and the next call must work.
 //!
-//! The setting `mode` says what it does ([`misdeeds`]), the setting `hook` in which hook; every other hook
+//! The setting `mode` says what it does (`misdeeds`), the setting `hook` in which hook; every other hook
 //! answers `standard`. Where a misdeed is something that the host is to prevent, the hook refuses with the
 //! host's words, so that the test can read them.
 

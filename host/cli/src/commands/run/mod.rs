@@ -73,7 +73,7 @@ pub struct Args {
     /// Something the command can do, as tasks' needs name it; may be given several times
     #[arg(long = "capability", value_name = "CAP")]
     capabilities: Vec<Name>,
-    /// What the agents are called: `NAME-1`, `NAME-2`, …
+    /// What the agents are called: `NAME-1`, `NAME-2`, …, or just `NAME` if there is one
     #[arg(long, value_name = "NAME", default_value = "worker")]
     name: Name,
     /// Until when a claim holds without a heartbeat, of which there are three in that time
@@ -127,7 +127,10 @@ fn sessions(board: &Board, args: &Args) -> Result<Vec<Session>, taskhost::Error>
     let capabilities: Vec<String> = args.capabilities.iter().map(ToString::to_string).collect();
     (1..=args.agents.get())
         .map(|number| {
-            let name = format!("{}-{number}", args.name);
+            let name = match args.agents.get() {
+                1 => args.name.to_string(),
+                _ => format!("{}-{number}", args.name),
+            };
             board.session(&SessionOptions {
                 capabilities: capabilities.clone(),
                 ..SessionOptions::new(name)
