@@ -73,3 +73,22 @@ impl<'de> Deserialize<'de> for Json {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task's data came back with its large numbers rounded, and with them other systems' ids.
+    #[test]
+    fn numbers_come_back_digit_for_digit() {
+        for text in
+            ["12345678901234567890123", "0.1000000000000000055511151231257827", "[1,-0.0,1e400]"]
+        {
+            let json = Json::parse(text).expect("it is JSON");
+            assert_eq!(json.as_str().replace("1e+400", "1e400"), text);
+            let line = serde_json::to_string(&json).expect("it can be written");
+            let read: Json = serde_json::from_str(&line).expect("it can be read back");
+            assert_eq!(read, json);
+        }
+    }
+}

@@ -261,11 +261,15 @@ impl Store for MemoryStore {
     ) -> Result<Committed, SwitchError> {
         let mut opened = self.begin(deadline)?;
         let view = opened.view();
-        let found = view.policies().map_err(BeginError::from)?.leading().digest;
+        let now = view.policies().map_err(BeginError::from)?;
+        let found = now.leading().digest;
         if let Some(expected) = plan.expect
             && expected != found
         {
             return Err(SwitchError::Changed { found, expected });
+        }
+        if now != plan.derived_from {
+            return Err(SwitchError::Moved);
         }
         let all = ListQuery {
             statuses: vec![Status::Pending],
@@ -336,7 +340,7 @@ impl Powers for MemoryPowers {
         Ok(Box::new(MemoryLock { locks: self.locks.clone(), name: name.to_owned() }))
     }
 
-    fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure> {
+    fn read(&self, at: Place, name: &str, _timeout: Duration) -> Result<Vec<u8>, FileFailure> {
         only_board(at)?;
         self.files.lock().get(name).cloned().ok_or(FileFailure::NotFound)
     }
@@ -347,6 +351,7 @@ impl Powers for MemoryPowers {
         name: &str,
         content: &[u8],
         expected: Option<&[u8]>,
+        _timeout: Duration,
     ) -> Result<(), FileFailure> {
         only_board(at)?;
         if content.len() > FILE_BYTES_MAX {

@@ -77,7 +77,9 @@ impl PlainPolicies {
         filter: &Filter,
         lease_ms: Option<u64>,
     ) -> Result<Choice, HookError> {
-        let Access::Assign(asker) = tx.access().clone() else { return Ok(Choice::Nothing(None)) };
+        let Access::Assign { asker, .. } = tx.access().clone() else {
+            return Ok(Choice::Nothing(None));
+        };
         let query = ReadyQuery {
             filter: filter.clone(),
             reserved: Reservation::Either(asker),

@@ -78,6 +78,9 @@ pub struct SwitchPlan {
     pub policies: PolicySet,
     /// Components that the store may not have yet.
     pub components: BTreeMap<Digest, Vec<u8>>,
+    /// The policies that the new ones were derived from: if they are others by the time of the switch, it doesn't
+    /// happen, so that of two people who change a setting each neither undoes the other's change.
+    pub derived_from: PolicySet,
     /// Only if the leading policy is still this one.
     pub expect: Option<Digest>,
     /// Who asked.
@@ -98,6 +101,9 @@ pub enum SwitchError {
         /// What was expected.
         expected: Digest,
     },
+    /// Somebody else changed the policies meanwhile; derived anew, the switch may succeed.
+    #[error("somebody else changed the board's policies meanwhile: try again")]
+    Moved,
     /// Asking the new policy failed.
     #[error("{0}")]
     Asking(String),
@@ -157,8 +163,8 @@ pub enum LockFailure {
 pub trait Powers: Send + Sync {
     /// Waits for the named exclusive lock, at most `timeout`; dropping the guard releases it.
     fn lock(&self, name: &str, timeout: Duration) -> Result<Box<dyn LifeGuard>, LockFailure>;
-    /// Reads a small file.
-    fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure>;
+    /// Reads a small file. Waits for others no longer than `timeout`.
+    fn read(&self, at: Place, name: &str, timeout: Duration) -> Result<Vec<u8>, FileFailure>;
     /// Replaces a small file, atomically and durably; with `expected`, only if it still has that content.
     fn replace(
         &self,
@@ -166,6 +172,7 @@ pub trait Powers: Send + Sync {
         name: &str,
         content: &[u8],
         expected: Option<&[u8]>,
+        timeout: Duration,
     ) -> Result<(), FileFailure>;
 }
 
@@ -178,7 +185,7 @@ impl Powers for NoPowers {
         Err(LockFailure::Failed("there is no board here".into()))
     }
 
-    fn read(&self, _at: Place, _name: &str) -> Result<Vec<u8>, FileFailure> {
+    fn read(&self, _at: Place, _name: &str, _timeout: Duration) -> Result<Vec<u8>, FileFailure> {
         Err(FileFailure::NotFound)
     }
 
@@ -188,6 +195,7 @@ impl Powers for NoPowers {
         _name: &str,
         _content: &[u8],
         _expected: Option<&[u8]>,
+        _timeout: Duration,
     ) -> Result<(), FileFailure> {
         Err(FileFailure::Forbidden("there is no board here".into()))
     }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::{
-    Agent, Candidate, Cause, Change, Claim, Event, Family, Head, Instant, KeyRecord, Millis, Name,
-    OrderKey, ReadError, Readiness, ReadyQuery, Reservation, Space, Status, Task, TaskId, Token,
-    View,
+    Agent, Candidate, Cause, Change, Claim, Event, Family, Filter, Head, Instant, KeyRecord,
+    Millis, Name, OrderKey, ReadError, Readiness, ReadyQuery, Reservation, Space, Status, Task,
+    TaskId, Token, View,
 };
 
 /// A lease when neither the asker nor the policy says otherwise.
@@ -26,8 +26,13 @@ pub enum Access {
     /// Nothing but read.
     #[default]
     Read,
-    /// Stage a claim for this agent, and what follows.
-    Assign(Agent),
+    /// Stage a claim for this agent, of a task that it asked for, and what follows.
+    Assign {
+        /// Who asks.
+        asker: Agent,
+        /// For what.
+        filter: Filter,
+    },
     /// Stage changes, but no claim.
     Change,
 }
@@ -150,7 +155,7 @@ impl Transaction {
     /// Whom the running hook gives work to, if it does.
     pub fn asker(&self) -> Option<&Agent> {
         match &self.inner.access {
-            Access::Assign(agent) => Some(agent),
+            Access::Assign { asker, .. } => Some(asker),
             Access::Read | Access::Change => None,
         }
     }
@@ -250,7 +255,7 @@ impl Transaction {
 
     /// Gives the task to the asker.
     pub fn stage_claim(&mut self, id: &TaskId, lease_ms: Option<u64>) -> Result<Token, StepError> {
-        let Access::Assign(asker) = self.inner.access.clone() else {
+        let Access::Assign { asker, filter } = self.inner.access.clone() else {
             return Err(StepError::Invalid("only the hook `assignment` may stage a claim".into()));
         };
         if let Some(claimed) = &self.inner.claimed {
@@ -270,6 +275,9 @@ impl Transaction {
         }
         if task.ready_rank().is_none() {
             return Err(StepError::Conflict(format!("`{id}` is {} and not ready", task.status)));
+        }
+        if !filter.matches(&task) {
+            return Err(StepError::Conflict(format!("`{id}` isn't what was asked for")));
         }
         if !Reservation::Either(asker.clone()).matches(&task) {
             return Err(StepError::Conflict(format!("`{id}` is reserved for somebody else")));
@@ -389,7 +397,7 @@ impl Transaction {
     fn may_change(&self) -> Result<(), StepError> {
         match self.inner.access {
             Access::Read => Err(StepError::Invalid("this hook only reads".into())),
-            Access::Assign(_) | Access::Change => Ok(()),
+            Access::Assign { .. } | Access::Change => Ok(()),
         }
     }
 
@@ -478,7 +486,7 @@ impl Transaction {
     }
 
     pub(crate) fn lend(&mut self, access: Access) {
-        if matches!(access, Access::Assign(_)) {
+        if matches!(access, Access::Assign { .. }) {
             self.inner.claimed = None;
         }
         self.inner.access = access;

@@ -113,13 +113,14 @@ impl Opened for FileOpened {
         // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
         //    told of it, so each of these is right.
         append_line(&current, &bytes, meta.offset)?;
-        current.words.set_appended(sequence);
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
-        //    index is broken, the line stands all the same, and the next one makes the index anew.
+        //    index can't take it, the line stands all the same: it is counted, so everybody who reads finds that
+        //    the index lacks it, and mends the index or fails.
         if writing.commit().is_err() {
             *inner.current.write() = None;
         }
+        current.words.set_appended(sequence);
 
         // 6. Unlock: others go on while this one's line is synced.
         drop(guard);
@@ -160,16 +161,27 @@ impl Inner {
         deadline: Deadline,
     ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
         let current = self.current(deadline)?;
+        // Before the index is read: what is counted here was committed to the index, or that failed.
+        let appended = current.words.appended_through();
         let reading = index::read(&*current.index)?;
-        let meta = index::meta(&reading)?;
-        let Some(meta) = meta else {
-            // Somebody harmed the index; under the lock it is made anew.
-            drop(reading);
-            let guard = self.lock(deadline)?;
-            let (current, reading, meta) = self.catch_up(&guard, current)?;
-            drop(guard);
-            return self.durable(current, reading, meta);
-        };
+        match index::meta(&reading)? {
+            Some(meta) if meta.applied >= appended => self.durable(current, reading, meta),
+            _ => {
+                drop(reading);
+                self.snapshot_mended(deadline)
+            }
+        }
+    }
+
+    /// The same, when the index lacks something, or when somebody harmed it: under the lock it is mended.
+    fn snapshot_mended(
+        &self,
+        deadline: Deadline,
+    ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
+        let guard = self.lock(deadline)?;
+        let current = self.mended(&guard)?;
+        let (current, reading, meta) = self.catch_up(&guard, current)?;
+        drop(guard);
         self.durable(current, reading, meta)
     }
 

@@ -3,17 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use taskhost_board::image::{self, Direction, ImageView, Read, Start};
 use taskhost_board::memory::MemoryMap;
 use taskhost_board::{BeginError, ReadError, Sequence, View as _};
 
-use crate::disk::{How, TEMPORARY};
+use crate::disk::How;
 use crate::format::{BoardFile, Checksum, names, snapshot};
-use crate::index::{Meta, SharedReading};
+use crate::index::{self, Meta, SharedReading};
 use crate::journal::replay;
 use crate::mend::beginning;
 use crate::options::PlantedBug;
+use crate::remains::is_temporary;
 use crate::state::{Current, Inner, failed};
 
 /// How bad something is.
@@ -64,24 +66,31 @@ impl Report {
     }
 
     fn add(&mut self, severity: Severity, place: &str, what: impl fmt::Display, next: &str) {
-        let (place, what, next) = (place.to_owned(), what.to_string(), next.to_owned());
+        // The texts of errors lead here.
+        let what = what.to_string().replace(snapshot::SEE_DOCTOR, "");
+        let (place, next) = (place.to_owned(), next.to_owned());
         self.findings.push(Finding { severity, place, what, next });
     }
 }
 
 const RESTORE: &str =
     "restore the board from a copy, or ask for help with this report; nothing was changed";
+/// How often the examination starts over because the generation was replaced meanwhile.
+const ATTEMPTS_MAX: u64 = 10;
+/// How often, and with which pause, it is looked whether the index has caught up with the journal.
+const LOOKS_MAX: u32 = 50;
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 const HARMLESS: &str = "nothing needs to be done";
 
 impl Inner {
     /// Examines the board.
     pub(crate) fn doctor(&self) -> Report {
         let mut report = Report::default();
-        match self.snapshot(self.wait_max()) {
-            Ok((current, reading, meta)) => {
-                let reading = SharedReading::new(reading);
-                self.examine(&current, &reading, &meta, &mut report);
-                self.look_around(&current, &mut report);
+        match self.examine_one() {
+            Ok(Some(examined)) => report = examined,
+            Ok(None) => {
+                let what = "its generation changed again and again while it was examined";
+                report.add(Severity::Warning, "board", what, "ask again when nobody sets policies");
             }
             Err(error @ BeginError::Newer { .. }) => {
                 let next = "nothing is known to be wrong with it, and nothing was changed";
@@ -98,6 +107,22 @@ impl Inner {
         }
         report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         report
+    }
+
+    /// A report about one generation; `None` if each was replaced while something in it looked wrong. Whoever
+    /// replaces a generation takes its files away, which looks like damage.
+    fn examine_one(&self) -> Result<Option<Report>, BeginError> {
+        for attempt in 0..ATTEMPTS_MAX {
+            let (current, reading, meta) = self.snapshot(self.wait_max())?;
+            self.options.report("examining the board", attempt);
+            let mut report = Report::default();
+            self.examine(&current, &SharedReading::new(reading), &meta, &mut report);
+            self.look_around(&current, &mut report);
+            if report.is_clean() || current.is_current() {
+                return Ok(Some(report));
+            }
+        }
+        Ok(None)
     }
 
     fn examine(
@@ -131,7 +156,7 @@ impl Inner {
         }
         match self.read_again(current, meta) {
             Ok(fresh) => match differences(reading, &fresh) {
-                Ok(0) => {}
+                Ok(0) => self.compare_ends(current, meta, report),
                 Ok(count) => {
                     let what = format!("{count} records differ from what snapshot and journal say");
                     report.add(Severity::Warning, "index", what, remake);
@@ -187,6 +212,27 @@ impl Inner {
         Ok(map.into_inner())
     }
 
+    /// Whether the index has everything that the journal has. A writer appends before it changes the index, so
+    /// one that is at it is given some time.
+    fn compare_ends(&self, current: &Current, meta: &Meta, report: &mut Report) {
+        let name = current.journal_name();
+        let end = replay(&*current.journal, &name, current.generation, meta.tail(), |_, _| Ok(()));
+        let Ok((end, _)) = end else { return };
+        for _ in 0..LOOKS_MAX {
+            let now = index::read(&*current.index).and_then(|reading| index::meta(&reading));
+            if matches!(now, Ok(Some(now)) if now.applied >= end.sequence) || !current.is_current()
+            {
+                return;
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        let what = format!("it lacks entries that the journal has, up to {}", end.sequence);
+        // What isn't counted is what a writer appended and died: nobody was told of it.
+        let is_counted = current.words.appended_through() >= end.sequence;
+        let severity = if is_counted { Severity::Warning } else { Severity::Note };
+        report.add(severity, "index", what, "the next change of the board mends it");
+    }
+
     /// Whether every entry up to `last` is there, once.
     fn examine_history(&self, last: Sequence, report: &mut Report) {
         let mut count = 0;
@@ -220,7 +266,7 @@ impl Inner {
         for name in self.disk.list(".").unwrap_or_default() {
             let of = names::generation_in(&name, "journal-", ".jsonl")
                 .or_else(|| names::generation_in(&name, "tasks-", ".jsonl"));
-            if of.is_some_and(|of| of != current.generation) || name.starts_with(TEMPORARY) {
+            if of.is_some_and(|of| of != current.generation) || is_temporary(&name) {
                 report.add(Severity::Note, &name, "a switch that was cut short left it", swept);
             }
             if names::generation_in(&name, "journal-", ".poisoned").is_some() {

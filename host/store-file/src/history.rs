@@ -4,6 +4,7 @@
 //! journals. Each journal therefore counts up to where the next one begins.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use taskhost_board::{BeginError, Entry, Generation, ReadError, Sequence};
@@ -14,6 +15,9 @@ use crate::format::names;
 use crate::format::snapshot::damaged;
 use crate::journal::Lines;
 use crate::state::{Inner, failed};
+
+/// How often the journals are looked for.
+const LOOKS_MAX: u32 = 10;
 
 /// A journal to be read.
 struct Volume {
@@ -38,7 +42,7 @@ impl Inner {
                 other => ReadError::Failed(other.to_string()),
             })?;
         drop(reading);
-        for volume in self.volumes(current.generation, &current.journal)? {
+        for volume in self.all_volumes(current.generation, &current.journal)? {
             if volume.end.is_some_and(|end| end <= past.next()) {
                 continue;
             }
@@ -64,18 +68,33 @@ impl Inner {
         Ok(())
     }
 
-    /// The journals of the board, oldest first.
-    fn volumes(
+    /// The journals of the board, oldest first. One that is being retired just now has two names, one after the
+    /// other, and may be found under neither; then they are looked for again.
+    fn all_volumes(
         &self,
         generation: Generation,
         journal: &Arc<dyn DiskFile>,
     ) -> Result<Vec<Volume>, ReadError> {
+        for _ in 1..LOOKS_MAX {
+            if let Some(volumes) = self.volumes(generation, journal)? {
+                return Ok(volumes);
+            }
+        }
+        let why = "a journal is listed and can't be found, again and again";
+        self.volumes(generation, journal)?.ok_or_else(|| ReadError::Failed(why.into()))
+    }
+
+    fn volumes(
+        &self,
+        generation: Generation,
+        journal: &Arc<dyn DiskFile>,
+    ) -> Result<Option<Vec<Volume>>, ReadError> {
         let mut old: BTreeMap<Generation, String> = BTreeMap::new();
         // One that could not be moved yet still stands at the top; one that is in the history is better.
         for (directory, prefix) in
             [(".", String::new()), (names::HISTORY, format!("{}/", names::HISTORY))]
         {
-            for name in self.disk.list(directory).map_err(failed(directory))? {
+            for name in self.list_if_there(directory)? {
                 if let Some(of) = names::generation_in(&name, "journal-", ".jsonl")
                     && of < generation
                 {
@@ -85,7 +104,10 @@ impl Inner {
         }
         let mut volumes = Vec::new();
         for (_, name) in old {
-            let file = self.disk.open(&name, How::Read).map_err(failed(&name))?;
+            let file = match self.disk.open(&name, How::Read) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(failed(&name))?,
+            };
             volumes.push(Volume { name, file, end: None, is_current: false });
         }
         let (name, file) = (names::journal(generation), journal.clone());
@@ -97,7 +119,15 @@ impl Inner {
                 end = Some(first.place.sequence);
             }
         }
-        Ok(volumes)
+        Ok(Some(volumes))
+    }
+
+    /// Backups and git leave out a directory that is empty.
+    fn list_if_there(&self, directory: &str) -> Result<Vec<String>, ReadError> {
+        match self.disk.list(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed.map_err(failed(directory)),
+        }
     }
 }
 

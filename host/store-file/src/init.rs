@@ -10,11 +10,12 @@ use taskhost_board::{
     BeginError, BoardSettings, Digest, Generation, PolicySet, ReadError, Sequence, Token,
 };
 
-use crate::disk::{How, TEMPORARY, exists, remove_if_there, replace_file};
+use crate::disk::{How, exists, remove_if_there, replace_file};
 use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::options::OpenOptions;
 use crate::platform::{Platform, Real, random_u64};
+use crate::remains::{is_temporary, remains, without_board_file};
 use crate::state::{Inner, failed};
 
 /// What a board is made with.
@@ -104,7 +105,10 @@ pub(crate) fn open_directory(
     })?;
     match exists(&**platform.disk(), names::BOARD) {
         Ok(true) => Ok(platform),
-        Ok(false) => Err(OpenError::NoBoard { path: path.to_owned() }),
+        Ok(false) => Err(match remains(&**platform.disk()) {
+            Ok(Some(place)) => OpenError::Begin(without_board_file(&place).into()),
+            _ => OpenError::NoBoard { path: path.to_owned() },
+        }),
         Err(error) => Err(OpenError::Io { path: path.to_owned(), error }),
     }
 }
@@ -151,13 +155,13 @@ impl Inner {
         if let Some(missing) = plan.policies.digests().find(|d| !plan.components.contains_key(d)) {
             return Err(InitError::MissingComponent(missing));
         }
+        // Before anything is made here, even the lock: what is left of a board stays as it is.
+        self.check_vacant()?;
         // Two at once: the second finds a board.
         let guard = self.lock(self.wait_max()).map_err(OpenError::from)?;
-        if exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
-            return Err(InitError::Exists);
-        }
+        self.check_vacant()?;
         for name in self.disk.list(".").map_err(failed("."))? {
-            if name.starts_with(TEMPORARY) {
+            if is_temporary(&name) {
                 remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
             }
         }
@@ -176,6 +180,16 @@ impl Inner {
             .map_err(|e| failed(names::BOARD)(e.into()))?;
         self.mend(&guard).map_err(OpenError::from)?;
         Ok(())
+    }
+
+    fn check_vacant(&self) -> Result<(), InitError> {
+        if exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
+            return Err(InitError::Exists);
+        }
+        match remains(&*self.disk).map_err(failed("."))? {
+            Some(place) => Err(without_board_file(&place).into()),
+            None => Ok(()),
+        }
     }
 
     fn first_generation(&self, board: &BoardFile, plan: &InitPlan) -> Result<(), ReadError> {

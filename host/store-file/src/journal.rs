@@ -159,6 +159,9 @@ fn continues(raw: &RawLine, generation: Generation, tail: Tail) -> Result<Line, 
     Ok(line)
 }
 
+const OLDER_COPY: &str = "; if you put an older copy here yourself, remove its `index` directory, which belongs to \
+    the newer one";
+
 /// Decides whether what follows `tail` may be dropped as a torn end. `known_durable` is what the shared words of
 /// this boot say, if there are any.
 pub(crate) fn judge(
@@ -177,10 +180,17 @@ pub(crate) fn judge(
         End::Clean => "the journal ends here".to_owned(),
         End::Bad(why) => why.clone(),
     };
+    // What a backup leaves when it is put back in place: everything in it is good, and the words know of more.
+    let older = match end {
+        End::Clean => OLDER_COPY,
+        End::Bad(_) => "",
+    };
     if let Some(durable) = known_durable
         && durable >= lost
     {
-        return place(format!("{why}, although entry {lost} was durable (up to {durable} were)"));
+        return place(format!(
+            "{why}, although entry {lost} was durable (up to {durable} were){older}"
+        ));
     }
     if matches!(end, End::Clean) {
         return Ok(());

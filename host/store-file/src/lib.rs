@@ -44,6 +44,7 @@ mod options;
 mod platform;
 mod powers;
 mod publish;
+mod remains;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod state;

@@ -13,7 +13,7 @@ use taskhost_board::{LifeGuard, ReadError, SessionId};
 
 use crate::disk::{Disk, Hold};
 use crate::format::names;
-use crate::lock::{BoardGuard, FileLock, LockError, lock_file, try_lock_existing};
+use crate::lock::{BoardGuard, FileLock, LockError, after, try_lock_existing};
 use crate::state::Inner;
 
 /// How long a session that begins waits for those who are just asking whether it lives.
@@ -55,7 +55,7 @@ impl Inner {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
         let deadline = Deadline::now() + BEGIN_WAIT;
         let path = names::life(session);
-        match lock_file(&self.disk, &path, Hold::Exclusive, deadline) {
+        match self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, deadline) {
             Ok(lock) => Ok(Box::new(Life { lock, disk: self.disk.clone(), path })),
             Err(LockError::Timeout(_)) => {
                 Err(ReadError::Failed(format!("session `{session}` is living already")))
@@ -114,6 +114,8 @@ pub(crate) fn named(
     path: &str,
     timeout: Duration,
 ) -> Result<Box<dyn LifeGuard>, LockError> {
-    let lock = lock_file(&inner.disk, path, Hold::Exclusive, Deadline::now() + timeout)?;
+    inner.lock.same_process()?;
+    let deadline = after(timeout);
+    let lock = inner.helpers.lock(&inner.disk, "", path, Hold::Exclusive, deadline)?;
     Ok(Box::new(Named { _lock: lock }))
 }

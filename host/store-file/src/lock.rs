@@ -1,17 +1,20 @@
 //! Locks on files: taken within a deadline, checked to be on the file of that name, released on drop, and only
 //! by the process that took them.
 //!
-//! - [`FileLock`]: a held lock. [`lock_file`] takes one.
+//! - [`FileLock`]: a held lock. [`Helpers::lock`] takes one.
 //! - [`BoardLock`]: the board's lock as one handle uses it; [`BoardGuard`] is the only proof of holding it, and
 //!   whatever changes a board asks for one.
 //!
 //! `flock` can try or wait, but not wait until a deadline. So it is tried first; then a helper thread waits on an
-//! open file of its own, which lets go at once if it gets the lock too late.
+//! open file of its own, which lets go at once if it gets the lock too late. A thread that waits can't be called off,
+//! so a handle has one for each file, which all of its waits for that file share: however often a wait ends at its
+//! deadline, no more threads and descriptors are left than there are files.
 //!
 //! Invariants: after a lock was taken, its file is compared with the one that has the name now, since a lock on a
 //! deleted file excludes nobody; the threads of one handle take turns, since they share its open file; after a
 //! `fork` the child's copy neither unlocks (that would release the parent's) nor may be used.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Deadline};
@@ -19,6 +22,7 @@ use std::time::{Duration, Instant as Deadline};
 use parking_lot::{Condvar, Mutex};
 
 use crate::disk::{Disk, DiskFile, Hold, How};
+use crate::state::unwritable;
 
 /// A lock was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +34,7 @@ pub(crate) enum LockError {
     #[error("this handle was opened by process {0}; open the board again after a fork")]
     Forked(u32),
     /// The file could not be locked.
-    #[error("`{path}` could not be locked: {error}")]
+    #[error("{}", unwritable(path, error).unwrap_or_else(|| format!("`{path}` could not be locked: {error}")))]
     Io { path: String, error: io::Error },
 }
 
@@ -59,16 +63,44 @@ impl Drop for FileLock {
 /// How often a lock is taken on a file that has lost its name before this is called hopeless.
 const REPLACED_MAX: u32 = 64;
 
-/// Takes the lock on the file at `path`, waiting for it no longer than until `deadline`.
-pub(crate) fn lock_file(
-    disk: &Arc<dyn Disk>,
-    path: &str,
-    hold: Hold,
-    deadline: Deadline,
-) -> Result<FileLock, LockError> {
-    let helper = Arc::new(Helper::new(disk.clone(), path.to_owned(), hold));
-    let mut kept = None;
-    take(disk, path, hold, deadline, &mut kept, &helper)
+/// The deadline of one who waits no longer than `timeout`, which may be as good as for ever.
+pub(crate) fn after(timeout: Duration) -> Deadline {
+    const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    Deadline::now() + timeout.min(EVER)
+}
+
+/// A file that is waited for: its directory, its path there, and how it is to be held.
+type Waited = (String, String, Hold);
+
+/// The helpers of a handle, one for each file.
+#[derive(Default)]
+pub(crate) struct Helpers {
+    known: Mutex<HashMap<Waited, Arc<Helper>>>,
+}
+
+impl Helpers {
+    /// Takes the lock on the file at `path`, waiting for it no longer than until `deadline`. `place` tells `disk`
+    /// from other directories.
+    pub(crate) fn lock(
+        &self,
+        disk: &Arc<dyn Disk>,
+        place: &str,
+        path: &str,
+        hold: Hold,
+        deadline: Deadline,
+    ) -> Result<FileLock, LockError> {
+        let helper = self.helper(disk, place, path, hold);
+        take(disk, path, hold, deadline, &mut None, &helper)
+    }
+
+    fn helper(&self, disk: &Arc<dyn Disk>, place: &str, path: &str, hold: Hold) -> Arc<Helper> {
+        let mut known = self.known.lock();
+        // Those without a thread or a user are as good as new ones.
+        known.retain(|_, helper| Arc::strong_count(helper) > 1);
+        let waited = (place.to_owned(), path.to_owned(), hold);
+        let new = || Arc::new(Helper::new(disk.clone(), path.to_owned(), hold));
+        known.entry(waited).or_insert_with(new).clone()
+    }
 }
 
 /// Takes the lock on the file at `path` if it is free; `None` if it isn't, or if there is no such file.
@@ -103,6 +135,8 @@ fn take(
         };
         let file = if file.try_lock(hold).map_err(failed)? {
             file
+        } else if Deadline::now() >= deadline {
+            return Err(LockError::Timeout(started.elapsed()));
         } else {
             match helper.wait(deadline).map_err(failed)? {
                 Some(file) => file,
@@ -132,8 +166,8 @@ struct Helper {
 
 #[derive(Default)]
 struct HelperState {
-    /// Whether somebody waits for what the thread gets.
-    wanted: bool,
+    /// How many wait for what the thread gets.
+    wanted: usize,
     /// Whether a thread is there, idle or waiting.
     running: bool,
     got: Option<io::Result<Arc<dyn DiskFile>>>,
@@ -147,24 +181,26 @@ impl Helper {
         Self { disk, path, hold, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// The file, locked; `None` if that took too long. One caller at a time.
+    /// The file, locked; `None` if that took too long.
     fn wait(self: &Arc<Self>, deadline: Deadline) -> io::Result<Option<Arc<dyn DiskFile>>> {
         let mut state = self.state.lock();
-        state.wanted = true;
-        if state.running {
-            self.changed.notify_all();
-        } else {
+        if !state.running {
             let helper = self.clone();
             std::thread::Builder::new().name("taskhost-lock".into()).spawn(move || helper.run())?;
             state.running = true;
         }
+        state.wanted += 1;
+        self.changed.notify_all();
         while state.got.is_none() {
             if self.changed.wait_until(&mut state, deadline).timed_out() && state.got.is_none() {
-                state.wanted = false;
+                state.wanted -= 1;
                 return Ok(None);
             }
         }
-        state.got.take().transpose()
+        state.wanted -= 1;
+        let got = state.got.take();
+        self.changed.notify_all();
+        got.transpose()
     }
 
     fn run(&self) {
@@ -174,18 +210,21 @@ impl Helper {
                 Ok(file)
             });
             let mut state = self.state.lock();
-            if state.wanted {
-                state.wanted = false;
+            if state.wanted > 0 {
                 state.got = Some(result);
                 self.changed.notify_all();
+                // Whoever gives up looks here first, so somebody takes it.
+                while state.got.is_some() {
+                    self.changed.wait(&mut state);
+                }
             } else if let Ok(file) = result {
                 // Too late: nobody waits any more.
                 let _ = file.unlock();
             }
-            if !state.wanted {
+            if state.wanted == 0 {
                 self.changed.wait_for(&mut state, IDLE);
             }
-            if !state.wanted {
+            if state.wanted == 0 {
                 state.running = false;
                 return;
             }

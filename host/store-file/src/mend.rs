@@ -10,7 +10,7 @@ use std::sync::Arc;
 use taskhost_board::image;
 use taskhost_board::{BeginError, Generation, Millis, ReadError, Sequence};
 
-use crate::disk::{DiskFile, How, exists, read_from, read_open, replace_file};
+use crate::disk::{DiskFile, How, exists, read_file, read_from, read_open, replace_file};
 use crate::format::snapshot::{self, Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, names};
 use crate::index::{self, Index, Meta, Reading, SharedReading, Writing};
@@ -19,7 +19,8 @@ use crate::lock::BoardGuard;
 use crate::options::{Notice, PlantedBug};
 use crate::platform::random_u64;
 use crate::publish::Next;
-use crate::state::{Current, Found, Inner, bears, failed};
+use crate::remains::not_ours;
+use crate::state::{Current, Found, Inner, bears, failed, failed_to_write};
 use crate::words::{Start, Words};
 
 /// How many records go into one step of an index that nobody sees yet.
@@ -88,8 +89,11 @@ impl Inner {
         };
         let words = match words {
             Some(words) => {
+                // Words about this generation may count a line that the index lacks.
+                let counts = words.generation() == file.generation;
+                let counted = if counts { words.appended_through() } else { through };
                 words.point(file.generation, epoch);
-                words.set_appended(through);
+                words.set_appended(counted.max(through));
                 words
             }
             None => self.make_words(&file, epoch, through, false)?,
@@ -108,7 +112,7 @@ impl Inner {
                 "`{name}` is missing, which `board.json` says is the current journal; nothing was changed, and \
                  `taskhost doctor` says more"
             )),
-            _ => failed(&name)(error),
+            _ => failed_to_write(&name)(error),
         })
     }
 
@@ -121,7 +125,7 @@ impl Inner {
     ) -> Result<Words, ReadError> {
         let home = self.home(&file.board)?;
         let start = Start { home, generation: file.generation, epoch, through, poisoned };
-        self.platform.make_words(&start).map_err(failed("index/shared"))
+        self.platform.make_words(&start).map_err(failed_to_write("index/shared"))
     }
 
     /// An index that is good as it is, although the words didn't lead to it: a switch died half-way.
@@ -241,6 +245,10 @@ impl Inner {
         let length = current.journal.len().map_err(failed(&current.journal_name()))?;
         if let Some(meta) = meta {
             if meta.offset == length {
+                // A writer that died between the index and the words has left them behind.
+                if current.words.appended_through() != meta.applied {
+                    current.words.set_appended(meta.applied);
+                }
                 return Ok((current, reading, meta));
             }
             drop(reading);
@@ -372,6 +380,7 @@ impl Inner {
         let content = read_open(journal).map_err(failed(&names::journal(file.generation)))?;
         let good = usize::try_from(rebuilt.meta.offset).unwrap_or(usize::MAX).min(content.len());
         let retired = names::retired(file.generation);
+        self.check_retired(&retired, &content[..good])?;
         replace_file(&*self.disk, &retired, &content[..good])
             .map_err(|e| failed(&retired)(e.into()))?;
         if good < content.len() {
@@ -394,6 +403,17 @@ impl Inner {
         self.notice(Notice::Recovered { poisoned: file.generation.0, through: through.0 });
         self.retire(&current, true);
         Ok(current)
+    }
+
+    /// Refuses to put a journal's lines where others are. Of an earlier attempt to recover, the one begins with
+    /// the other.
+    fn check_retired(&self, retired: &str, lines: &[u8]) -> Result<(), ReadError> {
+        if !exists(&*self.disk, retired).map_err(failed(retired))? {
+            return Ok(());
+        }
+        let found = read_file(&*self.disk, retired).map_err(failed(retired))?;
+        let ours = found.starts_with(lines) || lines.starts_with(&found);
+        if ours { Ok(()) } else { Err(not_ours(retired)) }
     }
 
     /// The header that describes what `reading` holds.

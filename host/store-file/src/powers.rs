@@ -20,12 +20,10 @@ use taskhost_board::{
 use crate::disk::{Disk, Hold, How, TEMPORARY, read_from, replace_file};
 use crate::index;
 use crate::life::named;
-use crate::lock::{FileLock, LockError, lock_file};
+use crate::lock::{FileLock, LockError, after};
 use crate::state::Inner;
 
 const OWN_FILES: &str = "policy-files";
-/// How long a directory's lock is waited for: others hold it for the length of a sync.
-const FILES_WAIT: Duration = Duration::from_secs(10);
 
 /// The powers of a board's policies.
 pub(crate) struct FilePowers {
@@ -33,12 +31,15 @@ pub(crate) struct FilePowers {
 }
 
 /// A directory of policies' files.
-struct Directory {
+struct Directory<'a> {
+    inner: &'a Inner,
     disk: Arc<dyn Disk>,
     path: &'static str,
+    /// Which directory `disk` is, where it isn't the board's.
+    place: String,
 }
 
-impl Directory {
+impl Directory<'_> {
     fn file(&self, name: &str) -> String {
         match self.path {
             "." => name.to_owned(),
@@ -46,8 +47,10 @@ impl Directory {
         }
     }
 
-    fn lock(&self, hold: Hold) -> Result<FileLock, FileFailure> {
-        lock_file(&self.disk, &self.file(".lock"), hold, Deadline::now() + FILES_WAIT)
+    fn lock(&self, hold: Hold, deadline: Deadline) -> Result<FileLock, FileFailure> {
+        self.inner
+            .helpers
+            .lock(&self.disk, &self.place, &self.file(".lock"), hold, deadline)
             .map_err(|e| FileFailure::Failed(e.to_string()))
     }
 
@@ -79,28 +82,37 @@ fn broken(error: io::Error) -> FileFailure {
 }
 
 impl FilePowers {
-    fn directory(&self, at: Place) -> Result<Directory, FileFailure> {
+    fn directory(&self, at: Place, deadline: Deadline) -> Result<Directory<'_>, FileFailure> {
+        self.inner.lock.same_process().map_err(|e| FileFailure::Failed(e.to_string()))?;
+        let inner = &*self.inner;
         match at {
-            Place::Board => Ok(Directory { disk: self.inner.disk.clone(), path: OWN_FILES }),
+            Place::Board => Ok(Directory {
+                inner,
+                disk: inner.disk.clone(),
+                path: OWN_FILES,
+                place: String::new(),
+            }),
             Place::Shared => {
-                let path = self.shared_path()?;
+                let path = self.shared_path(deadline)?;
                 let disk = self.inner.platform.shared_place(&path).map_err(|e| {
                     FileFailure::Failed(format!(
                         "the shared directory `{path}` can't be opened: {e}"
                     ))
                 })?;
-                Ok(Directory { disk, path: "." })
+                // The path may lead to another directory one day.
+                let which = disk.identity(".").ok();
+                Ok(Directory { inner, disk, path: ".", place: format!("{path} {which:?}") })
             }
         }
     }
 
     /// The shared directory, as the operator set it. Read without waiting for its durability: policies call
     /// this inside a transaction, whose own end sees to that.
-    fn shared_path(&self) -> Result<String, FileFailure> {
+    fn shared_path(&self, deadline: Deadline) -> Result<String, FileFailure> {
         let unreadable = |e: &dyn std::fmt::Display| FileFailure::Failed(e.to_string());
         let current = match self.inner.open_generation() {
             Some(current) => current,
-            None => self.inner.current(self.inner.wait_max()).map_err(|e| unreadable(&e))?,
+            None => self.inner.current(deadline).map_err(|e| unreadable(&e))?,
         };
         let reading = index::read(&*current.index).map_err(|e| unreadable(&e))?;
         let settings = ImageView::new(reading).settings().map_err(|e| unreadable(&e))?;
@@ -123,10 +135,11 @@ impl Powers for FilePowers {
         })
     }
 
-    fn read(&self, at: Place, name: &str) -> Result<Vec<u8>, FileFailure> {
+    fn read(&self, at: Place, name: &str, timeout: Duration) -> Result<Vec<u8>, FileFailure> {
         check_name(name).map_err(FileFailure::Forbidden)?;
-        let directory = self.directory(at)?;
-        let _lock = directory.lock(Hold::Shared)?;
+        let deadline = after(timeout);
+        let directory = self.directory(at, deadline)?;
+        let _lock = directory.lock(Hold::Shared, deadline)?;
         directory.read(name)
     }
 
@@ -136,13 +149,15 @@ impl Powers for FilePowers {
         name: &str,
         content: &[u8],
         expected: Option<&[u8]>,
+        timeout: Duration,
     ) -> Result<(), FileFailure> {
         check_name(name).map_err(FileFailure::Forbidden)?;
         if content.len() > FILE_BYTES_MAX {
             return Err(FileFailure::TooLarge);
         }
-        let directory = self.directory(at)?;
-        let _lock = directory.lock(Hold::Exclusive)?;
+        let deadline = after(timeout);
+        let directory = self.directory(at, deadline)?;
+        let _lock = directory.lock(Hold::Exclusive, deadline)?;
         if let Some(expected) = expected {
             let found = match directory.read(name) {
                 // A file that isn't there is as good as an empty one.

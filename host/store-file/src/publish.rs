@@ -10,6 +10,7 @@ use crate::format::{BoardFile, names};
 use crate::index::Index;
 use crate::lock::BoardGuard;
 use crate::options::PlantedBug;
+use crate::remains::{is_temporary, not_ours};
 use crate::state::{Current, Inner, failed};
 use crate::words::Words;
 
@@ -52,6 +53,9 @@ impl Inner {
         let unchanged = |error: ReadError| PublishError::Unchanged(error.to_string());
         // 1. Give snapshot and journal their names, durably. A crash leaves the old generation, and litter.
         let (tasks, journal) = (names::tasks(next.generation), names::journal(next.generation));
+        if let Some(place) = self.foreign(&file.board, next.generation).map_err(unchanged)? {
+            return Err(unchanged(not_ours(&place)));
+        }
         for (temporary, name) in [(&next.tasks, &tasks), (&next.journal, &journal)] {
             self.disk.rename(temporary, name).map_err(failed(name)).map_err(unchanged)?;
         }
@@ -143,7 +147,9 @@ impl Inner {
     pub(crate) fn sweep_litter(&self, _guard: &BoardGuard, current: &Current) {
         for name in self.disk.list(".").unwrap_or_default() {
             let of = names::generation_in(&name, "journal-", ".jsonl").or(other_generation(&name));
-            if of.is_some_and(|of| of > current.generation) || name.starts_with(TEMPORARY) {
+            let is_late =
+                of.is_some_and(|of| of > current.generation && self.is_litter(current, of));
+            if is_late || is_temporary(&name) {
                 let _ = remove_if_there(&*self.disk, &name);
             }
         }
@@ -155,6 +161,11 @@ impl Inner {
         self.sweep_indexes(|of, epoch| of >= current.generation && epoch != current.epoch);
     }
 
+    /// Whether what has names of this generation was left by a switch of this board.
+    fn is_litter(&self, current: &Current, of: Generation) -> bool {
+        matches!(self.foreign(&current.board, of), Ok(None))
+    }
+
     fn retire_journal(
         &self,
         name: &str,
@@ -162,17 +173,20 @@ impl Inner {
         copied: bool,
     ) -> std::io::Result<()> {
         let retired = names::retired(generation);
-        if copied && exists(&*self.disk, &retired)? {
-            return self.disk.remove(name);
+        match exists(&*self.disk, &retired)? {
+            true if copied => return self.disk.remove(name),
+            // Whatever that is, it is older than this, and nobody's to overwrite.
+            true => return Err(std::io::ErrorKind::AlreadyExists.into()),
+            false => {}
         }
         self.disk.rename(name, &retired)
     }
 
-    /// Removes the indexes of which `stale` says so, given their generation and epoch, and those whose names
-    /// say nothing.
+    /// Removes the indexes of which `stale` says so, given their generation and epoch. A directory whose name says
+    /// nothing is a stranger's.
     pub(crate) fn sweep_indexes(&self, stale: impl Fn(Generation, u64) -> bool) {
         for name in self.platform.indexes().unwrap_or_default() {
-            if names::index_in(&name).is_none_or(|(of, epoch)| stale(of, epoch)) {
+            if names::index_in(&name).is_some_and(|(of, epoch)| stale(of, epoch)) {
                 // Litter is harmless.
                 let _ = self.platform.remove_index(&name);
             }

@@ -20,9 +20,10 @@ use taskhost_board::{BeginError, Generation, ReadError, Sequence, SessionId, Vie
 use crate::disk::{Disk, DiskFile, How, Identity, read_file};
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Index, Meta};
-use crate::lock::{BoardGuard, BoardLock, LockError};
+use crate::lock::{BoardGuard, BoardLock, Helpers, LockError};
 use crate::options::{Notice, OpenOptions, PlantedBug};
 use crate::platform::Platform;
+use crate::remains::no_board_file;
 use crate::words::Words;
 
 /// A handle of a board.
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: OpenOptions,
     pub(crate) lock: Arc<BoardLock>,
+    /// Wait for all locks but the board's.
+    pub(crate) helpers: Helpers,
     pub(crate) current: RwLock<Option<Arc<Current>>>,
     pub(crate) notices: Mutex<Vec<Notice>>,
     /// When sessions were last found alive.
@@ -82,11 +85,27 @@ pub(crate) fn failed(path: &str) -> impl FnOnce(io::Error) -> ReadError {
     move |error| ReadError::Failed(format!("`{path}`: {error}"))
 }
 
+/// The same where a file is opened to be written as well.
+pub(crate) fn failed_to_write(path: &str) -> impl FnOnce(io::Error) -> ReadError {
+    move |error| match unwritable(path, &error) {
+        Some(why) => ReadError::Failed(why),
+        None => failed(path)(error),
+    }
+}
+
+/// What a refusal by the operating system means to this user.
+pub(crate) fn unwritable(path: &str, error: &io::Error) -> Option<String> {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+        .then(|| format!("`{path}` can't be written by this user: {error}"))
+}
+
 impl Inner {
     pub(crate) fn new(platform: Arc<dyn Platform>, options: OpenOptions) -> Self {
         let disk = platform.disk().clone();
         Self {
             lock: Arc::new(BoardLock::new(disk.clone(), names::LOCK)),
+            helpers: Helpers::default(),
             platform,
             disk,
             options,
@@ -131,8 +150,7 @@ impl Inner {
     pub(crate) fn any_board_file(&self) -> Result<BoardFile, ReadError> {
         let bytes = match read_file(&*self.disk, names::BOARD) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let why = "there is no `board.json`: no board was made here, or not to the end; run `taskhost init`";
-                return Err(ReadError::Failed(why.into()));
+                return Err(no_board_file(&*self.disk));
             }
             result => result.map_err(failed(names::BOARD))?,
         };
@@ -159,7 +177,7 @@ impl Inner {
     /// The words of this board and boot, if they are there.
     pub(crate) fn words(&self, board: &str) -> Result<Option<Words>, ReadError> {
         let home = self.home(board)?;
-        let words = self.platform.words().map_err(failed("index/shared"))?;
+        let words = self.platform.words().map_err(failed_to_write("index/shared"))?;
         Ok(words.filter(|words| words.are_of(home)))
     }
 
@@ -231,7 +249,7 @@ impl Inner {
             Ok(journal) => journal,
             // Retired this instant, or gone: whoever mends finds out which.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(&name)(error)),
+            Err(error) => return Err(failed_to_write(&name)(error)),
         };
         Ok(bears(&*journal, meta).map_err(failed(&name))?.then_some(journal))
     }

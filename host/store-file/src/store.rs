@@ -55,6 +55,10 @@ impl FileStore {
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
         let inner = Arc::new(Inner::new(platform, options));
+        // A newer version may have other directories.
+        if inner.board_file().is_ok() {
+            inner.complete().map_err(BeginError::from)?;
+        }
         match inner.current(inner.wait_max()) {
             // It may still be read.
             Ok(_) | Err(BeginError::Newer { .. }) => Ok(Self { inner }),

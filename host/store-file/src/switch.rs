@@ -19,8 +19,8 @@ use std::time::Instant as Deadline;
 
 use taskhost_board::image::{self, ImageView, Record};
 use taskhost_board::{
-    Ask, BeginError, Change, CommitError, Committed, Entry, Generation, Instant, ReadError,
-    Readiness, Sequence, Status, SwitchError, SwitchPlan, Task, TaskId, View as _,
+    Ask, BeginError, Change, CommitError, Committed, Entry, Generation, Instant, PolicySet,
+    ReadError, Readiness, Sequence, Status, SwitchError, SwitchPlan, Task, TaskId, View as _,
 };
 
 use crate::disk::{DiskFile, Hold, How, append_all, remove_if_there, temporary_name};
@@ -29,7 +29,7 @@ use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Index, Meta, SharedReading, Writing};
 use crate::journal::{Tail, replay};
-use crate::lock::{LockError, lock_file};
+use crate::lock::LockError;
 use crate::mend::Filler;
 use crate::platform::random_u64;
 use crate::publish::{Next, PublishError};
@@ -73,7 +73,7 @@ impl Inner {
     ) -> Result<Committed, SwitchError> {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string())).map_err(begin)?;
         let started = Deadline::now();
-        let turn = lock_file(&self.disk, names::SWITCH_LOCK, Hold::Exclusive, deadline);
+        let turn = self.helpers.lock(&self.disk, "", names::SWITCH_LOCK, Hold::Exclusive, deadline);
         let _turn = turn.map_err(|error| match error {
             LockError::Timeout(waited) => {
                 let file = self.disk.identity(names::SWITCH_LOCK).ok();
@@ -150,12 +150,7 @@ impl Inner {
         let policies = view.policies().map_err(begin)?;
         let policies = match purpose {
             Purpose::Policies(plan, _) => {
-                let found = policies.leading().digest;
-                if let Some(expected) = plan.expect
-                    && expected != found
-                {
-                    return Err(SwitchError::Changed { found, expected });
-                }
+                check_policies(plan, &policies)?;
                 plan.policies.clone()
             }
             Purpose::Compaction => policies,
@@ -184,9 +179,12 @@ impl Inner {
         // What was prepared continues one generation and no other; a poisoned one was left by `mended`.
         let current = self.mended(&guard)?;
         let (current, reading, _) = self.catch_up(&guard, current)?;
-        drop(reading);
         if current.generation != draft.file.generation {
             return Ok(None);
+        }
+        let policies = ImageView::new(reading).policies().map_err(begin)?;
+        if let Purpose::Policies(plan, _) = purpose {
+            check_policies(plan, &policies)?;
         }
         let not_written = |error: ReadError| CommitError::NotWritten(error.to_string());
         draft.copy_lines(&current).map_err(not_written)?;
@@ -212,6 +210,16 @@ impl Inner {
     }
 }
 
+/// Refuses a plan that was made for other policies than those that are set now.
+fn check_policies(plan: &SwitchPlan, now: &PolicySet) -> Result<(), SwitchError> {
+    let found = now.leading().digest;
+    match plan.expect {
+        Some(expected) if expected != found => Err(SwitchError::Changed { found, expected }),
+        _ if plan.derived_from != *now => Err(SwitchError::Moved),
+        _ => Ok(()),
+    }
+}
+
 fn begin(error: ReadError) -> BeginError {
     BeginError::Read(error)
 }
@@ -232,7 +240,7 @@ struct Draft {
     old: Tail,
     /// What its own index and journal contain.
     meta: Meta,
-    /// Tasks that changed since the snapshot.
+    /// Tasks that changed since the snapshot, and the parents of those that were added.
     touched: BTreeSet<TaskId>,
     /// Those whose status did.
     moved: BTreeSet<TaskId>,
@@ -341,6 +349,11 @@ impl Draft {
                         if change.wakes_waiters() {
                             moved.insert(id.clone());
                         }
+                    }
+                    // As in a transaction: a parent may have to wait for a child that it didn't have when the
+                    // new policy was asked about it.
+                    if let Change::Added(task) = change {
+                        touched.extend(task.parent.clone());
                     }
                 }
                 let Line { place, entry, .. } = line;

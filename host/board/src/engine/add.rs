@@ -108,19 +108,21 @@ fn check_bounds(new: &NewTask) -> Result<(), Error> {
     if new.data.as_str().len() > DATA_BYTES_MAX {
         return too_many("bytes of data: keep it in a file and name that", DATA_BYTES_MAX);
     }
-    if new
-        .key
-        .as_ref()
-        .is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0'))
-    {
-        return Err(Error::Invalid(format!(
-            "a key has 1 to {KEY_BYTES_MAX} bytes and no zero byte"
-        )));
-    }
+    new.key.as_deref().map_or(Ok(()), check_key)?;
     if let Some(id) = &new.id
         && (new.parent.as_ref() == Some(id) || new.after.contains(id))
     {
         return Err(Error::Graph(format!("`{id}` can't be its own parent or come after itself")));
+    }
+    Ok(())
+}
+
+/// Checks a request key. An empty one is a shell variable that wasn't set, and would be everybody's.
+pub(super) fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0') {
+        return Err(Error::Invalid(format!(
+            "a key has 1 to {KEY_BYTES_MAX} bytes and no zero byte"
+        )));
     }
     Ok(())
 }
@@ -168,6 +170,7 @@ fn order_of_birth(tasks: &[NewTask]) -> Result<Vec<usize>, Error> {
 
 impl Work<'_> {
     fn add(&mut self, tasks: &[NewTask], order: &[usize]) -> Result<Vec<AddOutcome>, Error> {
+        self.take_backlog()?;
         let mut added: BTreeMap<usize, AddOutcome> = BTreeMap::new();
         for index in order {
             added.insert(*index, self.add_one(&tasks[*index])?);

@@ -2,12 +2,12 @@
 
 use std::time::Instant as Deadline;
 
-use super::add::fingerprint;
+use super::add::{check_key, fingerprint};
 use super::{Engine, Error, Work};
 use crate::image::KEY_KEPT_MS;
 use crate::{
-    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Sequence,
-    Status, Task, TaskId,
+    Access, Agent, Change, Choice, Command, Counts, FailureKind, Filter, KeyRecord, Millis,
+    PolicyFailure, Request, Sequence, Status, Task, TaskId, Token,
 };
 
 /// An agent asks for work.
@@ -73,12 +73,16 @@ pub enum ClaimOutcome {
 impl Engine {
     /// Gives the asker a task, or says why there is none. Waits for the board's lock until `deadline`.
     pub fn claim(&self, request: &ClaimRequest, deadline: Deadline) -> Result<ClaimOutcome, Error> {
+        request.key.as_deref().map_or(Ok(()), check_key)?;
         let entry = Request {
             command: Command::Claim,
             agent: Some(request.agent.name.clone()),
             session: Some(request.agent.session.clone()),
             filter: Some(request.filter.clone()).filter(|filter| !filter.is_empty()),
         };
+        // The patience is for the lock, each time anew: asking about what is left is work, not waiting, and ends.
+        let patience = deadline.saturating_duration_since(Deadline::now());
+        let mut deadline = deadline;
         loop {
             let (outcome, leftovers) = self.transact(&entry, deadline, |work| {
                 let outcome = work.claim(request)?;
@@ -86,9 +90,10 @@ impl Engine {
             })?;
             // Among the tasks still to be asked about there may be one for this asker.
             let again = leftovers && matches!(outcome, ClaimOutcome::Nothing { .. });
-            if !again || Deadline::now() >= deadline {
+            if !again {
                 return Ok(outcome);
             }
+            deadline = Deadline::now() + patience;
         }
     }
 }
@@ -111,7 +116,8 @@ impl Work<'_> {
         {
             return Ok(nothing);
         }
-        let access = Access::Assign(request.agent.clone());
+        let access =
+            Access::Assign { asker: request.agent.clone(), filter: request.filter.clone() };
         let choice = self.hook(access, |hooks, tx| {
             hooks.choose(tx, &request.agent, &request.filter, request.lease_ms)
         })?;
@@ -127,16 +133,19 @@ impl Work<'_> {
                 self.nothing(why, detail)
             }
             Choice::Staged => {
-                let id = self.tx().claimed().cloned();
-                let id = id.ok_or_else(|| {
-                    Error::Invalid("the policy claimed nothing and said it had".into())
-                })?;
+                let (id, token) = self.staged_claim()?;
                 self.settle()?;
                 let task = self.task(&id)?;
+                if task.claim.as_ref().is_none_or(|claim| claim.token != token) {
+                    return Err(self.invalid_choice("the task it had claimed was taken away again"));
+                }
                 if let Some(key) = &request.key {
-                    let token = task.claim.as_ref().map(|claim| claim.token);
-                    let record =
-                        KeyRecord { fingerprint: print, task: id, token, at: self.tx().now().wall };
+                    let record = KeyRecord {
+                        fingerprint: print,
+                        task: id,
+                        token: Some(token),
+                        at: self.tx().now().wall,
+                    };
                     self.tx_mut().apply(Change::Keyed {
                         command: Command::Claim,
                         key: key.clone(),
@@ -146,6 +155,26 @@ impl Work<'_> {
                 Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: false })
             }
         }
+    }
+
+    /// The task that the policy gave to the asker, and the token it got.
+    fn staged_claim(&self) -> Result<(TaskId, Token), Error> {
+        let claimed = self.tx().claimed().cloned();
+        let id =
+            claimed.ok_or_else(|| self.invalid_choice("it claimed nothing and said it had"))?;
+        match self.task(&id)?.claim {
+            Some(claim) => Ok((id, claim.token)),
+            None => Err(self.invalid_choice("the task it had claimed was taken away again")),
+        }
+    }
+
+    fn invalid_choice(&self, detail: &str) -> Error {
+        Error::Policy(PolicyFailure {
+            kind: FailureKind::InvalidStep,
+            policy: self.policy.clone(),
+            hook: "assignment",
+            detail: detail.to_owned(),
+        })
     }
 
     fn nothing(&self, why: NothingWhy, detail: Option<String>) -> Result<ClaimOutcome, Error> {
@@ -222,6 +251,16 @@ impl Work<'_> {
                     return waiting(format!(
                         "`{id}` isn't ready: `taskhost explain {id}` says why"
                     ));
+                }
+                let lacks: Vec<String> = task
+                    .needs
+                    .iter()
+                    .filter(|need| !asker.capabilities.contains(need))
+                    .map(|need| format!("`{need}`"))
+                    .collect();
+                if !lacks.is_empty() {
+                    let detail = format!("`{id}` needs an agent capable of {}", lacks.join(", "));
+                    return self.nothing(NothingWhy::NoMatch, Some(detail)).map(Some);
                 }
                 Ok(None)
             }

@@ -5,10 +5,14 @@ use super::{Error, Work};
 use crate::{Access, Cause, Change, Due, Lease, Rescue, Status, TaskId};
 
 /// How many sessions are checked for life in one transaction.
-const SESSIONS_MAX: usize = 64;
+const SESSIONS_CHECKED_MAX: usize = 64;
+/// Out of how many those are drawn. They are drawn at random, because a process that claims once and ends can't
+/// remember where the last one stopped: the first 64 in order would be checked by everybody, the rest by nobody.
+const SESSIONS_DRAWN_FROM_MAX: usize = 4_096;
 
 impl Work<'_> {
     pub(super) fn take_due(&mut self) -> Result<(), Error> {
+        self.take_backlog()?;
         let now = self.tx().now().clone();
         let limit = self.engine.limits.due_max;
         for due in self.tx().view().due(&now, limit)? {
@@ -17,10 +21,13 @@ impl Work<'_> {
                 Due::Ask(id) => self.queue.ask(id),
             }
         }
-        let sessions = self.tx().view().living_sessions(None, SESSIONS_MAX)?;
+        let mut sessions = self.tx().view().living_sessions(None, SESSIONS_DRAWN_FROM_MAX)?;
         if sessions.is_empty() {
             return Ok(());
         }
+        let first = self.tx().seed() as usize % sessions.len();
+        sessions.rotate_left(first);
+        sessions.truncate(SESSIONS_CHECKED_MAX);
         for session in self.opened.dead(&sessions) {
             for id in self.tx().view().session_claims(&session, limit)? {
                 self.recover(&id, Cause::HolderDead)?;
@@ -29,15 +36,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes one task's lease if it has run out, wherever it stands among those that are due.
+    /// Takes one task from a holder that is late or dead, wherever it stands among those that are due.
     pub(super) fn take_late(&mut self, id: &TaskId) -> Result<(), Error> {
-        let task = self.task(id)?;
-        match task.claim {
-            Some(claim) if claim.lease.is_over(self.tx().now()) => {
-                self.recover(id, Cause::LeaseOver)
-            }
-            _ => Ok(()),
+        let Some(claim) = self.task(id)?.claim else { return Ok(()) };
+        if claim.lease.is_over(self.tx().now()) {
+            return self.recover(id, Cause::LeaseOver);
         }
+        if claim.living && !self.opened.dead(&[claim.session]).is_empty() {
+            return self.recover(id, Cause::HolderDead);
+        }
+        Ok(())
     }
 
     /// Asks the policy what becomes of a claim whose holder is late or dead. `recovery` is the hook for this;

@@ -127,7 +127,9 @@ impl From<SwitchError> for Error {
         match error {
             SwitchError::Begin(error) => Self::Begin(error),
             SwitchError::Commit(error) => Self::Commit(error),
-            SwitchError::Changed { .. } | SwitchError::Asking(_) => Self::Switch(error),
+            SwitchError::Changed { .. } | SwitchError::Moved | SwitchError::Asking(_) => {
+                Self::Switch(error)
+            }
         }
     }
 }
@@ -144,10 +146,14 @@ fn verb_word(verb: Verb) -> &'static str {
 fn stale_text(id: &TaskId, presented: Token, claim: Option<&Claim>, status: Status) -> String {
     match claim {
         Some(claim) if claim.token == presented => {
-            format!("`{id}` is claimed by `{}`, who alone may say so", claim.agent)
+            format!("token {presented} of `{id}` is `{0}`'s: say so as `{0}`", claim.agent)
         }
+        Some(claim) if claim.token > presented => format!(
+            "token {presented} doesn't hold `{id}`, which `{}` claimed later: stop working on it",
+            claim.agent
+        ),
         Some(claim) => format!(
-            "token {presented} no longer holds `{id}`, which `{}` claimed since: stop working on it",
+            "token {presented} doesn't hold `{id}`: `{}` does, with another one",
             claim.agent
         ),
         None => format!(

@@ -136,12 +136,12 @@ fn by_choice(
     mut tx: Transaction,
     hooks: &mut dyn Hooks,
 ) -> Result<Option<Obstacle>, Error> {
-    tx.lend(Access::Assign(asker.clone()));
     let filter = Filter {
         capabilities: asker.capabilities.clone(),
         only: Some(task.id.clone()),
         ..Filter::default()
     };
+    tx.lend(Access::Assign { asker: asker.clone(), filter: filter.clone() });
     Ok(match hooks.choose(tx, asker, &filter, None).answer? {
         Choice::Staged => None,
         Choice::Nothing(why) => Some(Obstacle::NotGiven(why)),

@@ -26,6 +26,18 @@ pub enum Verb {
     Release,
 }
 
+impl Verb {
+    /// The word used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::Complete => "complete",
+            Self::Fail => "fail",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// What shows that a request comes from the holder.
 #[derive(Debug, Clone)]
 pub struct Proof {
@@ -137,10 +149,13 @@ impl Work<'_> {
             (None, Some(closed)) if closed.token == token && closed.agent == proof.agent => {
                 match closed.verb {
                     Some(before) if before == verb => Ok(Standing::Repeats),
-                    Some(_) => Err(Error::Transition {
+                    Some(before) => Err(Error::Transition {
                         id: id.clone(),
                         status: task.status,
-                        detail: format!("token {token} ended its claim already, in another way"),
+                        detail: format!(
+                            "its claim with token {token} was ended by `{}`",
+                            before.as_str()
+                        ),
                     }),
                     None => Err(stale(task)),
                 }
@@ -207,7 +222,7 @@ impl Work<'_> {
             (Verdict::Review | Verdict::Retry(_), _) => {
                 return Err(Error::Policy(PolicyFailure {
                     kind: FailureKind::InvalidStep,
-                    policy: "lifecycle".into(),
+                    policy: self.policy.clone(),
                     hook: "lifecycle",
                     detail: format!(
                         "`review` answers only `completed` and `retry` only `failed`, not `{}`",

@@ -114,7 +114,7 @@ impl Engine {
                 self.prepare(&set)?;
                 continue;
             };
-            let mut work = Work::new(self, opened, view, policy)?;
+            let mut work = Work::new(self, opened, view, policy, set.leading().digest.short())?;
             let answer = match body(&mut work) {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -158,6 +158,8 @@ struct Work<'e> {
     /// Lent to a hook and given back; never absent in between.
     tx: Option<Transaction>,
     queue: settle::Queue,
+    /// What to call the leading policy.
+    policy: String,
 }
 
 impl<'e> Work<'e> {
@@ -166,12 +168,13 @@ impl<'e> Work<'e> {
         opened: Box<dyn Opened>,
         view: Box<dyn View>,
         policy: Arc<dyn Policy>,
+        name: String,
     ) -> Result<Self, Error> {
         let seed = (engine.entropy)();
         let id = format!("{}-{seed:016x}", view.head()?.sequence.next());
-        let queue = settle::Queue::open(&*view, engine.limits.asks_max)?;
+        let queue = settle::Queue::new(engine.limits.asks_max);
         let tx = Transaction::new(view, opened.now(), id, seed, engine.limits.steps_max)?;
-        Ok(Self { engine, opened, hooks: policy.enter(false), tx: Some(tx), queue })
+        Ok(Self { engine, opened, hooks: policy.enter(false), tx: Some(tx), queue, policy: name })
     }
 
     fn tx(&self) -> &Transaction {

@@ -6,7 +6,7 @@ use std::time::Instant as Deadline;
 use super::{Engine, Error};
 use crate::{
     Classified, Command, Committed, Description, Digest, PolicyPin, PolicySet, Readiness, Request,
-    Status, SwitchPlan, TaskId, Transaction, View,
+    Status, SwitchError, SwitchPlan, TaskId, Transaction, View,
 };
 
 /// Which policy is to lead.
@@ -50,39 +50,39 @@ impl Engine {
         change: &PolicyChange,
         deadline: Deadline,
     ) -> Result<(PolicySet, Committed), Error> {
-        let (view, _) = self.store.snapshot()?;
-        let mut set = view.policies()?;
-        drop(view);
-        let mut components = BTreeMap::new();
-        match &change.target {
-            PolicyTarget::Component(bytes) => {
-                let digest = Digest::of(bytes);
-                let kept =
-                    set.custom.take().filter(|pin| pin.digest == digest).map(|pin| pin.settings);
-                components.insert(digest, bytes.clone());
-                set.custom = Some(PolicyPin { digest, settings: kept.unwrap_or_default() });
+        let mut tries = 0;
+        loop {
+            match self.try_set_policy(change, deadline) {
+                Err(Error::Switch(SwitchError::Moved)) if tries < self.limits.tries_max => {
+                    tries += 1
+                }
+                done => return done,
             }
-            PolicyTarget::Standard => set.custom = None,
-            PolicyTarget::Current => {}
         }
-        set.custom.as_mut().unwrap_or(&mut set.standard).settings.extend(change.settings.clone());
-        set.standard.settings.extend(change.standard_settings.clone());
+    }
 
-        for pin in set.custom.iter().chain([&set.standard]) {
-            let bytes = match components.get(&pin.digest) {
-                Some(bytes) => bytes.clone(),
-                None => self.store.component(pin.digest)?,
-            };
-            let about = self.policies.check(&bytes)?;
-            self.policies.check_settings(pin, &about).map_err(Error::Invalid)?;
-        }
-        let policy = self.policies.prepare(&set, &mut |digest| match components.get(&digest) {
+    fn try_set_policy(
+        &self,
+        change: &PolicyChange,
+        deadline: Deadline,
+    ) -> Result<(PolicySet, Committed), Error> {
+        let (view, _) = self.store.snapshot()?;
+        let derived_from = view.policies()?;
+        drop(view);
+        let (set, components) = derive(&derived_from, change);
+        let component = |digest: Digest| match components.get(&digest) {
             Some(bytes) => Ok(bytes.clone()),
             None => self.store.component(digest),
-        })?;
+        };
+        for pin in set.custom.iter().chain([&set.standard]) {
+            let about = self.policies.check(&component(pin.digest)?)?;
+            self.policies.check_settings(pin, &about).map_err(Error::Invalid)?;
+        }
+        let policy = self.policies.prepare(&set, &mut |digest| component(digest))?;
         let plan = SwitchPlan {
             policies: set.clone(),
             components,
+            derived_from,
             expect: change.expect,
             request: Request::of(Command::PolicySet),
         };
@@ -128,4 +128,23 @@ impl Engine {
         hooks.close(true);
         Ok(answers)
     }
+}
+
+/// The policies that `change` makes of `now`, and the components that the board may not have.
+fn derive(now: &PolicySet, change: &PolicyChange) -> (PolicySet, BTreeMap<Digest, Vec<u8>>) {
+    let mut set = now.clone();
+    let mut components = BTreeMap::new();
+    match &change.target {
+        PolicyTarget::Component(bytes) => {
+            let digest = Digest::of(bytes);
+            let kept = set.custom.take().filter(|pin| pin.digest == digest).map(|pin| pin.settings);
+            components.insert(digest, bytes.clone());
+            set.custom = Some(PolicyPin { digest, settings: kept.unwrap_or_default() });
+        }
+        PolicyTarget::Standard => set.custom = None,
+        PolicyTarget::Current => {}
+    }
+    set.custom.as_mut().unwrap_or(&mut set.standard).settings.extend(change.settings.clone());
+    set.standard.settings.extend(change.standard_settings.clone());
+    (set, components)
 }

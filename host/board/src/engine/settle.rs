@@ -20,7 +20,12 @@ pub(super) struct Queue {
     ask: VecDeque<TaskId>,
     queued: BTreeSet<TaskId>,
     wakes: VecDeque<(Wake, Origin)>,
+    /// Whether something is left for the next transaction.
+    left_over: bool,
 }
+
+/// How many stored wakes a transaction takes up: one whose waiters are gone costs no more than a look.
+const WAKES_MAX: usize = 256;
 
 /// Where a wake comes from: one that is stored has to be crossed out, and needn't be written again as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,24 +35,34 @@ enum Origin {
 }
 
 impl Queue {
-    /// Begins with what earlier transactions left over.
-    pub(super) fn open(view: &dyn View, asks_max: u32) -> Result<Self, ReadError> {
-        const WAKES_MAX: usize = 16;
-        let mut queue = Self {
+    pub(super) fn new(asks_max: u32) -> Self {
+        Self {
             seen: 0,
             asks_left: asks_max,
             ask: VecDeque::new(),
             queued: BTreeSet::new(),
             wakes: VecDeque::new(),
-        };
-        for id in view.unasked(asks_max as usize)? {
-            queue.ask(id);
+            left_over: false,
         }
-        for wake in view.wakes(WAKES_MAX)? {
+    }
+
+    /// Takes up what earlier transactions left over, as much of it as this one may ask about.
+    fn take_backlog(&mut self, view: &dyn View) -> Result<(), ReadError> {
+        let room = self.asks_left as usize;
+        let mut unasked = view.unasked(room + 1)?;
+        self.left_over |= unasked.len() > room;
+        unasked.truncate(room);
+        for id in unasked {
+            self.ask(id);
+        }
+        let mut wakes = view.wakes(WAKES_MAX + 1)?;
+        self.left_over |= wakes.len() > WAKES_MAX;
+        wakes.truncate(WAKES_MAX);
+        for wake in wakes {
             let past = wake.past.clone();
-            queue.wakes.push_back((wake, Origin::Stored { past }));
+            self.wakes.push_back((wake, Origin::Stored { past }));
         }
-        Ok(queue)
+        Ok(())
     }
 
     /// Allows for a task that this transaction adds: its hooks run here anyway, and whoever adds tasks is to pay
@@ -92,7 +107,14 @@ impl Work<'_> {
 
     /// Whether something was left for the next transaction.
     pub(super) fn has_leftovers(&self) -> bool {
-        self.queue.asks_left == 0
+        self.queue.left_over
+    }
+
+    /// Has the next `settle` ask about what earlier transactions left over, too. Whoever adds or claims does;
+    /// a holder who finishes its task must not fail because of a policy's answer about some other one.
+    pub(super) fn take_backlog(&mut self) -> Result<(), Error> {
+        let tx = self.tx.as_ref().expect("the transaction is lent only while a hook runs");
+        Ok(self.queue.take_backlog(tx.view())?)
     }
 
     /// Tells `lifecycle` what happened to a task by a step of a hook, where only acceptance or refusal makes
@@ -180,6 +202,7 @@ impl Work<'_> {
 
     /// Writes down what the next transactions are to ask.
     fn leave_rest(&mut self) -> Result<(), Error> {
+        self.queue.left_over |= !self.queue.ask.is_empty() || !self.queue.wakes.is_empty();
         while let Some(id) = self.queue.next() {
             let task = self.task(&id)?;
             if task.status == Status::Pending && task.readiness != Readiness::Unasked {

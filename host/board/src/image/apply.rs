@@ -115,6 +115,12 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
         }
     }
     let mut writer = Writer::open(map)?;
+    for change in &entry.changes {
+        // Even of a claim that ended in the same entry: a token is never given twice.
+        if let Change::Claimed { claim, .. } = change {
+            writer.head.token = writer.head.token.max(claim.token);
+        }
+    }
     for (old, new) in tasks.values() {
         writer.replace(old.as_ref(), new)?;
     }

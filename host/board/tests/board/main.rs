@@ -6,3 +6,4 @@ mod adding;
 mod claims;
 mod common;
 mod properties;
+mod regressions;

@@ -10,7 +10,7 @@ impl Host for State {
         self.call("files.read")?;
         self.charge(name.len())?;
         let content = match checked(&name) {
-            Ok(()) => self.powers.read(place(at), &name).map_err(file_error),
+            Ok(()) => self.powers.read(place(at), &name, self.time_left()).map_err(file_error),
             Err(error) => Err(error),
         };
         self.charge(content.as_ref().map_or(0, Vec::len))?;
@@ -34,7 +34,8 @@ impl Host for State {
         if content.len() > FILE_BYTES_MAX {
             return Ok(Err(FileError::TooLarge));
         }
-        let replaced = self.powers.replace(place(at), &name, &content, expected.as_deref());
+        let left = self.time_left();
+        let replaced = self.powers.replace(place(at), &name, &content, expected.as_deref(), left);
         Ok(replaced.map_err(file_error))
     }
 }

@@ -30,7 +30,7 @@ pub enum How {
 }
 
 /// How a lock is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hold {
     /// By nobody else.
     Exclusive,

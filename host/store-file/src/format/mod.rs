@@ -143,7 +143,7 @@ pub(crate) mod names {
 
     /// The generation and epoch in an index's name.
     pub(crate) fn index_in(name: &str) -> Option<(Generation, u64)> {
-        let (generation, epoch) = name.split_once('-')?;
+        let (generation, epoch) = name.split_once('-').filter(|(_, epoch)| epoch.len() == 16)?;
         let generation = generation.parse().ok().map(Generation)?;
         Some((generation, u64::from_str_radix(epoch, 16).ok()?))
     }

@@ -56,6 +56,9 @@ enum Bottom {
     End { records: u64, sum: Digest },
 }
 
+/// How texts about damage end, except in the doctor's report.
+pub(crate) const SEE_DOCTOR: &str = ", and `taskhost doctor` says more";
+
 /// How many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -182,7 +185,7 @@ pub(crate) fn read(
 /// Damage, with its place.
 pub(crate) fn damaged(name: &str, line: u64, offset: u64, why: &str) -> ReadError {
     ReadError::Damaged(format!(
-        "`{name}`, line {line}, byte {offset}: {why}; nothing was changed, and `taskhost doctor` says more"
+        "`{name}`, line {line}, byte {offset}: {why}; nothing was changed{SEE_DOCTOR}"
     ))
 }
 

@@ -1,5 +1,6 @@
 //! The index in memory, shared by all handles of a simulated world.
 
+use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -9,21 +10,23 @@ use taskhost_board::memory::MemoryMap;
 
 use super::{Index, ReadTxn, WriteTxn};
 
+/// Asked before a commit: whether this process still lives, or an error for the commit to end in.
+pub(crate) type MayCommit = Arc<dyn Fn() -> io::Result<bool> + Send + Sync>;
+
 /// An index in memory. Clones are handles of the same one.
 #[derive(Clone)]
 pub(crate) struct TwinIndex {
     map: Arc<Mutex<MemoryMap>>,
-    /// Asked before a commit: whether this process still lives.
-    may_commit: Arc<dyn Fn() -> bool + Send + Sync>,
+    may_commit: MayCommit,
 }
 
 impl TwinIndex {
-    pub(crate) fn new(may_commit: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+    pub(crate) fn new(may_commit: MayCommit) -> Self {
         Self { map: Arc::default(), may_commit }
     }
 
     /// The same map for another process.
-    pub(crate) fn adopted(&self, may_commit: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+    pub(crate) fn adopted(&self, may_commit: MayCommit) -> Self {
         Self { map: self.map.clone(), may_commit }
     }
 }
@@ -91,7 +94,9 @@ impl Write for TwinWrite<'_> {
 
 impl WriteTxn for TwinWrite<'_> {
     fn commit(self: Box<Self>) -> Result<(), ReadError> {
-        if (self.index.may_commit)() {
+        let lives = (self.index.may_commit)()
+            .map_err(|e| ReadError::Failed(format!("the index failed: {e}")))?;
+        if lives {
             *self.index.map.lock() = self.map;
         }
         Ok(())

@@ -163,6 +163,7 @@ impl World {
             changes: AtomicU64::new(0),
             all: AtomicU64::new(0),
             plan: Mutex::default(),
+            index_fails: AtomicBool::new(false),
         })
     }
 
@@ -224,6 +225,7 @@ pub struct Process {
     changes: AtomicU64,
     all: AtomicU64,
     plan: Mutex<Option<(Counted, u64, Fault)>>,
+    index_fails: AtomicBool,
 }
 
 impl Process {
@@ -232,6 +234,11 @@ impl Process {
         self.changes.store(0, Ordering::SeqCst);
         self.all.store(0, Ordering::SeqCst);
         *self.plan.lock() = Some((counted, at, fault));
+    }
+
+    /// Lets every commit of an index fail from now on, or none any more, as a full disk does.
+    pub fn fail_index(&self, fails: bool) {
+        self.index_fails.store(fails, Ordering::SeqCst);
     }
 
     /// How many operations there were since the plan was made.
@@ -289,6 +296,14 @@ impl Process {
             Some(Fault::Fail(kind)) => Err(io::Error::new(kind, "this was planned")),
             other => Ok(other),
         }
+    }
+
+    /// Comes before each commit of an index: whether it happens.
+    fn may_commit_index(&self) -> io::Result<bool> {
+        if self.index_fails.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "this was planned"));
+        }
+        Ok(self.may_change_memory())
     }
 
     /// Comes before each change of shared memory: whether the process still lives. Only a stop can happen there.

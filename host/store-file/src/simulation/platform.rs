@@ -9,7 +9,7 @@ use taskhost_board::{Instant, ReadError};
 use super::disk::SimDisk;
 use super::{Process, World};
 use crate::disk::{Disk, Identity};
-use crate::index::{Index, TwinIndex};
+use crate::index::{Index, MayCommit, TwinIndex};
 use crate::platform::Platform;
 use crate::words::{Cells, Start, WORDS, Words};
 
@@ -49,9 +49,9 @@ impl Simulated {
         &self.process.world
     }
 
-    fn may_commit(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    fn may_commit(&self) -> MayCommit {
         let process = self.process.clone();
-        Arc::new(move || process.may_change_memory())
+        Arc::new(move || process.may_commit_index())
     }
 
     fn words_of(&self, cells: Arc<[AtomicU64; WORDS]>) -> Words {

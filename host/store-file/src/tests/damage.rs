@@ -323,3 +323,158 @@ fn writers_that_die_one_after_the_other_leave_a_board_that_keeps_what_the_third_
         }
     }
 }
+
+/// A full disk fails the index's commit after the line was appended and synced. The error was swallowed, the caller
+/// was told of success, and readers and the doctor went on with the old state until somebody wrote.
+#[test]
+fn a_change_that_the_index_could_not_take_is_seen_by_every_reader() {
+    let world = World::new();
+    drop(world.process().init(&plan(), OpenOptions::default()).unwrap());
+    let reader = world.process().open(OpenOptions::default()).unwrap();
+    let full = world.process();
+    let writer = full.open(OpenOptions::default()).unwrap();
+    let late = world.process();
+    let doctor = late.open(OpenOptions::default()).unwrap();
+    full.fail_index(true);
+    late.fail_index(true);
+    let told = remember(&writer, "k").unwrap();
+    // Whoever can't mend it says so, rather than showing the board as it was.
+    assert!(writer.snapshot().is_err() && doctor.snapshot().is_err());
+    assert!(!doctor.doctor().is_clean());
+    assert!(recalls(&*reader.snapshot().unwrap().0, "k"));
+    assert_eq!(reader.wait(Sequence(0), Duration::ZERO).unwrap(), told);
+    full.fail_index(false);
+    late.fail_index(false);
+    assert!(recalls(&*writer.snapshot().unwrap().0, "k"));
+    assert_clean(&writer);
+    assert_clean(&doctor);
+}
+
+/// The doctor compared the index with the journal only as far as the index went. What a dead writer appended and
+/// nobody was told of is worth a note; what was counted, and so perhaps told, more than that.
+#[test]
+fn the_doctor_finds_an_index_that_lacks_what_the_journal_has() {
+    let world = World::new();
+    drop(world.process().init(&plan(), OpenOptions::default()).unwrap());
+    let process = world.process();
+    let store = process.open(OpenOptions::default()).unwrap();
+    process.plan(Counted::Changes, 1, Fault::Stop);
+    let _ = remember(&store, "k");
+    let other = world.process().open(OpenOptions::default()).unwrap();
+    let report = other.doctor();
+    let lacking = report.findings.iter().find(|f| f.what.contains("lacks entries")).unwrap();
+    assert_eq!(lacking.severity, Severity::Note);
+    drop(other.begin(far()).unwrap());
+    assert_clean(&other);
+}
+
+/// `init` on a board whose `board.json` somebody had deleted cut its journal to nothing, and a board of a later
+/// generation lost its history to the switch after it. `open` even told people to run `init`.
+#[test]
+fn a_board_without_its_pointer_is_neither_made_anew_nor_said_to_be_none() {
+    let later = || {
+        let (directory, path) = closed();
+        open(&path).compact(far()).unwrap();
+        (directory, path)
+    };
+    let (first, second) = (closed(), later());
+    let only_history = later();
+    for name in ["tasks-2.jsonl", "journal-2.jsonl"] {
+        fs::remove_file(only_history.1.join(name)).unwrap();
+    }
+    let cases = [
+        (first, "journal-1.jsonl"),
+        (second, "journal-2.jsonl"),
+        (only_history, "history/journal-1.jsonl"),
+    ];
+    for ((_directory, path), place) in cases {
+        fs::remove_file(path.join("board.json")).unwrap();
+        let before = (files(&path), files(&path.join("history")));
+        let made = FileStore::init(&path, &plan(), OpenOptions::default()).err().unwrap();
+        let opened = FileStore::open(&path, OpenOptions::default()).err().unwrap();
+        for error in [made.to_string(), opened.to_string()] {
+            assert!(
+                error.contains("damaged") && error.contains("`board.json` is missing"),
+                "{error}"
+            );
+            assert!(error.contains(place) && !error.contains("taskhost init"), "{error}");
+        }
+        assert_eq!((files(&path), files(&path.join("history"))), before);
+    }
+}
+
+/// The same under a handle that was opened before.
+#[test]
+fn a_doctor_on_a_board_that_lost_its_pointer_says_so() {
+    let (_directory, path) = closed();
+    let store = open(&path);
+    fs::remove_file(path.join("board.json")).unwrap();
+    fs::remove_dir_all(path.join("index")).unwrap();
+    let report = store.doctor();
+    let text = report.findings[0].to_string();
+    assert!(text.contains("`board.json` is missing") && !text.contains("taskhost init"), "{text}");
+}
+
+/// `init` in a directory that others use must leave what they have there.
+#[test]
+fn strangers_files_are_left_as_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = board(&directory);
+    fs::create_dir_all(path.join("index/theirs")).unwrap();
+    fs::write(path.join(".tmp-theirs"), "theirs").unwrap();
+    let store = FileStore::init(&path, &plan(), OpenOptions::default()).unwrap();
+    fs::write(path.join("tasks-2.jsonl"), "theirs").unwrap();
+    let refused = store.compact(far()).err().unwrap().to_string();
+    assert!(refused.contains("`tasks-2.jsonl` is there already"), "{refused}");
+    assert_eq!(fs::read(path.join("tasks-2.jsonl")).unwrap(), b"theirs");
+    fs::remove_file(path.join("tasks-2.jsonl")).unwrap();
+    store.compact(far()).unwrap();
+    assert_eq!(fs::read(path.join(".tmp-theirs")).unwrap(), b"theirs");
+    assert!(path.join("index/theirs").is_dir());
+    assert_clean(&store);
+}
+
+/// git and some backups keep neither empty files' directories nor an empty lock file: every command then failed with
+/// a bare `No such file or directory`.
+#[test]
+fn a_board_without_its_lock_file_and_empty_directories_is_completed() {
+    let (_directory, path) = closed();
+    fs::remove_file(path.join("board.lock")).unwrap();
+    for name in ["agents", "locks", "history", "output", "context", "policy-files", "index"] {
+        fs::remove_dir_all(path.join(name)).unwrap();
+    }
+    let store = open(&path);
+    assert_eq!(history(&store), numbers(4));
+    assert_eq!(remember(&store, "e").unwrap(), Sequence(5));
+    drop(store.live(&SessionId::new("s").unwrap()).unwrap());
+    assert_clean(&store);
+    fs::remove_dir(path.join("history")).unwrap();
+    assert_eq!(history(&store), numbers(5));
+}
+
+/// Somebody put yesterday's copy back in place, and the board was refused without a word about the way out.
+#[test]
+fn an_older_copy_put_back_in_place_is_refused_with_the_way_out_which_works() {
+    let (_directory, path) = closed();
+    let journal = path.join("journal-1.jsonl");
+    let older = fs::read(&journal).unwrap();
+    remember(&open(&path), "newer").unwrap();
+    fs::write(&journal, &older).unwrap();
+    refused(&path, "remove its `index` directory");
+    fs::remove_dir_all(path.join("index")).unwrap();
+    let store = open(&path);
+    assert_eq!(history(&store), numbers(4));
+    assert_clean(&store);
+}
+
+/// The doctor's report sent its readers to the doctor.
+#[test]
+fn the_doctors_report_does_not_send_people_to_the_doctor() {
+    let (_directory, path) = closed();
+    let store = open(&path);
+    flip(&path.join("journal-1.jsonl"), |content| line_start(content, 2) + 60);
+    fs::remove_file(path.join("tasks-1.jsonl")).unwrap();
+    let report = store.doctor();
+    assert!(!report.is_clean());
+    assert!(report.findings.iter().all(|f| !f.to_string().contains("taskhost doctor")));
+}

@@ -7,10 +7,23 @@ use taskhost_board::{BeginError, FileFailure, LockFailure, Place};
 
 use super::*;
 use crate::disk::{Disk, Hold, RealDisk};
-use crate::lock::{BoardLock, lock_file};
+use crate::lock::{BoardLock, FileLock, Helpers, LockError};
+
+/// How long others that use policies' files are waited for.
+const WAIT: Duration = Duration::from_secs(10);
 
 fn soon(ms: u64) -> Deadline {
     Deadline::now() + Duration::from_millis(ms)
+}
+
+/// Takes a lock as one does who has just come.
+fn lock_file(
+    disk: &Arc<dyn Disk>,
+    path: &str,
+    hold: Hold,
+    deadline: Deadline,
+) -> Result<FileLock, LockError> {
+    Helpers::default().lock(disk, "", path, hold, deadline)
 }
 
 fn disk(path: &Path) -> Arc<dyn Disk> {
@@ -258,14 +271,20 @@ fn compare_and_replace_is_one_step_between_handles() {
                 let powers = open(&path).powers();
                 for _ in 0..10 {
                     loop {
-                        let old = match powers.read(Place::Board, "count") {
+                        let old = match powers.read(Place::Board, "count", WAIT) {
                             Err(FileFailure::NotFound) => Vec::new(),
                             read => read.unwrap(),
                         };
                         let count: u64 =
                             String::from_utf8(old.clone()).unwrap().parse().unwrap_or(0);
                         let new = (count + 1).to_string();
-                        match powers.replace(Place::Board, "count", new.as_bytes(), Some(&old)) {
+                        match powers.replace(
+                            Place::Board,
+                            "count",
+                            new.as_bytes(),
+                            Some(&old),
+                            WAIT,
+                        ) {
                             Ok(()) => break,
                             Err(FileFailure::Changed) => {}
                             Err(other) => panic!("{other}"),
@@ -275,7 +294,7 @@ fn compare_and_replace_is_one_step_between_handles() {
             });
         }
     });
-    assert_eq!(store.powers().read(Place::Board, "count").unwrap(), b"40");
+    assert_eq!(store.powers().read(Place::Board, "count", WAIT).unwrap(), b"40");
 }
 
 /// cap-primitives before 4.0.3 had a way out of the sandbox; a link planted in the directory is another.
@@ -289,18 +308,18 @@ fn policies_files_stay_in_their_directories() {
     std::os::unix::fs::symlink("other", files.join("inside")).unwrap();
     let powers = store.powers();
     for name in ["link", "inside", "../board.json", "..", ".lock", "a/b", "/etc/passwd"] {
-        assert!(powers.read(Place::Board, name).is_err(), "{name}");
+        assert!(powers.read(Place::Board, name, WAIT).is_err(), "{name}");
     }
     // Replacing a link replaces the link, not what it leads to.
-    powers.replace(Place::Board, "link", b"mine", None).unwrap();
-    assert_eq!(powers.read(Place::Board, "link").unwrap(), b"mine");
+    powers.replace(Place::Board, "link", b"mine", None, WAIT).unwrap();
+    assert_eq!(powers.read(Place::Board, "link", WAIT).unwrap(), b"mine");
     assert_eq!(std::fs::read(&secret).unwrap(), b"s");
     let large = vec![0; taskhost_board::FILE_BYTES_MAX + 1];
     assert!(matches!(
-        powers.replace(Place::Board, "large", &large, None),
+        powers.replace(Place::Board, "large", &large, None, WAIT),
         Err(FileFailure::TooLarge)
     ));
-    assert!(matches!(powers.read(Place::Shared, "x"), Err(FileFailure::Forbidden(_))));
+    assert!(matches!(powers.read(Place::Shared, "x", WAIT), Err(FileFailure::Forbidden(_))));
 }
 
 #[test]
@@ -313,13 +332,13 @@ fn boards_share_the_directory_that_their_operator_gave_them() {
     let [one, two] = ["one", "two"].map(|name| {
         FileStore::init(&directory.path().join(name), &plan, OpenOptions::default()).unwrap()
     });
-    one.powers().replace(Place::Shared, "quota", b"7", Some(b"")).unwrap();
-    assert_eq!(two.powers().read(Place::Shared, "quota").unwrap(), b"7");
-    let again = two.powers().replace(Place::Shared, "quota", b"8", Some(b""));
+    one.powers().replace(Place::Shared, "quota", b"7", Some(b""), WAIT).unwrap();
+    assert_eq!(two.powers().read(Place::Shared, "quota", WAIT).unwrap(), b"7");
+    let again = two.powers().replace(Place::Shared, "quota", b"8", Some(b""), WAIT);
     assert!(matches!(again, Err(FileFailure::Changed)));
     // Also from within a transaction, which holds the board's lock.
     let opened = one.begin(far()).unwrap();
-    assert_eq!(one.powers().read(Place::Shared, "quota").unwrap(), b"7");
+    assert_eq!(one.powers().read(Place::Shared, "quota", WAIT).unwrap(), b"7");
     drop(opened);
 }
 
@@ -346,4 +365,75 @@ fn links_planted_in_a_board_are_not_followed() {
         std::fs::rename(&kept, &file).unwrap();
     }
     assert_clean(&open(&path));
+}
+
+/// A policy that asked for a lock with a short timeout, again and again, left a thread and an open file behind each
+/// time for as long as somebody else held the lock: a long-lived agent ran out of both.
+#[test]
+fn waits_that_end_at_their_deadline_leave_no_threads_and_files_behind() {
+    let count = |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    let held = other.powers().lock("quota", Duration::ZERO).unwrap();
+    let powers = store.powers();
+    let before = (count("task"), count("fd"));
+    for _ in 0..200 {
+        let short = powers.lock("quota", Duration::from_millis(2));
+        assert!(matches!(short, Err(LockFailure::Timeout)));
+        assert!(matches!(powers.lock("quota", Duration::ZERO), Err(LockFailure::Timeout)));
+    }
+    let after = (count("task"), count("fd"));
+    assert!(after.0 <= before.0 + 8 && after.1 <= before.1 + 16, "{before:?} {after:?}");
+    drop(held);
+    drop(powers.lock("quota", WAIT).unwrap());
+}
+
+/// The helper of a file serves all threads of a handle that wait for it, and nobody gets what another was given.
+#[test]
+fn threads_of_one_handle_that_wait_for_the_same_lock_get_it_one_after_the_other() {
+    let (_directory, store) = fresh();
+    let inside = AtomicU64::new(0);
+    let held = store.powers().lock("quota", Duration::ZERO).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let guard = store.powers().lock("quota", WAIT).unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    std::thread::sleep(Duration::from_millis(1));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    drop(guard);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        drop(held);
+    });
+}
+
+/// A policy's file operation waited ten seconds for the directory's lock, under the board's lock, whatever was left
+/// of the policy's time: one stopped process stopped everybody.
+#[test]
+fn a_policys_files_are_waited_for_no_longer_than_the_policy_may() {
+    let (directory, store) = fresh();
+    let disk = disk(&board(&directory));
+    let held = lock_file(&disk, "policy-files/.lock", Hold::Exclusive, far()).unwrap();
+    let (powers, short) = (store.powers(), Duration::from_millis(50));
+    let started = Deadline::now();
+    assert!(matches!(powers.read(Place::Board, "a", short), Err(FileFailure::Failed(_))));
+    let replaced = powers.replace(Place::Board, "a", b"1", None, short);
+    assert!(matches!(replaced, Err(FileFailure::Failed(_))));
+    assert!(started.elapsed() < Duration::from_secs(5));
+    drop(held);
+    powers.replace(Place::Board, "a", b"1", None, WAIT).unwrap();
+}
+
+/// Somebody who may only read a board was told `Permission denied`, and of a file that nobody knows.
+#[test]
+fn a_file_that_this_user_may_not_write_is_named_with_the_reason() {
+    let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let read = crate::state::failed_to_write("index/shared")(refused()).to_string();
+    assert!(read.contains("`index/shared` can't be written by this user"), "{read}");
+    let lock = LockError::Io { path: "board.lock".into(), error: refused() }.to_string();
+    assert!(lock.contains("`board.lock` can't be written by this user"), "{lock}");
 }

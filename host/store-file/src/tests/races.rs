@@ -53,6 +53,7 @@ fn plan_of(component: &[u8]) -> SwitchPlan {
     SwitchPlan {
         policies,
         components: BTreeMap::from([(digest, component.to_vec())]),
+        derived_from: plan().policies,
         expect: None,
         request: Request::of(Command::PolicySet),
     }
@@ -272,4 +273,65 @@ fn a_claim_reads_hardly_more_index_pages_on_a_board_fifty_times_as_large() {
     };
     let (small, large) = (pages(100), pages(5000));
     assert!(large <= small * 3, "{small} pages at 100 tasks, {large} at 5,000");
+}
+
+/// A child that is added while a new policy is being asked makes the answer about its parent stale, although no
+/// change names the parent: `claim` handed out a parent of which `explain` said that it waits for its child.
+#[test]
+fn a_parent_that_gets_a_child_in_the_middle_of_a_switch_is_asked_about_again() {
+    let (directory, store) = fresh();
+    let writer = engine(&open(&board(&directory)));
+    add(&writer, "pa", &[]);
+    add(&writer, "other", &[]);
+    let ready = |task: TaskId| (task, Some(Readiness::Ready(0)));
+    let mut ask = |_: Box<dyn View>, _: taskhost_board::Instant, ids: Vec<TaskId>| {
+        let child = NewTask { parent: Some(id("pa")), ..new_task("c1", &[]) };
+        writer.add(&[child], far()).unwrap();
+        Ok(ids.into_iter().map(ready).collect())
+    };
+    store.switch(plan_of(OTHER), &mut ask, far()).unwrap();
+    let view = store.snapshot().unwrap().0;
+    let readiness = |task: &str| view.task(&id(task)).unwrap().unwrap().readiness;
+    assert_eq!(readiness("pa"), Readiness::Unasked);
+    assert_eq!(readiness("other"), Readiness::Ready(0));
+    assert_clean(&store);
+}
+
+/// Two people who each changed a setting derived theirs from the same policies, and the second undid the first's.
+#[test]
+fn a_switch_derived_from_policies_that_are_no_longer_set_is_told_to_derive_them_anew() {
+    let (_directory, store) = fresh();
+    let keep = &mut |_: Box<dyn View>, _: taskhost_board::Instant, ids: Vec<TaskId>| {
+        Ok(ids.into_iter().map(|task| (task, None)).collect())
+    };
+    store.switch(plan_of(OTHER), keep, far()).unwrap();
+    let moved = store.switch(plan_of(b"a third"), keep, far());
+    assert!(matches!(moved, Err(SwitchError::Moved)), "{moved:?}");
+    // What was expected explicitly is the better answer.
+    let plan = SwitchPlan { expect: Some(Digest::of(STANDARD)), ..plan_of(b"a third") };
+    let changed = store.switch(plan, keep, far());
+    assert!(matches!(changed, Err(SwitchError::Changed { .. })), "{changed:?}");
+    assert_clean(&store);
+}
+
+/// The doctor opened the snapshot by its name after it had read the board, and called it damage when a switch had
+/// taken it away meanwhile: 20 of 60 doctors, on a healthy board.
+#[test]
+fn a_doctor_whose_generation_is_retired_meanwhile_looks_at_the_next_one() {
+    let (directory, store) = fresh();
+    remember(&store, "k").unwrap();
+    for switches in [1, 3, u64::MAX] {
+        let other = store.clone();
+        let progress = move |progress: crate::Progress| {
+            if progress.doing == "examining the board" && progress.done < switches {
+                other.compact(far()).unwrap();
+            }
+        };
+        let options = OpenOptions { progress: Some(Arc::new(progress)), ..OpenOptions::default() };
+        let report = FileStore::open(&board(&directory), options).unwrap().doctor();
+        let damaged = report.findings.iter().any(|f| f.severity == crate::Severity::Damage);
+        assert!(!damaged, "{:#?}", report.findings);
+        assert_eq!(report.is_clean(), switches != u64::MAX);
+    }
+    assert_clean(&store);
 }

@@ -11,7 +11,7 @@
 //! | 1 | home: a hash of boot, board and the lock file's inode, so that a copied board trusts nothing |
 //! | 2 | generation that is current; marked while another one is about to be |
 //! | 3 | epoch: which index of that generation is current |
-//! | 4 | appended_through: the last sequence in the journal |
+//! | 4 | appended_through: the last sequence in the journal, counted once the index has it or has failed to take it |
 //! | 5 | durable_through: the last sequence known to be durable |
 //! | 6 | poisoned: the generation whose sync failed |
 //!

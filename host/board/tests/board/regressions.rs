@@ -1,0 +1,213 @@
+//! Bugs that were found, each with its story.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::common::{Board, agent, board, id, name, request, soon, task};
+use taskhost_board::memory::MemoryStore;
+use taskhost_board::plain::PlainPolicies;
+use taskhost_board::{
+    Agent, BoardSettings, Cause, Change, Choice, ClaimOutcome, Classified, Description, Digest,
+    Engine, Error, Event, FailureKind, Filter, Hooked, Hooks, Policies, Policy, PolicyChange,
+    PolicyFailure, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, SessionId,
+    Store, TaskId, Transaction, Verdict,
+};
+
+/// A policy that is plain but for what it does when somebody asks for work.
+#[derive(Clone, Copy)]
+struct Odd(fn(&mut Transaction, &Filter) -> Choice);
+
+impl Policies for Odd {
+    fn ready(&self, _set: &PolicySet) -> Option<Arc<dyn Policy>> {
+        Some(Arc::new(*self))
+    }
+    fn prepare(
+        &self,
+        _set: &PolicySet,
+        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<Arc<dyn Policy>, PrepareError> {
+        Ok(Arc::new(*self))
+    }
+    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
+        PlainPolicies::default().check(component)
+    }
+    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Policy for Odd {
+    fn enter(&self, _dry: bool) -> Box<dyn Hooks> {
+        Box::new(*self)
+    }
+}
+
+impl Hooks for Odd {
+    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
+        PlainPolicies::default().classify(tx, task)
+    }
+    fn choose(
+        &mut self,
+        mut tx: Transaction,
+        _asker: &Agent,
+        filter: &Filter,
+        _lease_ms: Option<u64>,
+    ) -> Hooked<Choice> {
+        let choice = (self.0)(&mut tx, filter);
+        Hooked { tx, answer: Ok(choice) }
+    }
+    fn on_event(
+        &mut self,
+        tx: Transaction,
+        task: &TaskId,
+        event: Event,
+        detail: &str,
+    ) -> Hooked<Verdict> {
+        PlainPolicies::default().on_event(tx, task, event, detail)
+    }
+    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
+        PlainPolicies::default().recover(tx, task, cause)
+    }
+    fn take_log(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+    fn close(self: Box<Self>, _committed: bool) {}
+}
+
+fn decided_by(odd: Odd) -> Board {
+    let pin = PolicyPin { digest: Digest::of(b"odd"), settings: BTreeMap::new() };
+    let components = BTreeMap::from([(pin.digest, b"odd".to_vec())]);
+    let set = PolicySet { custom: None, standard: pin };
+    let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
+    let counter = AtomicU64::new(1);
+    let entropy = Arc::new(move || counter.fetch_add(1, Ordering::Relaxed));
+    Board { engine: Engine::new(Arc::new(store.clone()), Arc::new(odd), entropy), store }
+}
+
+fn invalid_step(answer: Result<ClaimOutcome, Error>) -> bool {
+    matches!(answer, Err(Error::Policy(failure)) if failure.kind == FailureKind::InvalidStep)
+}
+
+/// Only the first 64 sessions in order were ever looked at: whoever died behind them kept its tasks until their
+/// leases ran out.
+#[test]
+fn dead_session_is_found_however_many_others_live() {
+    let board = board();
+    let count = 200;
+    board.add(&(0..count).map(|n| task(&format!("t{n}"))).collect::<Vec<_>>()).unwrap();
+    let mut lives = Vec::new();
+    for n in 0..count {
+        let mut living = agent(&format!("a{n:03}"));
+        living.living = true;
+        lives.push(Some(board.store.live(&living.session).unwrap()));
+        assert!(matches!(board.claim(&request(&living)).unwrap(), ClaimOutcome::Claimed { .. }));
+    }
+    // Whoever asks for the task by its id looks at its holder.
+    lives[150] = None;
+    assert!(matches!(board.claim_id("b", "t150").unwrap(), ClaimOutcome::Claimed { .. }));
+    // Whoever asks for any looks at some of the sessions, each time at others.
+    lives[180] = None;
+    let found = (0..count).find_map(|_| board.next("b"));
+    assert_eq!(found.map(|task| task.id), Some(id("t180")));
+}
+
+/// A policy that took the claim it had staged back got its token forgotten, and the next claim was given the
+/// same one; the claimer was told that it had succeeded.
+#[test]
+fn claim_that_its_policy_takes_back_is_a_failure_of_the_policy() {
+    let board = decided_by(Odd(|tx, _| {
+        tx.stage_claim(&id("t"), None).unwrap();
+        tx.stage_release(&id("t"), None).unwrap();
+        Choice::Staged
+    }));
+    board.add(&[task("t")]).unwrap();
+    let entries = board.store.entries();
+    assert!(invalid_step(board.claim(&request(&agent("a")))));
+    assert_eq!(board.store.entries(), entries);
+}
+
+#[test]
+fn answer_without_a_claim_is_a_failure_of_the_policy() {
+    let board = decided_by(Odd(|_, _| Choice::Staged));
+    board.add(&[task("t")]).unwrap();
+    assert!(invalid_step(board.claim(&request(&agent("a")))));
+}
+
+/// `claim T1` could succeed with another task, one that the asker lacked the capabilities for.
+#[test]
+fn policy_can_give_nothing_that_was_not_asked_for() {
+    let board = decided_by(Odd(|tx, _| match tx.stage_claim(&id("other"), None) {
+        Ok(_) => Choice::Staged,
+        Err(error) => Choice::Refused(error.to_string()),
+    }));
+    let mut other = task("other");
+    other.needs = vec![name("gpu")];
+    board.add(&[task("t"), other]).unwrap();
+    for answer in [board.claim_id("a", "t"), board.claim(&request(&agent("a")))] {
+        assert!(
+            matches!(&answer, Err(Error::Refused(why)) if why.contains("asked for")),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(board.task("other").claim, None);
+}
+
+/// Two people each changed a setting at once, both were told that it was done, and one change was gone.
+#[test]
+fn settings_changed_at_once_are_both_kept() {
+    let board = decided_by(Odd(|_, _| Choice::Nothing(None)));
+    for round in 0..20 {
+        std::thread::scope(|scope| {
+            for who in ["one", "two"] {
+                let engine = &board.engine;
+                scope.spawn(move || {
+                    let change = PolicyChange {
+                        target: PolicyTarget::Current,
+                        settings: BTreeMap::from([(format!("{who}{round}"), "set".into())]),
+                        standard_settings: BTreeMap::new(),
+                        expect: None,
+                    };
+                    engine.set_policy(&change, soon()).unwrap();
+                });
+            }
+        });
+    }
+    let (view, _) = board.store.snapshot().unwrap();
+    assert_eq!(view.policies().unwrap().standard.settings.len(), 40);
+}
+
+/// An unset shell variable made an empty key, which everybody shared; a long one broke the index.
+#[test]
+fn keys_that_cannot_be_meant_are_refused() {
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    for key in [String::new(), "k".repeat(257), "a\0b".into()] {
+        let mut keyed = request(&agent("a"));
+        keyed.key = Some(key);
+        assert!(matches!(board.claim(&keyed), Err(Error::Invalid(_))));
+    }
+}
+
+/// The token counter grew only with claims that were still held at the end of their entry.
+#[test]
+fn tokens_grow_even_past_a_claim_that_ended_in_its_own_entry() {
+    let board = board();
+    board.add(&[task("t"), task("u")]).unwrap();
+    let first = board.next("a").unwrap();
+    let token = crate::common::token(&first.claim);
+    let mut opened = board.store.begin(soon()).unwrap();
+    let mut claim = first.claim.clone().unwrap();
+    claim.token = token.next();
+    claim.session = SessionId::new("s-other").unwrap();
+    drop(opened.view());
+    let changes = vec![
+        Change::Claimed { id: id("u"), claim: Box::new(claim) },
+        Change::Recovered { id: id("u"), cause: Cause::Policy, not_before: None },
+        Change::Answered { id: id("u"), readiness: taskhost_board::Readiness::Ready(0) },
+    ];
+    let request = taskhost_board::Request::of(taskhost_board::Command::Claim);
+    let entry = taskhost_board::Entry { time: opened.now().wall, request, seed: 0, changes };
+    opened.commit(entry).unwrap();
+    assert!(crate::common::token(&board.next("b").unwrap().claim) > token.next());
+}
