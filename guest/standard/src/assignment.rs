@@ -18,7 +18,7 @@ impl Assignment for Standard {
             return Answer::Nothing(Some(why));
         }
 
-        let lease = request.lease.unwrap_or_else(|| settings::LEASE.get());
+        let lease = request.lease.unwrap_or_else(settings::lease);
         let mut passed_over = 0;
         for reserved in [Reservation::ForAsker, Reservation::Nobody] {
             let ready = view.candidates(&request.filter, reserved, Order::Rank);

@@ -1,12 +1,18 @@
 //! What follows from what happened? A failure may be retried; a parent whose children come first isn't
-//! completed before them. Everything else is accepted as it is.
+//! completed before them, and what would make both wait for ever is refused. Everything else is accepted as it is.
+
+use std::iter;
 
 use crate::Standard;
 use crate::settings::{self, ParentRule};
 use taskhost_sdk::lifecycle::Answer;
 use taskhost_sdk::{
-    DurationMs, Family, Lifecycle, Millis, Status, StepError, Task, Transaction, View, clock,
+    DurationMs, Family, Lifecycle, Millis, Status, StepError, Task, TaskId, Transaction, View,
+    clock,
 };
+
+/// How far up a new task's ancestors are followed: as far as the hook's deadline surely allows.
+const ANCESTORS_MAX: usize = 1_000;
 
 impl Lifecycle for Standard {
     fn on_event(
@@ -17,12 +23,48 @@ impl Lifecycle for Standard {
         _detail: String,
     ) -> Answer {
         match event.as_str() {
-            "created" | "updated" => joined(view, tx, task),
+            // The host itself asks about the parent again: a step here for each of very many children would go over
+            // the bound on steps.
+            "created" => no_circle(view, task),
+            "updated" => match no_circle(view, task) {
+                Answer::Accept => joined(view, tx, task),
+                refused => refused,
+            },
             "completed" | "reviewed" => finished(task),
             "failed" => failed(task),
             _ => Answer::Accept,
         }
     }
+}
+
+/// A task that comes after its own ancestor, which waits for it in turn, would wait for ever.
+fn no_circle(view: &View, task: &Task) -> Answer {
+    if ParentRule::get() != ParentRule::ChildrenFirst {
+        return Answer::Accept;
+    }
+    let after = task.dependencies();
+    if after.is_empty() {
+        return Answer::Accept;
+    }
+    // Of what is completed already nobody waits for anything any more.
+    let waits = |id: &TaskId| view.get(id).is_some_and(|task| task.status() != Status::Completed);
+    let found = ancestors(task.parent(), |id| view.get(id)?.parent())
+        .find(|id| after.contains(id) && waits(id));
+    match found {
+        None => Answer::Accept,
+        Some(ancestor) => Answer::Refused(format!(
+            "it would come after `{ancestor}`, which is above it and under `parent=children-first` can't be completed \
+             before it: both would wait for ever"
+        )),
+    }
+}
+
+/// The parent, its parent, and so on.
+fn ancestors(
+    parent: Option<TaskId>,
+    parent_of: impl Fn(&TaskId) -> Option<TaskId>,
+) -> impl Iterator<Item = TaskId> {
+    iter::successors(parent, move |id| parent_of(id)).take(ANCESTORS_MAX)
 }
 
 /// A parent that was ready waits now for the child it got. Nothing else would ask about it again: it
@@ -97,6 +139,19 @@ mod tests {
 
     fn after(failures: u32, attempts: u32, rules: RetryRules) -> Answer {
         after_failure(History { failures, attempts }, rules, NOW)
+    }
+
+    /// A child that came after its own ancestor was accepted, and both waited for ever; finding it must end, whatever
+    /// stands above the task.
+    #[test]
+    fn ancestors_are_followed_up_to_a_bound() {
+        let parent_of = |id: &TaskId| (id != "top").then(|| "top".to_owned());
+        assert_eq!(
+            ancestors(Some("mid".into()), parent_of).collect::<Vec<_>>(),
+            ["mid", "top"].map(str::to_owned)
+        );
+        assert_eq!(ancestors(None, parent_of).count(), 0);
+        assert_eq!(ancestors(Some("t".into()), |id| Some(id.clone())).count(), ANCESTORS_MAX);
     }
 
     #[test]

@@ -21,11 +21,15 @@ pub const CASCADE: Setting<String> = Setting::choice(
      that one is retried; `cancel`, it is cancelled too.",
 );
 
-/// How long a claim holds, if the asker doesn't say.
+/// The longest lease that the host gives, in milliseconds.
+const LEASE_MAX: DurationMs = 30 * 24 * 60 * 60 * 1_000;
+
+/// Read through [`lease`].
 pub const LEASE: Setting<DurationMs> = Setting::duration(
     "lease",
     "30m",
-    "How long a claim holds without a heartbeat, unless whoever claims says otherwise.",
+    "How long a claim holds without a heartbeat, unless whoever claims says otherwise. At most 30 \
+     days; 0 for as long as that.",
 );
 
 /// Read through [`max_attempts`].
@@ -33,14 +37,14 @@ pub const MAX_ATTEMPTS: Setting<i64> = Setting::integer(
     "max_attempts",
     "5",
     "How often a task is claimed at most: after so many attempts it isn't retried, and fails if its \
-     holder is lost. 0 for no limit.",
+     holder is lost. 0 or less for no limit.",
 );
 
 /// How many failures are forgiven.
 pub const RETRIES: Setting<i64> = Setting::integer(
     "retries",
     "0",
-    "How many times a task that failed is put back, within `max_attempts`.",
+    "How many times a task that failed is put back, within `max_attempts`. 0 or less for never.",
 );
 
 /// How long a failed task waits for each failure so far.
@@ -55,7 +59,7 @@ pub const BACKOFF: Setting<DurationMs> = Setting::duration(
 pub const MAX_CLAIMS_PER_AGENT: Setting<i64> = Setting::integer(
     "max_claims_per_agent",
     "0",
-    "How many tasks the sessions of one agent may hold together. 0 for no limit.",
+    "How many tasks the sessions of one agent may hold together. 0 or less for no limit.",
 );
 
 /// What a parent means to its children.
@@ -90,6 +94,20 @@ impl Cascade {
     }
 }
 
+/// How long a claim holds, if the asker doesn't say.
+pub fn lease() -> DurationMs {
+    possible_lease(LEASE.get())
+}
+
+/// The contract can't declare bounds, so any length is accepted when it is set; the host would refuse every claim
+/// with one that can't be. Nothing stands for no limit here as in the other settings, as far as there can be none.
+fn possible_lease(setting: DurationMs) -> DurationMs {
+    match setting {
+        0 => LEASE_MAX,
+        lease => lease.min(LEASE_MAX),
+    }
+}
+
 /// `None` for no limit.
 pub fn max_attempts() -> Option<u32> {
     limit(MAX_ATTEMPTS.get())
@@ -103,4 +121,25 @@ pub fn max_claims_per_agent() -> Option<u32> {
 /// Zero and less are no limit; more than there can be tasks is none either.
 fn limit(setting: i64) -> Option<u32> {
     u32::try_from(setting).ok().filter(|&limit| limit > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `lease=0s` and `lease=60d` were accepted by `policy set`, and then every claim was refused.
+    #[test]
+    fn every_lease_that_can_be_set_can_be_given() {
+        assert_eq!(possible_lease(0), LEASE_MAX);
+        assert_eq!(possible_lease(1), 1);
+        assert_eq!(possible_lease(2 * LEASE_MAX), LEASE_MAX);
+    }
+
+    /// `max_attempts=-3` is accepted too, and means what 0 does.
+    #[test]
+    fn negative_limit_is_none() {
+        assert_eq!(limit(-3), None);
+        assert_eq!(limit(0), None);
+        assert_eq!(limit(3), Some(3));
+    }
 }

@@ -7,6 +7,9 @@ use taskhost::{AgentKind, Millis, Status, wire};
 /// The longest lease, which the board wouldn't take longer either.
 const LEASE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// The longest key, which the board wouldn't take longer either.
+const KEY_BYTES_MAX: usize = 256;
+
 /// A length of time: whole numbers with units, the largest first, as in `500ms`, `30m` or `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const UNITS_MS: [(&str, u64); 5] =
@@ -45,6 +48,14 @@ pub fn lease(text: &str) -> Result<Duration, String> {
         ));
     }
     Ok(lease)
+}
+
+/// The key of a request.
+pub fn key(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > KEY_BYTES_MAX || text.contains('\0') {
+        return Err(format!("a key has 1 to {KEY_BYTES_MAX} bytes, none of them zero"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A time in RFC 3339.
@@ -116,6 +127,15 @@ mod tests {
         assert!(lease("30d").is_ok());
         assert!(lease("0s").is_err());
         assert!(lease("31d").is_err());
+    }
+
+    #[test]
+    fn key_is_something_and_not_too_long() {
+        // `--key ""`, from a shell variable that was never set, gave every such request the same claim.
+        assert!(key("").is_err());
+        assert!(key("k").is_ok());
+        assert!(key(&"k".repeat(KEY_BYTES_MAX)).is_ok());
+        assert!(key(&"k".repeat(KEY_BYTES_MAX + 1)).is_err());
     }
 
     #[test]

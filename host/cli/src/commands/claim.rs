@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "0s")]
     wait: Duration,
     /// Repeated with the same key, the request gives the same claim again
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = parse::key)]
     key: Option<String>,
 }
 

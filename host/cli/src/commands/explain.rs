@@ -12,6 +12,9 @@ use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
 
+/// A policy names no more of the tasks that one waits for: where so many are named, there may be others.
+const NAMED_MAX: usize = 64;
+
 const EXAMPLES: &str = "\
 Example: can anybody claim it?
 
@@ -117,7 +120,7 @@ fn write(out: &mut String, explanation: &Explanation, answer: &Answer) {
     let id = &answer.task.id;
     let limited = answer.by.assignee.is_some() || !answer.by.needs.is_empty();
     if answer.claimable && answer.agent.is_none() && limited {
-        line(out, format_args!("`{id}` can be claimed now, but not by anybody:"));
+        line(out, format_args!("`{id}` can be claimed now, by an agent that fits:"));
     } else if answer.claimable {
         line(out, format_args!("`{id}` can be claimed now{by}"));
     } else {
@@ -160,7 +163,12 @@ fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
         Obstacle::Blocked(reason) => format!("it is parked{}", because(reason)),
         Obstacle::Waiting { on, why } => {
             let tasks = if on.len() == 1 { "task" } else { "tasks" };
-            line(out, format_args!("- it waits for {} other {tasks}{}", on.len(), because(why)));
+            let at_least = if on.len() < NAMED_MAX { "" } else { "at least " };
+            let count = on.len();
+            line(
+                out,
+                format_args!("- it waits for {at_least}{count} other {tasks}{}", because(why)),
+            );
             for (id, status) in on {
                 let status = status.map_or("no such task", |status| status.as_str());
                 line(out, format_args!("  - `{id}`, which is {status}"));
@@ -201,6 +209,19 @@ mod tests {
         let mut out = String::new();
         write_obstacle(&mut out, &seen);
         assert_eq!(out.trim_end(), text);
+    }
+
+    #[test]
+    fn task_that_waits_for_very_many_does_not_pretend_to_name_them_all() {
+        // It waited for 1,000 tasks, and `explain` said 64.
+        let text = |count: usize| {
+            let on = (0..count).map(|n| (TaskId::new(format!("t{n}")).unwrap(), None)).collect();
+            let mut out = String::new();
+            write_obstacle(&mut out, &Obstacle::Waiting { on, why: None });
+            out.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(text(NAMED_MAX), "- it waits for at least 64 other tasks");
+        assert_eq!(text(NAMED_MAX - 1), "- it waits for 63 other tasks");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `init`: a new board.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use taskhost::domain::BoardSettings;
 use taskhost::{Board, Error, InitError, InitOptions};
 
 use crate::context::Context;
-use crate::exit::{Code, Conflicting};
+use crate::exit::{Code, Conflicting, Usage};
 use crate::output::line;
 use crate::parse;
 
@@ -45,6 +45,7 @@ struct Answer {
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
+    check_link(&context.board)?;
     let options = options(context, args)?;
     let (board, created) = match Board::init(&context.board, &options) {
         Ok(board) => (board, true),
@@ -66,6 +67,18 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
             .hint(&format!("next: {} add TYPE, or add --from FILE.jsonl", context.taskhost()));
     }
     Ok(Code::Done)
+}
+
+/// A board isn't made behind a link that leads nowhere, and "no such file" wouldn't say why.
+fn check_link(board: &Path) -> Result<(), Usage> {
+    match std::fs::read_link(board) {
+        Ok(target) if !board.exists() => Err(Usage(format!(
+            "`{}` is a link to `{}`, where nothing is: make that directory, or remove the link",
+            board.display(),
+            target.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn options(context: &Context, args: &Args) -> Result<InitOptions> {

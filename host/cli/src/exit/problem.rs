@@ -163,7 +163,8 @@ fn of_read(error: &ReadError) -> Problem {
         ReadError::Damaged(place) => {
             new(Code::Damaged, "damaged", false).with("place", place.clone())
         }
-        ReadError::Failed(_) => new(Code::Unexpected, "read_failed", true),
+        // Mostly a permission or a broken disk: whoever tried again would do so for ever.
+        ReadError::Failed(_) => new(Code::Unexpected, "read_failed", false),
     }
 }
 
@@ -174,6 +175,7 @@ fn of_switch(error: &SwitchError) -> Problem {
         SwitchError::Changed { found, expected } => new(Code::Invalid, "policy_changed", false)
             .with("found", found.to_string())
             .with("expected", expected.to_string()),
+        SwitchError::Moved => new(Code::LockTimeout, "conflict", true),
         SwitchError::Asking(_) => new(Code::PolicyFailed, "policy_failed", false),
     }
 }

@@ -136,6 +136,8 @@ fn lock_timeout_names_the_holder_and_may_be_tried_again() {
     check_board(timeout(), Code::LockTimeout, "lock_timeout", true, more.clone());
     check(taskhost::Error::Open(timeout().into()), Code::LockTimeout, "lock_timeout", true, more);
     check_board(CommitError::Conflict, Code::LockTimeout, "conflict", true, json!({}));
+    let moved = BoardError::from(SwitchError::Moved);
+    check_board(moved, Code::LockTimeout, "conflict", true, json!({}));
 }
 
 #[test]
@@ -243,7 +245,14 @@ fn failed_writes_say_whether_anything_may_have_changed() {
         true,
         json!({}),
     );
-    check_board(ReadError::Failed("EIO".into()), Code::Unexpected, "read_failed", true, json!({}));
+    // A permission that was missing was called `retryable`, so agents tried again for ever.
+    check_board(
+        ReadError::Failed("EACCES".into()),
+        Code::Unexpected,
+        "read_failed",
+        false,
+        json!({}),
+    );
     check(anyhow!("surprise"), Code::Unexpected, "unexpected", false, json!({}));
 }
 

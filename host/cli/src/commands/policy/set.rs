@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use taskhost::domain::PolicyPin;
+use taskhost::domain::{Error as BoardError, PolicyPin};
 use taskhost::{Digest, PolicyChange, PolicyTarget};
 
 use super::check;
 use crate::context::Context;
-use crate::exit::Code;
+use crate::exit::{Code, Usage};
 use crate::output::line;
 use crate::parse;
 
@@ -23,9 +23,12 @@ Example: the standard policy, with a setting
 
   taskhost policy set standard --setting parent=children-first
 
-Example: another setting for whichever policy leads now
+Example: another setting for whichever policy leads now, and one for the standard policy behind it
 
-  taskhost policy set current --setting lease=1h
+  taskhost policy set current --setting depth=3
+  taskhost policy set current --standard-setting lease=1h
+
+A setting that isn't named keeps its value; given its default, it is as if it had never been set.
 
 A file called `standard` or `current` is named `./standard`.";
 
@@ -66,12 +69,33 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
         expect: args.expect,
     };
     let board = context.open()?;
-    let set = board.set_policy(&change)?;
+    let before = board.policies()?;
+    let set = board.set_policy(&change).map_err(|error| with_hint(error, &change))?;
     let about = board.engine().describe(set.leading().digest).map_err(taskhost::Error::from)?;
     let answer = Answer { leading: set.leading().clone(), standard: set.standard.clone() };
     context.output.answer(&answer, |out| {
         let digest = answer.leading.digest.short();
-        line(out, format_args!("{} {} ({digest}) decides from now on", about.name, about.version));
+        let instead = match before.leading().digest {
+            old if old == answer.leading.digest => String::new(),
+            old => format!(", instead of {}", old.short()),
+        };
+        let (name, version) = (&about.name, &about.version);
+        line(out, format_args!("{name} {version} ({digest}) decides from now on{instead}"));
+        for (name, value) in &answer.leading.settings {
+            line(out, format_args!("  {name}={value}"));
+        }
     })?;
     Ok(Code::Done)
+}
+
+/// Who sets `lease` while a policy of their own leads means the standard one's.
+fn with_hint(error: taskhost::Error, change: &PolicyChange) -> anyhow::Error {
+    match error {
+        taskhost::Error::Board(BoardError::Invalid(why))
+            if !matches!(change.target, PolicyTarget::Standard) =>
+        {
+            Usage(format!("{why}; the standard policy's are set with `--standard-setting`")).into()
+        }
+        other => other.into(),
+    }
 }

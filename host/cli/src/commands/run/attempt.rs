@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use taskhost::domain::Error as BoardError;
 use taskhost::wire::WireTask;
-use taskhost::{Agent, Claim, Claimed, Error, Json, Task};
+use taskhost::{Agent, Claim, Claimed, Json, Task};
 
 use super::Run;
 use super::child::Child;
 use super::ending;
+use super::progress::Repeats;
 
 /// How long a command has to end by itself when the run is stopped.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -23,6 +24,8 @@ const LOST_GRACE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// After a heartbeat that didn't get through, the next comes no later than this.
 const BEAT_AGAIN: Duration = Duration::from_secs(1);
+/// How long a heartbeat waits for the board's lock: meanwhile the worker hears no signal.
+const BEAT_WAITS: Duration = Duration::from_secs(1);
 
 /// How an attempt ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,6 +157,7 @@ enum Beat {
 fn watch(run: &Run, claimed: &Claimed, claim: &Claim, child: &Child) -> Watched {
     let interval = Duration::from_millis((claim.lease_ms / 3).max(1));
     let mut next_beat = Some(Instant::now() + interval);
+    let mut missed: Option<Repeats> = None;
     loop {
         let left = next_beat.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
         if child.exits_within(left.min(LOOK)) {
@@ -165,11 +169,16 @@ fn watch(run: &Run, claimed: &Claimed, claim: &Claim, child: &Child) -> Watched 
         if next_beat.is_none_or(|at| Instant::now() < at) {
             continue;
         }
-        next_beat = match beat(claimed) {
-            Beat::Extended => Some(Instant::now() + interval),
+        next_beat = match beat(run, claimed) {
+            Beat::Extended => {
+                missed = None;
+                Some(Instant::now() + interval)
+            }
             Beat::Missed(why) => {
-                run.progress
-                    .say(&format!("a heartbeat for `{}` didn't get through: {why}", claimed.id()));
+                if missed.get_or_insert_default().is_due() {
+                    let id = claimed.id();
+                    run.progress.say(&format!("a heartbeat for `{id}` didn't get through: {why}"));
+                }
                 Some(Instant::now() + interval.min(BEAT_AGAIN))
             }
             Beat::Settled => None,
@@ -178,14 +187,12 @@ fn watch(run: &Run, claimed: &Claimed, claim: &Claim, child: &Child) -> Watched 
     }
 }
 
-fn beat(claimed: &Claimed) -> Beat {
-    match claimed.heartbeat() {
+fn beat(run: &Run, claimed: &Claimed) -> Beat {
+    let deadline = Instant::now() + BEAT_WAITS;
+    match run.board.engine().heartbeat(claimed.id(), &claimed.proof(), None, deadline) {
         Ok(_) => Beat::Extended,
-        Err(Error::Board(error)) => match &error {
-            BoardError::Transition { .. } => Beat::Settled,
-            error if is_lost(error) => Beat::Lost(error.to_string()),
-            error => Beat::Missed(error.to_string()),
-        },
+        Err(BoardError::Transition { .. }) => Beat::Settled,
+        Err(error) if is_lost(&error) => Beat::Lost(error.to_string()),
         Err(error) => Beat::Missed(error.to_string()),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
+use rustix::fs::{Access, access};
 use serde_json::Value;
 use taskhost::Task;
 
@@ -40,14 +41,8 @@ impl Template {
             command.iter().map(|arg| Arg::parse(arg)).collect::<Result<Vec<_>, _>>()?.into_iter();
         let program =
             args.next().ok_or_else(|| Usage("give the command to run after `--`".into()))?;
-        if let (true, Some(name)) = (program.is_fixed(), command.first())
-            && find(name).is_none()
-        {
-            let name = name.display();
-            return Err(Usage(format!(
-                "there is no program `{name}` to run: check its name, or give its path"
-            ))
-            .into());
+        if let (true, Some(name)) = (program.is_fixed(), command.first()) {
+            check_program(name)?;
         }
         Ok(Self { program, args: args.collect() })
     }
@@ -163,18 +158,36 @@ fn value_at(data: &Value, path: &str) -> Result<String, String> {
     }
 }
 
-/// Where the program is, if there is one of this name.
-fn find(name: &OsStr) -> Option<PathBuf> {
-    let path = Path::new(name);
-    if path.components().count() > 1 || path.is_absolute() {
-        return path.is_file().then(|| path.to_owned());
+/// Refuses a program that isn't there, or may not be executed.
+fn check_program(name: &OsStr) -> Result<(), Usage> {
+    let files = files_of_name(Path::new(name));
+    if files.iter().any(|file| access(file, Access::EXEC_OK).is_ok()) {
+        return Ok(());
     }
-    let dirs = std::env::var_os("PATH")?;
-    std::env::split_paths(&dirs).map(|dir| dir.join(path)).find(|path| path.is_file())
+    let shown = name.display();
+    Err(Usage(match files.first() {
+        None => format!("there is no program `{shown}` to run: check its name, or give its path"),
+        Some(file) => {
+            format!("`{0}` may not be executed: `chmod +x {0}` allows it", file.display())
+        }
+    }))
+}
+
+/// The files that are meant by the name: the one at this path, or those in `PATH`.
+fn files_of_name(path: &Path) -> Vec<PathBuf> {
+    let candidates = if path.components().count() > 1 || path.is_absolute() {
+        vec![path.to_owned()]
+    } else {
+        let dirs = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&dirs).map(|dir| dir.join(path)).collect()
+    };
+    candidates.into_iter().filter(|path| path.is_file()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use taskhost::Json;
 
     use super::*;
@@ -233,6 +246,18 @@ mod tests {
             let error = Template::new(&["true".into(), text.into()]).unwrap_err();
             assert!(error.is::<Usage>(), "{text}");
         }
+    }
+
+    #[test]
+    fn program_that_may_not_be_executed_is_refused_before_anything_is_claimed() {
+        // Each task in turn was claimed and handed back for a script without its `x`.
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script.sh");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let error = Template::new(&[script.clone().into()]).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("chmod"), "{error}");
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(Template::new(&[script.into()]).is_ok());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! How a command ended, from its exit status and what it left behind.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
+use rustix::fs::OFlags;
 use signal_hook::low_level::signal_name;
 use taskhost::Json;
 
@@ -39,7 +41,7 @@ pub fn of(status: ExitStatus, result: &Path, stderr: &Path) -> Result<Json, Stri
 }
 
 fn read_result(path: &Path) -> Result<Json, String> {
-    let file = match File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(serde_json::json!({ "exit_code": 0 }).into());
@@ -58,8 +60,20 @@ fn read_result(path: &Path) -> Result<Json, String> {
         .map_err(|error| format!("it exited with 0, but its result isn't JSON: {error}"))
 }
 
+/// Opens what a command left, which is a file or nothing to wait for: the command may have put anything there, and
+/// nobody might ever write to its pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = match file {
+        Err(_) if path.is_symlink() => return Err(io::Error::other("it is a symbolic link")),
+        file => file?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it isn't a file")) }
+}
+
 fn last_line(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
     let mut tail = Vec::new();
@@ -102,6 +116,25 @@ mod tests {
             "",
             Err("it exited with 0, but its result isn't JSON: expected value at line 1 column 1"),
         );
+    }
+
+    #[test]
+    fn result_that_is_no_file_fails_the_task_at_once() {
+        // A named pipe in the result's place was waited for without end, deaf to signals.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("result.json");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert!(read_result(&path).unwrap_err().ends_with("it isn't a file"));
+
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(read_result(&path).unwrap_err().ends_with("it is a symbolic link"));
+
+        // Not even one to nothing counts as no result.
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nothing", &path).unwrap();
+        assert!(read_result(&path).unwrap_err().ends_with("it is a symbolic link"));
     }
 
     #[test]

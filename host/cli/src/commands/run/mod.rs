@@ -29,7 +29,7 @@ use self::command::Template;
 use self::outlook::Outlook;
 use self::progress::Progress;
 use self::stop::Stop;
-use self::summary::{AgentSummary, Summary, Tally};
+use self::summary::{AgentSummary, Left, Summary, Tally};
 use self::worker::Worker;
 use super::asker::Wanted;
 use crate::context::Context;
@@ -164,7 +164,9 @@ fn work(run: &Run, sessions: Vec<Session>) -> (Summary, Option<anyhow::Error>) {
         }
     });
     let problem = first_error.as_ref().map(exit::problem);
-    (Summary::new(agents, run.stop.signal(), problem), first_error)
+    // What can't be read now is left out; whatever went wrong with the board was said by then.
+    let left = run.board.head().ok().map(|head| Left::from(&head.counts));
+    (Summary::new(agents, left, run.stop.signal(), problem), first_error)
 }
 
 fn code(stop: &Stop, error: Option<&anyhow::Error>, summary: &Summary) -> Code {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use taskhost::{Agent, Board, Status, Task};
@@ -13,6 +13,35 @@ use crate::output::visible;
 
 /// How often the bar's clock is drawn.
 const TICK: Duration = Duration::from_millis(200);
+
+/// The first time that a message which repeats itself is held back.
+const QUIET_MIN: Duration = Duration::from_secs(1);
+
+/// Says when a message that repeats itself is due: at once, and then each time after twice as long.
+#[derive(Debug)]
+pub struct Repeats {
+    next: Instant,
+    quiet: Duration,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self { next: Instant::now(), quiet: QUIET_MIN }
+    }
+}
+
+impl Repeats {
+    /// Whether it is to be said now; then it isn't for a while.
+    pub fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + self.quiet;
+            self.quiet = self.quiet.saturating_mul(2);
+        }
+        is_due
+    }
+}
 
 /// Where progress is shown.
 pub struct Progress {
@@ -115,5 +144,21 @@ impl Progress {
         let (running, failed) =
             (self.running.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
         bar.set_message(format!("running {running}, failed {failed}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_message_is_said_at_once_and_then_rarely() {
+        // "trying again" came five times in a second, for a minute.
+        let mut repeats = Repeats::default();
+        assert!(repeats.is_due());
+        assert!(!repeats.is_due());
+        repeats.next = Instant::now();
+        assert!(repeats.is_due());
+        assert!(repeats.next > Instant::now() + QUIET_MIN);
     }
 }

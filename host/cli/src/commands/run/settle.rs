@@ -4,16 +4,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use taskhost::domain::Error as BoardError;
+use taskhost::domain::{Error as BoardError, Finish};
 use taskhost::{Claim, Claimed, Error, Status, Task, Verb};
 
 use super::Run;
 use super::attempt::{Ended, is_lost};
+use super::progress::Repeats;
+use super::stop::Stop;
 use super::summary::Outcome;
 use crate::exit;
 
 /// How long the outcome of an attempt is told again and again if it doesn't get through.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same while the run is stopped.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long one try waits for the board's lock: meanwhile nobody hears that there is a hurry.
+const TRY_WAITS: Duration = Duration::from_secs(1);
 /// How long to wait in between.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -35,7 +41,7 @@ pub fn settle(run: &Run, claimed: &Claimed, claim: &Claim, ended: Ended) -> Resu
         Ended::Settled => (teller.look().map(Told::ByCommand), None),
         Ended::Stopped => (teller.release("the run was stopped"), None),
         Ended::Failed(why) => (teller.fail(&why), Some(why)),
-        Ended::Done(result) => match teller.tell(|| claimed.complete(Some(result.clone()))) {
+        Ended::Done(result) => match teller.tell(&Finish::Complete(Some(result))) {
             Err(Error::Board(BoardError::Refused(refusal))) => {
                 let why = format!("the policy refused the completion: {refusal}");
                 (teller.fail(&why), Some(why))
@@ -46,7 +52,9 @@ pub fn settle(run: &Run, claimed: &Claimed, claim: &Claim, ended: Ended) -> Resu
     match told {
         Ok(Told::Outcome(outcome)) => Ok(Settled { outcome, why, handed_back_by_command: false }),
         Ok(Told::ByCommand(outcome)) => {
-            Ok(Settled { outcome, why, handed_back_by_command: outcome == Outcome::Released })
+            // What the command did after it had said what became of the task changes nothing of that.
+            let handed_back_by_command = outcome == Outcome::Released;
+            Ok(Settled { outcome, why: None, handed_back_by_command })
         }
         Err(Error::Board(error)) if is_lost(&error) => Ok(Settled {
             outcome: Outcome::Lost,
@@ -72,7 +80,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn fail(&self, why: &str) -> Result<Told, Error> {
-        let told = self.tell(|| self.claimed.fail(why));
+        let told = self.tell(&Finish::Fail(Some(why.to_owned())));
         match &told {
             Ok(Told::Outcome(Outcome::Released)) => return Ok(Told::Outcome(Outcome::Retried)),
             // Neither done nor failed: nobody should sit on it. The refusal itself ends the run.
@@ -85,34 +93,64 @@ impl Teller<'_> {
     }
 
     fn release(&self, reason: &str) -> Result<Told, Error> {
-        self.tell(|| self.claimed.release(Some(reason.to_owned())))
+        self.tell(&Finish::Release(Some(reason.to_owned())))
     }
 
     /// Says it until it gets through, which repeating makes no worse.
-    fn tell(&self, say: impl Fn() -> Result<Status, Error>) -> Result<Told, Error> {
-        let until = Instant::now() + PATIENCE;
+    fn tell(&self, how: &Finish) -> Result<Told, Error> {
+        let mut patience = Patience::new();
+        let mut repeats = Repeats::default();
         loop {
-            let error = match say() {
+            let error = match self.try_once(how) {
                 Ok(status) => return Ok(Told::Outcome(outcome(status))),
                 // The command itself may have ended the claim before it exited.
-                Err(Error::Board(BoardError::Transition { .. })) => {
-                    return self.look().map(Told::ByCommand);
-                }
-                Err(error) => error,
+                Err(BoardError::Transition { .. }) => return self.look().map(Told::ByCommand),
+                Err(error) => Error::Board(error),
             };
             let passes = exit::of_taskhost(&error).retryable
                 && !matches!(&error, Error::Board(error) if is_lost(error));
-            if !passes || Instant::now() > until {
+            if !passes || patience.is_over(&self.run.stop) {
                 return Err(error);
             }
-            self.run.progress.say(&format!("`{}`: {error}; trying again", self.claimed.id()));
+            if repeats.is_due() {
+                self.run.progress.say(&format!("`{}`: {error}; trying again", self.claimed.id()));
+            }
             thread::sleep(BREATH);
         }
+    }
+
+    fn try_once(&self, how: &Finish) -> Result<Status, BoardError> {
+        let deadline = Instant::now() + TRY_WAITS;
+        let proof = self.claimed.proof();
+        let held = self.run.board.engine().finish(self.claimed.id(), &proof, how, deadline)?;
+        Ok(held.task.status)
     }
 
     /// What the command made of the task itself.
     fn look(&self) -> Result<Outcome, Error> {
         Ok(outcome_of_claim(&self.run.board.task(self.claimed.id())?, self.claim))
+    }
+}
+
+/// How long to go on trying. Nothing is lost by giving up while the run is stopped: once this process has ended, what
+/// its agents held is taken back from them.
+struct Patience {
+    began: Instant,
+    stopped: Option<Instant>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { began: Instant::now(), stopped: None }
+    }
+
+    fn is_over(&mut self, stop: &Stop) -> bool {
+        if stop.signal().is_some() {
+            self.stopped.get_or_insert_with(Instant::now);
+        }
+        stop.hurries()
+            || self.began.elapsed() > PATIENCE
+            || self.stopped.is_some_and(|since| since.elapsed() > STOP_PATIENCE)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ctrl-C and its kin: the first signal asks to stop, the second to hurry.
 
+use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -71,7 +72,10 @@ pub struct Listener {
 impl Stop {
     /// Begins to listen for signals.
     pub fn listen(&self) -> io::Result<Listener> {
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+        // What is ignored already stays so: `nohup`, and a script's shell for its background jobs, mean it.
+        let ignored = ignored_signals();
+        let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter();
+        let mut signals = Signals::new(wanted.filter(|&signal| !contains(ignored, signal)))?;
         let handle = signals.handle();
         let stop = self.clone();
         let thread = thread::Builder::new().spawn(move || {
@@ -112,6 +116,22 @@ impl Stop {
     }
 }
 
+/// The signals that this process ignores, one bit for each; none where there is no `/proc`.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_in(&status).unwrap_or_default()
+}
+
+fn ignored_in(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+fn contains(mask: u64, signal: i32) -> bool {
+    // The lowest bit is signal 1.
+    mask >> (signal - 1) & 1 == 1
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         self.handle.close();
@@ -135,6 +155,14 @@ mod tests {
         stop.hear(SIGINT as usize);
         assert!(stop.hurries());
         assert_eq!(stop.signal().map(StopSignal::code), Some(Code::Terminated));
+    }
+
+    #[test]
+    fn ignored_signals_are_read_from_the_process_status() {
+        // `nohup taskhost run` was stopped by the hang-up that it was to survive.
+        let mask = ignored_in("Name:\tx\nSigBlk:\t0000000000000002\nSigIgn:\t0000000000001001\n");
+        assert!(mask.is_some_and(|mask| contains(mask, SIGHUP) && !contains(mask, SIGINT)));
+        assert_eq!(ignored_in(""), None);
     }
 
     #[test]

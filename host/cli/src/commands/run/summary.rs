@@ -1,7 +1,8 @@
 //! What became of a run.
 
 use serde::Serialize;
-use taskhost::Agent;
+use taskhost::domain::Counts;
+use taskhost::{Agent, Status};
 
 use super::stop::StopSignal;
 use crate::exit::Problem;
@@ -41,12 +42,58 @@ pub struct AgentSummary {
     tally: Tally,
 }
 
+/// The tasks of the whole board that have not ended, by where they stand: a run that left some is not to be taken
+/// for one that did everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    total: u64,
+    /// Ready, though not for the run's agents.
+    ready: u64,
+    waiting: u64,
+    in_progress: u64,
+    in_review: u64,
+    blocked: u64,
+}
+
+impl From<&Counts> for Left {
+    fn from(counts: &Counts) -> Self {
+        Self {
+            total: counts.open(),
+            ready: counts.ready,
+            waiting: counts.of(Status::Pending).saturating_sub(counts.ready),
+            in_progress: counts.of(Status::InProgress),
+            in_review: counts.of(Status::InReview),
+            blocked: counts.of(Status::Blocked),
+        }
+    }
+}
+
+impl Left {
+    fn text(&self) -> String {
+        let parts = [
+            (self.ready, "ready, but not for these agents"),
+            (self.waiting, "waiting"),
+            (self.in_progress, "in progress"),
+            (self.in_review, "in review"),
+            (self.blocked, "blocked"),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        format!("left on the board: {} (`taskhost explain ID` says why)", parts.join(", "))
+    }
+}
+
 /// What all of them did, and why they ended, if it wasn't that nothing was left.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     #[serde(flatten)]
     tally: Tally,
     agents: Vec<AgentSummary>,
+    /// Absent if the board could not be read at the end.
+    left: Option<Left>,
     stopped_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem>,
@@ -77,7 +124,7 @@ impl Tally {
     fn text(&self) -> String {
         let rare = [
             (self.in_review, "in review"),
-            (self.retried, "to be tried again"),
+            (self.retried, "failed and put back"),
             (self.released, "released"),
             (self.lost, "lost to others"),
         ];
@@ -98,12 +145,13 @@ impl AgentSummary {
 impl Summary {
     pub fn new(
         agents: Vec<AgentSummary>,
+        left: Option<Left>,
         stopped_by: Option<StopSignal>,
         error: Option<Problem>,
     ) -> Self {
         let mut tally = Tally::default();
         agents.iter().for_each(|agent| tally.add(&agent.tally));
-        Self { tally, agents, stopped_by: stopped_by.map(StopSignal::as_str), error }
+        Self { tally, agents, left, stopped_by: stopped_by.map(StopSignal::as_str), error }
     }
 
     pub fn some_failed(&self) -> bool {
@@ -114,6 +162,9 @@ impl Summary {
         line(out, self.tally.text());
         for agent in &self.agents {
             line(out, format_args!("  {}: {}", agent.name, agent.tally.text()));
+        }
+        if let Some(left) = self.left.filter(|left| left.total > 0) {
+            line(out, left.text());
         }
     }
 }
@@ -129,7 +180,9 @@ mod tests {
             .for_each(|outcome| tally.count(outcome));
         let agent =
             |name: &str| AgentSummary { name: name.into(), session: format!("s-{name}"), tally };
-        Summary::new(vec![agent("a-1"), agent("a-2")], Some(StopSignal::Interrupt), None)
+        let left = Left { total: 3, ready: 1, waiting: 2, ..Left::default() };
+        let agents = vec![agent("a-1"), agent("a-2")];
+        Summary::new(agents, Some(left), Some(StopSignal::Interrupt), None)
     }
 
     #[test]
@@ -144,6 +197,7 @@ mod tests {
                     {"name": "a-2", "session": "s-a-2", "completed": 1, "in_review": 0, "failed": 1, "retried": 0,
                      "released": 0, "lost": 1},
                 ],
+                "left": {"total": 3, "ready": 1, "waiting": 2, "in_progress": 0, "in_review": 0, "blocked": 0},
                 "stopped_by": "SIGINT",
             })
         );
@@ -154,5 +208,10 @@ mod tests {
         let mut text = String::new();
         summary().write(&mut text);
         assert!(text.starts_with("2 completed, 2 failed, 2 lost to others\n"), "{text}");
+        // A run that left tasks undone said nothing of them, and looked as if everything was done.
+        assert!(
+            text.contains("left on the board: 1 ready, but not for these agents, 2 waiting ("),
+            "{text}"
+        );
     }
 }

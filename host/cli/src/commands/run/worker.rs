@@ -11,6 +11,7 @@ use taskhost::{ClaimOutcome, Error, ListQuery, Millis, Sequence, Session, Status
 use super::Run;
 use super::attempt::{self, Ended};
 use super::outlook::Sight;
+use super::progress::Repeats;
 use super::settle;
 use super::summary::Tally;
 use crate::exit;
@@ -29,8 +30,8 @@ pub struct Worker<'r> {
     run: &'r Run,
     session: Session,
     tally: Tally,
-    /// Since when nothing gets through to the board.
-    trouble_since: Option<Instant>,
+    /// Since when nothing gets through to the board, and when that is said again.
+    trouble: Option<(Instant, Repeats)>,
     /// A claim's outcome is unknown: it may have been given to this session.
     may_hold_unknowingly: bool,
     /// How often the command itself handed which task back.
@@ -50,7 +51,7 @@ impl<'r> Worker<'r> {
             run,
             session,
             tally: Tally::default(),
-            trouble_since: None,
+            trouble: None,
             may_hold_unknowingly: false,
             handed_back: HashMap::new(),
         }
@@ -93,7 +94,7 @@ impl<'r> Worker<'r> {
             self.may_hold_unknowingly = true;
         }
         let outcome = outcome?;
-        self.trouble_since = None;
+        self.trouble = None;
         match outcome {
             ClaimOutcome::Claimed { task, .. } => Ok(Next::Task(task)),
             ClaimOutcome::Nothing { counts, next_ready_at, seen, .. } => {
@@ -122,11 +123,15 @@ impl<'r> Worker<'r> {
     /// Waits a moment after an error that may pass; gives up after too many.
     fn bear(&mut self, error: Error) -> Result<()> {
         let error = anyhow::Error::from(error);
-        let since = *self.trouble_since.get_or_insert_with(Instant::now);
+        let (since, repeats) =
+            self.trouble.get_or_insert_with(|| (Instant::now(), Repeats::default()));
         if !exit::problem(&error).retryable || since.elapsed() > PATIENCE {
             return Err(error);
         }
-        self.run.progress.say(&format!("{}: {error:#}; trying again", self.session.agent().name));
+        if repeats.is_due() {
+            let name = &self.session.agent().name;
+            self.run.progress.say(&format!("{name}: {error:#}; trying again"));
+        }
         thread::sleep(BREATH);
         Ok(())
     }
