@@ -9,4 +9,5 @@ mod death;
 mod interface;
 mod locks;
 mod policies;
+mod regressions;
 mod scale;

@@ -197,7 +197,7 @@ fn tokens_grow_even_past_a_claim_that_ended_in_its_own_entry() {
     let first = board.next("a").unwrap();
     let token = crate::common::token(&first.claim);
     let mut opened = board.store.begin(soon()).unwrap();
-    let mut claim = first.claim.clone().unwrap();
+    let mut claim = first.claim.unwrap();
     claim.token = token.next();
     claim.session = SessionId::new("s-other").unwrap();
     drop(opened.view());

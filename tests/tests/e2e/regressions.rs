@@ -1,0 +1,175 @@
+//! Bugs that were found from outside, each told by the first comment of its test.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use taskhost_tests::{Answer, TestBoard};
+
+/// Long enough for a busy machine, and far from for ever.
+const LONG: Duration = Duration::from_secs(60);
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
+}
+
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn child_that_comes_after_its_own_ancestor_is_refused_where_children_come_first() {
+    // It was accepted, and then it waited for its parent and the parent for it, for ever.
+    let board = TestBoard::with(&["--setting", "parent=children-first"]);
+    board.add(&["top", "other"]);
+    board.run(&["add", "w", "--id", "mid", "--parent", "top"]).exits(0);
+    for (parent, after) in [("top", "top"), ("mid", "mid"), ("mid", "top")] {
+        let answer = board.run(&["add", "w", "--id", "c", "--parent", parent, "--after", after]);
+        let why = answer.clone().exits(7).text("/error/message");
+        assert!(why.contains(&format!("`{after}`")) && why.contains("for ever"), "{why}");
+    }
+    board.run(&["add", "w", "--id", "c", "--parent", "mid", "--after", "other"]).exits(0);
+    board.assert_healthy();
+}
+
+#[test]
+fn pending_parent_gets_very_many_children_in_one_transaction() {
+    // Each child was a step of the policy, and with more than 256 all were refused.
+    const CHILDREN: usize = 400;
+    let board = TestBoard::with(&["--setting", "parent=children-first"]);
+    board.add(&["p"]);
+    let lines: String = (0..CHILDREN)
+        .map(|n| format!("{{\"id\": \"c{n}\", \"type\": \"work\", \"parent\": \"p\"}}\n"))
+        .collect();
+    let file = board.folder().join("children.jsonl");
+    fs::write(&file, lines).unwrap();
+    board.run(&["add", "--atomic", "--from", file.to_str().unwrap()]).exits(0);
+    // And the parent, which was ready before, waits for them although the policy doesn't say so any more.
+    assert_eq!(board.run(&["claim", "p", "--agent", "a"]).exits(3).text("/reason"), "waiting");
+    // It named 64 of them, and said that these were all.
+    let text = board.run_plain(&["explain", "p"]).exits(0).stdout;
+    assert!(text.contains("at least 64"), "{text}");
+}
+
+#[test]
+fn claims_work_with_every_lease_that_can_be_set() {
+    // Both were accepted by `policy set`, and then every claim was refused.
+    for lease in ["lease=0s", "lease=60d"] {
+        let board = TestBoard::with(&["--setting", lease, "--setting", "max_attempts=-3"]);
+        board.add(&["t"]);
+        board.claim("a");
+    }
+}
+
+#[test]
+fn result_that_is_a_named_pipe_fails_the_task() {
+    // The run waited for somebody to write to it, deaf to signals.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let run =
+        board.start(&["run", "--agents", "1", "--", "sh", "-c", "mkfifo \"$TASKHOST_RESULT\""]);
+    until("the task never ended", || board.task("t")["status"] == "failed");
+    Answer::after(run).exits(12);
+    assert!(board.task("t")["error"].as_str().unwrap().contains("isn't a file"));
+}
+
+#[test]
+fn second_signal_ends_a_run_at_once_though_somebody_holds_the_boards_lock() {
+    // It went on telling the board that the task is handed back for a minute, with five messages a second.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let run = board.start(&["run", "--agents", "1", "--", "sleep", "600"]);
+    until("the run never claimed", || board.task("t")["status"] == "in_progress");
+    let lock = fs::File::open(board.path().join("board.lock")).unwrap();
+    lock.lock().unwrap();
+    signal(&run, Signal::TERM);
+    // The command has gone by now, and the run tries to hand the task back.
+    std::thread::sleep(Duration::from_millis(1_500));
+    signal(&run, Signal::TERM);
+    let began = Instant::now();
+    let answer = Answer::after(run).exits(143);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(4), "it took {took:?}");
+    assert!(answer.stderr.matches("trying again").count() <= 3, "{answer:?}");
+    drop(lock);
+    // Nothing was lost by that.
+    board.run(&["claim", "t", "--agent", "other"]).exits(0);
+}
+
+#[test]
+fn signal_that_is_ignored_from_the_start_stays_so() {
+    // `nohup taskhost run` stopped at the hang-up that it was to survive.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let run = board.command(&[
+        "run",
+        "--agents",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        "until [ -e go ]; do sleep 0.05; done",
+    ]);
+    let mut nohup = Command::new("sh");
+    nohup
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(run.get_program())
+        .args(run.get_args());
+    nohup.current_dir(board.folder()).stdin(Stdio::null()).stdout(Stdio::null());
+    let run = nohup.stderr(Stdio::piped()).spawn().unwrap();
+    until("the run never claimed", || board.task("t")["status"] == "in_progress");
+    signal(&run, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(500));
+    fs::write(board.folder().join("go"), "").unwrap();
+    Answer::after(run).exits(0);
+    assert_eq!(board.task("t")["status"], "completed");
+}
+
+#[test]
+fn command_that_completes_its_task_itself_may_exit_as_it_likes() {
+    // It was reported as "completed after 0.1s: exit status 3".
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let script =
+        format!("{} complete \"$TASKHOST_TASK\"; exit 3", taskhost_tests::taskhost().display());
+    let answer = board.run_plain(&["run", "--agents", "1", "--", "sh", "-c", &script]).exits(0);
+    assert!(answer.stderr.contains("completed after"), "{answer:?}");
+    assert!(!answer.stderr.contains("exit status"), "{answer:?}");
+}
+
+#[test]
+fn program_that_may_not_be_executed_is_refused_beforehand() {
+    // Tasks were claimed for it first.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    fs::write(board.folder().join("script"), "#!/bin/sh\n").unwrap();
+    let answer = board.run(&["run", "--agents", "1", "--", "./script"]).exits(2);
+    assert!(answer.text("/error/message").contains("chmod"), "{answer:?}");
+    assert_eq!(board.task("t")["attempts"], 0);
+}
+
+#[test]
+fn init_behind_a_link_to_nothing_says_so() {
+    // It only said that there is no such file.
+    let board = TestBoard::missing();
+    symlink("nowhere", board.path()).unwrap();
+    let answer = board.run(&["init"]).exits(2);
+    assert!(answer.text("/error/message").contains("link to `nowhere`"), "{answer:?}");
+}
+
+#[test]
+fn empty_key_of_a_claim_is_refused() {
+    // A shell variable that was never set made different requests one and the same.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    board.run(&["claim", "--agent", "a", "--key", ""]).exits(2);
+    board.run(&["claim", "--agent", "a", "--key", &"k".repeat(257)]).exits(2);
+    board.run(&["claim", "--agent", "a", "--key", "k"]).exits(0);
+}
