@@ -31,6 +31,7 @@
 mod commit;
 mod disk;
 mod doctor;
+mod filler;
 mod format;
 mod history;
 mod index;

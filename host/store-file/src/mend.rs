@@ -11,9 +11,10 @@ use taskhost_board::image;
 use taskhost_board::{BeginError, Generation, Millis, ReadError, Sequence};
 
 use crate::disk::{DiskFile, How, exists, read_file, read_from, read_open, replace_file};
+use crate::filler::Filler;
 use crate::format::snapshot::{self, Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, names};
-use crate::index::{self, Index, Meta, Reading, SharedReading, Writing};
+use crate::index::{self, Index, Meta, Reading, SharedReading};
 use crate::journal::{End, Tail, judge, replay};
 use crate::lock::BoardGuard;
 use crate::options::{Notice, PlantedBug};
@@ -22,9 +23,6 @@ use crate::publish::Next;
 use crate::remains::not_ours;
 use crate::state::{Current, Found, Inner, bears, failed, failed_to_write};
 use crate::words::{Start, Words};
-
-/// How many records go into one step of an index that nobody sees yet.
-const BATCH: u64 = 4096;
 
 /// An index made anew, and what it was made from.
 pub(crate) struct Rebuilt {
@@ -458,47 +456,6 @@ impl Inner {
         let name = crate::disk::temporary_name(&names::journal(generation));
         let file = self.disk.open(&name, How::New).map_err(failed(&name))?;
         Ok((name, file))
-    }
-}
-
-/// Fills an index that nobody sees yet, in steps of bounded size.
-pub(crate) struct Filler<'a> {
-    inner: &'a Inner,
-    index: &'a dyn Index,
-    writing: Option<Writing<'a>>,
-    done: u64,
-}
-
-impl<'a> Filler<'a> {
-    pub(crate) fn new(inner: &'a Inner, index: &'a dyn Index) -> Self {
-        Self { inner, index, writing: None, done: 0 }
-    }
-
-    pub(crate) fn step(
-        &mut self,
-        doing: &'static str,
-        change: impl FnOnce(&mut Writing<'a>) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        let writing = match &mut self.writing {
-            Some(writing) => writing,
-            None => self.writing.insert(index::write(self.index)?),
-        };
-        change(writing)?;
-        self.done += 1;
-        if self.done.is_multiple_of(BATCH) {
-            self.inner.options.report(doing, self.done);
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), ReadError> {
-        self.writing.take().map_or(Ok(()), Writing::commit)
-    }
-
-    pub(crate) fn finish(mut self, meta: &Meta) -> Result<(), ReadError> {
-        self.step("finishing the index", |writing| writing.put_meta(meta))?;
-        self.flush()
     }
 }
 

@@ -24,13 +24,13 @@ use taskhost_board::{
 };
 
 use crate::disk::{DiskFile, Hold, How, append_all, remove_if_there, temporary_name};
+use crate::filler::Filler;
 use crate::format::line::{self, Line, Place};
 use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Index, Meta, SharedReading, Writing};
 use crate::journal::{Tail, replay};
 use crate::lock::LockError;
-use crate::mend::Filler;
 use crate::platform::random_u64;
 use crate::publish::{Next, PublishError};
 use crate::state::{Current, Inner, failed};
