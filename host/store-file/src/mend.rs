@@ -273,9 +273,13 @@ impl Inner {
         Ok((current, reading, meta))
     }
 
-    fn apply_rest(&self, current: &Current, meta: &Meta) -> Result<(), ReadError> {
+    pub(crate) fn apply_rest(&self, current: &Current, seen: &Meta) -> Result<(), ReadError> {
         let name = current.journal_name();
         let mut writing = index::write(&*current.index)?;
+        // A writer killed in the middle of its index commit may have finished it for writers but not for readers:
+        // LMDB mends that when the next writer begins. So what counts is what this change begins from, not what
+        // was seen before it, or the line would be applied twice.
+        let meta = index::meta(&writing)?.unwrap_or_else(|| seen.clone());
         let (tail, end) =
             replay(&*current.journal, &name, current.generation, meta.tail(), |line, _| {
                 writing.apply_line(&line)

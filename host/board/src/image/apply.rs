@@ -79,8 +79,14 @@ pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
     }
 }
 
-/// Does what `entry` says. The entry must be the one after the map's sequence.
+/// Does what `entry` says, which must be the entry after the map's sequence: applied twice, it would be counted
+/// twice.
 pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<(), ReadError> {
+    let head: Option<Head> = get(map, keys::HEAD)?;
+    let last = head.map(|head| head.sequence).unwrap_or_default();
+    if last.next() != sequence {
+        return Err(ReadError::Failed(format!("entry {sequence} doesn't follow entry {last}")));
+    }
     let mut tasks: BTreeMap<&TaskId, (Option<Task>, Task)> = BTreeMap::new();
     for change in &entry.changes {
         if let Some(id) = change.task() {

@@ -211,3 +211,24 @@ fn tokens_grow_even_past_a_claim_that_ended_in_its_own_entry() {
     opened.commit(entry).unwrap();
     assert!(crate::common::token(&board.next("b").unwrap().claim) > token.next());
 }
+
+/// An entry was applied twice to one index, and what it added was counted twice.
+#[test]
+fn entry_that_is_out_of_turn_is_not_applied() {
+    use taskhost_board::image;
+    use taskhost_board::memory::MemoryMap;
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let entry = board.store.entries().remove(0);
+    let (view, now) = board.store.snapshot().unwrap();
+    let mut map = MemoryMap::default();
+    let settings = BoardSettings::default();
+    let head = taskhost_board::Head::default();
+    image::start(&mut map, &now.boot, &head, &view.policies().unwrap(), &settings).unwrap();
+    let first = taskhost_board::Sequence(1);
+    image::apply(&mut map, first, &entry).unwrap();
+    for sequence in [first, first.next().next()] {
+        assert!(matches!(image::apply(&mut map, sequence, &entry), Err(ReadError::Failed(_))));
+    }
+    assert_eq!(image::check(&map, &mut MemoryMap::default()).unwrap(), Vec::<String>::new());
+}

@@ -335,3 +335,22 @@ fn a_doctor_whose_generation_is_retired_meanwhile_looks_at_the_next_one() {
     }
     assert_clean(&store);
 }
+
+/// A writer was killed while LMDB was finishing its commit: readers still saw the index without its line, but the
+/// next writer's change began with it. The line was applied a second time, and the counters of ready tasks were
+/// wrong from then on.
+#[test]
+fn a_line_that_the_index_has_already_is_not_applied_again() {
+    let (_directory, store) = fresh();
+    let engine = engine(&store);
+    add(&engine, "a", &[]);
+    let (current, reading, seen) = store.inner.snapshot(far()).unwrap();
+    drop(reading);
+    add(&engine, "b", &[]);
+    store.inner.apply_rest(&current, &seen).unwrap();
+    let (_, _, meta) = store.inner.snapshot(far()).unwrap();
+    assert_eq!(meta.applied, seen.applied.next());
+    assert_clean(&store);
+    add(&engine, "c", &[]);
+    assert_clean(&store);
+}
