@@ -25,8 +25,6 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// The board was made.
-    Init,
     /// Tasks were added.
     Add,
     /// An agent asked for work.
@@ -49,7 +47,6 @@ impl Command {
     /// The word used on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Init => "init",
             Self::Add => "add",
             Self::Claim => "claim",
             Self::Heartbeat => "heartbeat",

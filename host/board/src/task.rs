@@ -241,6 +241,11 @@ fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
 }
 
 impl Task {
+    /// What it needs that isn't among `capabilities`.
+    pub fn lacking<'a>(&'a self, capabilities: &'a [Name]) -> impl Iterator<Item = &'a Name> {
+        self.needs.iter().filter(|need| !capabilities.contains(need))
+    }
+
     /// Its rank if it may be claimed now by somebody.
     pub fn ready_rank(&self) -> Option<i32> {
         match (self.status, &self.readiness) {

@@ -177,7 +177,7 @@ impl Filter {
     pub fn matches(&self, task: &Task) -> bool {
         (self.types.is_empty() || self.types.contains(&task.task_type))
             && self.labels.iter().all(|label| task.labels.contains(label))
-            && task.needs.iter().all(|need| self.capabilities.contains(need))
+            && task.lacking(&self.capabilities).next().is_none()
             && self.only.as_ref().is_none_or(|only| *only == task.id)
     }
 }

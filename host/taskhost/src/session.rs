@@ -107,6 +107,9 @@ impl Session {
                 .map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
             key: options.key.clone(),
         };
+        if options.wait.is_zero() {
+            return Ok(self.board.engine().claim(&request, self.board.deadline())?);
+        }
         let began = Instant::now();
         loop {
             // Taken before the claim, so that nothing that happens after it is slept through.

@@ -6,8 +6,8 @@ use super::add::{check_key, fingerprint};
 use super::{Engine, Error, Work};
 use crate::image::KEY_KEPT_MS;
 use crate::{
-    Access, Agent, Change, Choice, Command, Counts, FailureKind, Filter, KeyRecord, Millis,
-    PolicyFailure, Request, Sequence, Status, Task, TaskId, Token,
+    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Sequence,
+    Status, Task, TaskId, Token,
 };
 
 /// An agent asks for work.
@@ -137,7 +137,10 @@ impl Work<'_> {
                 self.settle()?;
                 let task = self.task(&id)?;
                 if task.claim.as_ref().is_none_or(|claim| claim.token != token) {
-                    return Err(self.invalid_choice("the task it had claimed was taken away again"));
+                    return Err(self.invalid_step(
+                        "assignment",
+                        "the task it had claimed was taken away again",
+                    ));
                 }
                 if let Some(key) = &request.key {
                     let record = KeyRecord {
@@ -160,21 +163,14 @@ impl Work<'_> {
     /// The task that the policy gave to the asker, and the token it got.
     fn staged_claim(&self) -> Result<(TaskId, Token), Error> {
         let claimed = self.tx().claimed().cloned();
-        let id =
-            claimed.ok_or_else(|| self.invalid_choice("it claimed nothing and said it had"))?;
+        let id = claimed
+            .ok_or_else(|| self.invalid_step("assignment", "it claimed nothing and said it had"))?;
         match self.task(&id)?.claim {
             Some(claim) => Ok((id, claim.token)),
-            None => Err(self.invalid_choice("the task it had claimed was taken away again")),
+            None => {
+                Err(self.invalid_step("assignment", "the task it had claimed was taken away again"))
+            }
         }
-    }
-
-    fn invalid_choice(&self, detail: &str) -> Error {
-        Error::Policy(PolicyFailure {
-            kind: FailureKind::InvalidStep,
-            policy: self.policy.clone(),
-            hook: "assignment",
-            detail: detail.to_owned(),
-        })
     }
 
     fn nothing(&self, why: NothingWhy, detail: Option<String>) -> Result<ClaimOutcome, Error> {
@@ -252,12 +248,8 @@ impl Work<'_> {
                         "`{id}` isn't ready: `taskhost explain {id}` says why"
                     ));
                 }
-                let lacks: Vec<String> = task
-                    .needs
-                    .iter()
-                    .filter(|need| !asker.capabilities.contains(need))
-                    .map(|need| format!("`{need}`"))
-                    .collect();
+                let lacks: Vec<String> =
+                    task.lacking(&asker.capabilities).map(|need| format!("`{need}`")).collect();
                 if !lacks.is_empty() {
                     let detail = format!("`{id}` needs an agent capable of {}", lacks.join(", "));
                     return self.nothing(NothingWhy::NoMatch, Some(detail)).map(Some);

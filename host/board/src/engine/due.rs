@@ -2,6 +2,7 @@
 //! bounded number of them first, so that no daemon is needed.
 
 use super::{Error, Work};
+use crate::transaction::finish;
 use crate::{Access, Cause, Change, Due, Lease, Rescue, Status, TaskId};
 
 /// How many sessions are checked for life in one transaction.
@@ -61,14 +62,7 @@ impl Work<'_> {
                 let lease = Lease::starting(&now, until.0.saturating_sub(now.wall.0));
                 Change::Kept { id: id.clone(), lease }
             }
-            Rescue::Fail(why) => Change::Finished {
-                id: id.clone(),
-                status: Status::Failed,
-                verb: None,
-                reason: Some(why),
-                result: None,
-                error: None,
-            },
+            Rescue::Fail(why) => finish(id, Status::Failed, &why),
         };
         // The hook may have finished the task by a step of its own.
         if self.task(id)?.claim.is_some() {

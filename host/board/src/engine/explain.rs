@@ -123,8 +123,7 @@ fn statuses(tx: &Transaction, on: Vec<TaskId>) -> Result<Vec<(TaskId, Option<Sta
 fn for_asker(task: &Task, asker: &Agent) -> Vec<Obstacle> {
     let reserved =
         task.assignee.clone().filter(|assignee| !assignee.is(asker)).map(Obstacle::Reserved);
-    let lacks: Vec<Name> =
-        task.needs.iter().filter(|need| !asker.capabilities.contains(need)).cloned().collect();
+    let lacks: Vec<Name> = task.lacking(&asker.capabilities).cloned().collect();
     let lacks = (!lacks.is_empty()).then_some(Obstacle::Lacks(lacks));
     reserved.into_iter().chain(lacks).collect()
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Error, Work};
 use crate::transaction::LEASE_MS_MAX;
 use crate::{
-    Access, Change, Claim, Command, Event, FailureKind, Json, Lease, Name, PolicyFailure, Request,
-    Status, Task, TaskId, Token, Verdict,
+    Access, Change, Claim, Command, Event, Json, Lease, Name, Request, Status, Task, TaskId, Token,
+    Verdict,
 };
 
 /// What a holder does about its claim.
@@ -220,15 +220,13 @@ impl Work<'_> {
                 self.tx_mut().replace_last(id, before, retry)?;
             }
             (Verdict::Review | Verdict::Retry(_), _) => {
-                return Err(Error::Policy(PolicyFailure {
-                    kind: FailureKind::InvalidStep,
-                    policy: self.policy.clone(),
-                    hook: "lifecycle",
-                    detail: format!(
+                return Err(self.invalid_step(
+                    "lifecycle",
+                    &format!(
                         "`review` answers only `completed` and `retry` only `failed`, not `{}`",
                         event.as_str()
                     ),
-                }));
+                ));
             }
         }
         self.settle()?;

@@ -26,8 +26,8 @@ pub use hold::{Finish, Held, Proof, Verb};
 pub use set_policy::{PolicyChange, PolicyTarget};
 
 use crate::{
-    Access, Entry, Hooked, Hooks, Instant, Opened, Policies, Policy, PolicySet, Request, Store,
-    Task, TaskId, Transaction, View,
+    Access, Entry, FailureKind, Hooked, Hooks, Instant, Opened, Policies, Policy, PolicyFailure,
+    PolicySet, Request, Store, Task, TaskId, Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -214,6 +214,16 @@ impl<'e> Work<'e> {
         };
         self.hooks.close(committed.is_ok());
         Ok(committed?)
+    }
+
+    /// The leading policy answered or staged something that can't be.
+    fn invalid_step(&self, hook: &'static str, detail: &str) -> Error {
+        Error::Policy(PolicyFailure {
+            kind: FailureKind::InvalidStep,
+            policy: self.policy.clone(),
+            hook,
+            detail: detail.to_owned(),
+        })
     }
 
     fn abandon(self) {

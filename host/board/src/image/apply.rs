@@ -67,7 +67,8 @@ pub fn start(
 pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
     match record {
         Record::Task(task) => {
-            let mut writer = Writer::open(map)?;
+            let head = head(map)?;
+            let mut writer = Writer::with(map, head)?;
             writer.replace(None, task)?;
             writer.close()
         }
@@ -82,9 +83,9 @@ pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
 /// Does what `entry` says, which must be the entry after the map's sequence: applied twice, it would be counted
 /// twice.
 pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<(), ReadError> {
-    let head: Option<Head> = get(map, keys::HEAD)?;
-    let last = head.map(|head| head.sequence).unwrap_or_default();
-    if last.next() != sequence {
+    let head = head(map)?;
+    if head.sequence.next() != sequence {
+        let last = head.sequence;
         return Err(ReadError::Failed(format!("entry {sequence} doesn't follow entry {last}")));
     }
     let mut tasks: BTreeMap<&TaskId, (Option<Task>, Task)> = BTreeMap::new();
@@ -120,7 +121,7 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
             _ => {}
         }
     }
-    let mut writer = Writer::open(map)?;
+    let mut writer = Writer::with(map, head)?;
     for change in &entry.changes {
         // Even of a claim that ended in the same entry: a token is never given twice.
         if let Change::Claimed { claim, .. } = change {
@@ -151,6 +152,19 @@ fn remember(
     map.put(&keys::memory_count(space), &encode(&count))
 }
 
+fn head(map: &(impl Read + ?Sized)) -> Result<Head, ReadError> {
+    required(map, keys::HEAD)
+}
+
+/// A record that every map has from its beginning.
+pub(super) fn required<T: serde::de::DeserializeOwned>(
+    map: &(impl Read + ?Sized),
+    key: &[u8],
+) -> Result<T, ReadError> {
+    let missing = || ReadError::Damaged(format!("the index has no `{}`", key.escape_ascii()));
+    get(map, key)?.ok_or_else(missing)
+}
+
 /// Replaces tasks and keeps what follows from them, and the head's counters, in step.
 struct Writer<'a, W> {
     map: &'a mut W,
@@ -159,10 +173,8 @@ struct Writer<'a, W> {
 }
 
 impl<'a, W: Write> Writer<'a, W> {
-    fn open(map: &'a mut W) -> Result<Self, ReadError> {
-        let missing = || ReadError::Damaged("the index has no head".into());
-        let head = get(map, keys::HEAD)?.ok_or_else(missing)?;
-        let boot = get(map, keys::BOOT)?.ok_or_else(missing)?;
+    fn with(map: &'a mut W, head: Head) -> Result<Self, ReadError> {
+        let boot = required(map, keys::BOOT)?;
         Ok(Self { map, head, boot })
     }
 
@@ -311,11 +323,10 @@ fn walk<E: From<ReadError>>(
 
 /// Compares the map with what follows from its tasks, and describes each difference (at most 20).
 pub fn check(map: &(impl Read + ?Sized), fresh: &mut impl Write) -> Result<Vec<String>, ReadError> {
-    let missing = || ReadError::Damaged("the index has no head".into());
-    let head: Head = get(map, keys::HEAD)?.ok_or_else(missing)?;
-    let boot: BootId = get(map, keys::BOOT)?.ok_or_else(missing)?;
-    let policies: PolicySet = get(map, keys::POLICIES)?.ok_or_else(missing)?;
-    let settings: BoardSettings = get(map, keys::SETTINGS)?.ok_or_else(missing)?;
+    let head = head(map)?;
+    let boot: BootId = required(map, keys::BOOT)?;
+    let policies: PolicySet = required(map, keys::POLICIES)?;
+    let settings: BoardSettings = required(map, keys::SETTINGS)?;
     start(fresh, &boot, &head, &policies, &settings)?;
     dump(map, Millis(0), |record| load(fresh, &record))?;
     compare(map, fresh)

@@ -1,5 +1,6 @@
 //! The queries of a board, answered from the map.
 
+use super::apply::required;
 use super::{Direction, Read, Start, decode, get, keys, ready};
 use crate::{
     BoardSettings, Candidate, Command, Due, Family, Head, Instant, KeyRecord, ListQuery, Millis,
@@ -25,8 +26,7 @@ impl<R: Read> ImageView<R> {
     }
 
     fn required<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<T, ReadError> {
-        get(&self.map, key)?
-            .ok_or_else(|| ReadError::Damaged(format!("the index has no `{}`", key.escape_ascii())))
+        required(&self.map, key)
     }
 
     /// The ids at the ends of keys that begin with `prefix`.
@@ -156,20 +156,29 @@ impl<R: Read + Send> View for ImageView<R> {
         past: Option<&SessionId>,
         limit: usize,
     ) -> Result<Vec<SessionId>, ReadError> {
-        let mut sessions = Vec::new();
-        // A session's last possible claim key ends in 0xff, so one seek passes all of its claims.
-        let mut last = past.map(|session| [&keys::session(session)[..], &[0xff]].concat());
+        const PAGE: usize = 256;
+        let mut sessions: Vec<SessionId> = Vec::new();
+        // A session's last possible claim key ends in 0xff, so a page passes all of its last session's claims.
+        let beyond = |session: &SessionId| [&keys::session(session)[..], &[0xff]].concat();
+        let mut last = past.map(beyond);
         while sessions.len() < limit {
             let start = last.as_deref().map_or(Start::End, Start::Past);
-            let page = self.map.scan(keys::SESSIONS, start, Direction::Forward, 1)?;
-            let Some((key, _)) = page.first() else { break };
-            let name =
-                key[keys::SESSIONS.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
-            let session = SessionId::new(String::from_utf8_lossy(name).into_owned())
-                .map_err(|e| ReadError::Damaged(e.to_string()))?;
-            last = Some([&keys::session(&session)[..], &[0xff]].concat());
-            sessions.push(session);
+            let page = self.map.scan(keys::SESSIONS, start, Direction::Forward, PAGE.min(limit))?;
+            for (key, _) in &page {
+                let name = key[keys::SESSIONS.len()..].split(|byte| *byte == 0).next();
+                let name = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
+                let session =
+                    SessionId::new(name).map_err(|e| ReadError::Damaged(e.to_string()))?;
+                if sessions.last() != Some(&session) {
+                    sessions.push(session);
+                }
+            }
+            if page.len() < PAGE.min(limit) {
+                break;
+            }
+            last = sessions.last().map(beyond);
         }
+        sessions.truncate(limit);
         Ok(sessions)
     }
 
