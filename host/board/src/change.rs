@@ -39,6 +39,28 @@ pub enum Command {
     Release,
     /// A policy or its settings were set.
     PolicySet,
+    /// Tasks were reserved.
+    Assign,
+    /// Tasks are no longer reserved.
+    Unassign,
+    /// What tasks are was changed.
+    Update,
+    /// Tasks aren't wanted any more.
+    Cancel,
+    /// Tasks that failed or were cancelled are to be done after all.
+    Retry,
+    /// Tasks were parked.
+    Block,
+    /// Tasks are no longer parked.
+    Unblock,
+    /// Completed work was accepted or sent back.
+    Review,
+    /// Finished tasks were taken off the board.
+    Archive,
+    /// The board's own settings were changed.
+    ConfigSet,
+    /// The workflow's own metadata was changed.
+    MetaSet,
     /// Nobody asked: due events and tasks still to be asked about.
     Upkeep,
 }
@@ -54,6 +76,17 @@ impl Command {
             Self::Fail => "fail",
             Self::Release => "release",
             Self::PolicySet => "policy set",
+            Self::Assign => "assign",
+            Self::Unassign => "unassign",
+            Self::Update => "update",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Review => "review",
+            Self::Archive => "archive",
+            Self::ConfigSet => "config set",
+            Self::MetaSet => "meta set",
             Self::Upkeep => "upkeep",
         }
     }
@@ -92,6 +125,8 @@ pub enum Cause {
     HolderDead,
     /// The policy took it.
     Policy,
+    /// An operator took it.
+    Operator,
 }
 
 /// The answer that a request key stands for.
@@ -182,12 +217,43 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    /// What the task is was changed.
+    Updated {
+        /// The task.
+        id: TaskId,
+        /// How.
+        update: Box<TaskUpdate>,
+    },
+    /// A task that had failed, was cancelled or waited for review is pending again.
+    Reopened {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Whether its attempts and failures are forgotten: those of a retry are.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        afresh: bool,
+    },
+    /// Work that waited for review was accepted.
+    Accepted {
+        /// The task.
+        id: TaskId,
+        /// What was said about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A finished task was taken off the board; this is how it stood.
+    Archived(Box<Task>),
     /// The task was parked.
     Blocked {
         /// The task.
         id: TaskId,
         /// Why.
         reason: Option<String>,
+        /// Present if its holder did it, who gets the attempt back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verb: Option<Verb>,
     },
     /// The task is no longer parked.
     Unblocked {
@@ -246,13 +312,77 @@ pub enum Change {
     PoliciesSet(Box<PolicySet>),
     /// The board's own settings are these from here on.
     SettingsSet(BoardSettings),
+    /// A value of the workflow's own metadata was set, or removed.
+    MetaSet {
+        /// Under which key.
+        key: TaskId,
+        /// The value; absent if removed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Json>,
+    },
+    /// The board's own policy failed, and the standard one decided in its place.
+    FellBack {
+        /// The hook that failed.
+        hook: String,
+        /// How, in one word.
+        kind: String,
+        /// What went wrong.
+        detail: String,
+    },
+}
+
+/// What to change of a task; what isn't given stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TaskUpdate {
+    /// Higher is more urgent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Words to find it by; sorted, without repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<Name>>,
+    /// What an agent must be capable of; sorted, without repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<Name>>,
+    /// The caller's own data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Json>,
+    /// Not to be claimed before this time; 0 for at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Millis>,
+}
+
+impl TaskUpdate {
+    /// Whether it changes nothing of `task`.
+    pub fn is_idle(&self, task: &Task) -> bool {
+        let mut updated = task.clone();
+        self.apply(&mut updated);
+        updated == *task
+    }
+
+    fn apply(&self, task: &mut Task) {
+        if let Some(priority) = self.priority {
+            task.priority = priority;
+        }
+        if let Some(labels) = &self.labels {
+            task.labels.clone_from(labels);
+        }
+        if let Some(needs) = &self.needs {
+            task.needs.clone_from(needs);
+        }
+        if let Some(data) = &self.data {
+            task.data.clone_from(data);
+        }
+        if let Some(at) = self.not_before {
+            task.not_before = Some(at).filter(|at| at.0 > 0);
+        }
+    }
 }
 
 impl Change {
     /// The task it is about, if it is about one.
     pub fn task(&self) -> Option<&TaskId> {
         match self {
-            Self::Added(task) => Some(&task.id),
+            Self::Added(task) | Self::Archived(task) => Some(&task.id),
             Self::Claimed { id, .. }
             | Self::Renewed { id, .. }
             | Self::Kept { id, .. }
@@ -260,6 +390,9 @@ impl Change {
             | Self::Recovered { id, .. }
             | Self::Retried { id, .. }
             | Self::Finished { id, .. }
+            | Self::Updated { id, .. }
+            | Self::Reopened { id, .. }
+            | Self::Accepted { id, .. }
             | Self::Blocked { id, .. }
             | Self::Unblocked { id, .. }
             | Self::Assigned { id, .. }
@@ -269,7 +402,9 @@ impl Change {
             | Self::Remembered { .. }
             | Self::Keyed { .. }
             | Self::PoliciesSet(_)
-            | Self::SettingsSet(_) => None,
+            | Self::SettingsSet(_)
+            | Self::MetaSet { .. }
+            | Self::FellBack { .. } => None,
         }
     }
 
@@ -290,6 +425,13 @@ impl Change {
             Self::Assigned { assignee: None, .. } => "unassigned",
             Self::PoliciesSet(_) => "policy_set",
             Self::SettingsSet(_) => "settings_set",
+            Self::Updated { .. } => "updated",
+            Self::Reopened { afresh: true, .. } => "retried",
+            Self::Reopened { afresh: false, .. } => "sent_back",
+            Self::Accepted { .. } => "accepted",
+            Self::Archived(_) => "archived",
+            Self::MetaSet { .. } => "meta_set",
+            Self::FellBack { .. } => "fell_back",
             Self::Answered { .. }
             | Self::Wake { .. }
             | Self::Woken { .. }
@@ -298,12 +440,13 @@ impl Change {
         })
     }
 
-    /// Does this change to `task`, at `time`. Changes about other tasks leave it alone.
+    /// Does this change to `task`, at `time`. Changes about other tasks leave it alone, and so does
+    /// [`Change::Archived`], after which there is no task.
     pub fn apply(&self, task: &mut Task, time: Millis) {
         if self.task() != Some(&task.id) {
             return;
         }
-        if !matches!(self, Self::Answered { .. }) {
+        if !matches!(self, Self::Answered { .. } | Self::Archived(_)) {
             task.updated_at = time;
         }
         match self {
@@ -337,6 +480,7 @@ impl Change {
                     Cause::LeaseOver => "its last holder's lease ran out",
                     Cause::HolderDead => "its last holder died",
                     Cause::Policy => "the policy took it from its last holder",
+                    Cause::Operator => "an operator took it from its last holder",
                 };
                 reopen(task, Some(reason.to_owned()), *not_before);
             }
@@ -359,34 +503,56 @@ impl Change {
                 }
                 task.completed_at = status.is_finished().then_some(time);
             }
-            Self::Blocked { reason, .. } => {
-                end_claim(task, None);
+            Self::Updated { update, .. } => update.apply(task),
+            Self::Reopened { reason, afresh, .. } => {
+                if *afresh {
+                    (task.attempts, task.failures) = (0, 0);
+                }
+                task.result = None;
+                reopen(task, reason.clone(), None);
+            }
+            Self::Accepted { reason, .. } => {
+                task.status = Status::Completed;
+                task.reason.clone_from(reason);
+                task.completed_at = Some(time);
+            }
+            Self::Blocked { reason, verb, .. } => {
+                if verb.is_some() {
+                    task.attempts = task.attempts.saturating_sub(1);
+                }
+                end_claim(task, *verb);
                 task.status = Status::Blocked;
                 task.reason.clone_from(reason);
             }
             Self::Unblocked { reason, .. } => reopen(task, reason.clone(), None),
             Self::Assigned { assignee, .. } => task.assignee.clone_from(assignee),
             Self::Answered { readiness, .. } => task.readiness = readiness.clone(),
-            Self::Wake { .. }
+            Self::Archived(_)
+            | Self::Wake { .. }
             | Self::Woken { .. }
             | Self::Remembered { .. }
             | Self::Keyed { .. }
             | Self::PoliciesSet(_)
-            | Self::SettingsSet(_) => {}
+            | Self::SettingsSet(_)
+            | Self::MetaSet { .. }
+            | Self::FellBack { .. } => {}
         }
     }
 
     /// Whether tasks that wait on this change's task must be asked about again. A claim or its release isn't
     /// an end, so that claiming a parent of many children costs nothing.
     pub fn wakes_waiters(&self) -> bool {
-        matches!(self, Self::Finished { .. })
+        matches!(self, Self::Finished { .. } | Self::Reopened { .. } | Self::Accepted { .. })
     }
 
-    /// Whether it makes its task pending, so that the policy must be asked about it.
+    /// Whether it makes its task pending, or changes one that may be, so that the policy must be asked about it.
     pub fn reopens(&self) -> bool {
         matches!(
             self,
             Self::Added(_)
+                | Self::Updated { .. }
+                | Self::Assigned { .. }
+                | Self::Reopened { .. }
                 | Self::Released { .. }
                 | Self::Recovered { .. }
                 | Self::Retried { .. }

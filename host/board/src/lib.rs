@@ -22,6 +22,7 @@ mod ident;
 pub mod image;
 mod json;
 pub mod memory;
+mod meter;
 pub mod plain;
 mod policy;
 mod settings;
@@ -30,8 +31,8 @@ mod task;
 mod transaction;
 mod view;
 
-pub use agent::{Agent, AgentKind};
-pub use change::{Cause, Change, Command, Entry, KeyRecord, Request};
+pub use agent::{Agent, AgentKind, Process, Vital};
+pub use change::{Cause, Change, Command, Entry, KeyRecord, Request, TaskUpdate};
 pub use clock::{BootId, Instant, Lease, Millis};
 pub use engine::{
     AddOutcome, ClaimOutcome, ClaimRequest, Engine, Error, Explanation, Finish, Held, Limits,
@@ -39,18 +40,20 @@ pub use engine::{
 };
 pub use ident::{Digest, Generation, InvalidName, Name, Sequence, SessionId, Space, TaskId, Token};
 pub use json::Json;
+pub use meter::{Distribution, Figures, Measure, Meter, NoMeter, Tally};
 pub use policy::{
     Choice, Classified, Description, Event, FailureKind, HookError, Hooked, Hooks, Policies,
     Policy, PolicyFailure, PrepareError, Rescue, SettingDeclaration, SettingType, Verdict,
 };
-pub use settings::{BoardSettings, PolicyPin, PolicySet};
+pub use settings::{BoardSettings, PolicyLimits, PolicyPin, PolicySet, Retention};
 pub use store::{
-    Ask, BeginError, CommitError, Committed, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure,
-    NoPowers, Opened, Place, Powers, Store, SwitchError, SwitchPlan,
+    Ask, BeginError, CONTEXT_BYTES_MAX, CommitError, Committed, ContextEntry, ContextFailure,
+    Contexts, FILE_BYTES_MAX, FileFailure, LifeGuard, LockFailure, Mark, NoPowers, NoTaskLocks,
+    Opened, Owner, Place, Powers, Store, SwitchError, SwitchPlan, TaskLocks,
 };
 pub use task::{Assignee, Claim, Closed, Readiness, Status, Task};
 pub use transaction::{Access, StepError, Transaction};
 pub use view::{
-    Candidate, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey, Page, ReadError,
-    ReadyQuery, Reservation, View, Wake,
+    ByStatus, Candidate, Census, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey,
+    Page, ReadError, ReadyQuery, Reservation, View, Wake,
 };

@@ -55,4 +55,63 @@ pub struct BoardSettings {
     /// A directory that policies of several boards share, if the operator gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_files: Option<String>,
+    /// Let the standard policy decide where the board's own one fails; each time is recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
+    /// What the board's policies may use.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy_limits: PolicyLimits,
+    /// How long the history is kept: for ever, unless it is said otherwise.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub history: Retention,
+    /// From which size on the journal is made short again, in bytes; 64 MiB unless it is said otherwise, and
+    /// never by itself if it is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compact_bytes: Option<u64>,
+    /// How long request keys are kept, in milliseconds; 7 days unless it is said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_kept_ms: Option<u64>,
+}
+
+impl BoardSettings {
+    /// How long request keys are kept, in milliseconds.
+    pub fn keys_kept_ms(&self) -> u64 {
+        const DAYS_7: u64 = 7 * 24 * 60 * 60 * 1000;
+        self.keys_kept_ms.unwrap_or(DAYS_7)
+    }
+
+    /// From which size on the journal is made short again, in bytes; `None` for never.
+    pub fn compact_bytes(&self) -> Option<u64> {
+        const MIB_64: u64 = 64 << 20;
+        Some(self.compact_bytes.unwrap_or(MIB_64)).filter(|bytes| *bytes > 0)
+    }
+}
+
+/// What a board's policies may use; the defaults where nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PolicyLimits {
+    /// How long a hook may take, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// How much memory an instance may have, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// How many steps may be staged in a transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+}
+
+/// How long retired journals are kept. Both bounds hold, where both are given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Retention {
+    /// For how long, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+    /// How much of it, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant as Deadline};
 
 use crate::{
-    Digest, Entry, Instant, PolicySet, ReadError, Readiness, Request, Sequence, SessionId, TaskId,
-    View,
+    Digest, Entry, Instant, Meter, Millis, Name, PolicySet, ReadError, Readiness, Request,
+    Sequence, SessionId, TaskId, View, Vital,
 };
 
 /// A transaction could not be opened. Nothing happened.
@@ -61,12 +61,113 @@ pub trait Opened: Send {
     fn now(&self) -> Instant;
     /// The board as it is; given once, to live in the [`crate::Transaction`].
     fn view(&mut self) -> Box<dyn View>;
-    /// Which of these sessions are proved dead. May answer for fewer than asked, to save time.
-    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId>;
+    /// Which of these holders are proved dead. May answer for fewer than asked, to save time.
+    fn dead(&mut self, holders: &[Vital]) -> Vec<Vital>;
+    /// The locks on tasks that people and programs take by hand; given once, to live in the
+    /// [`crate::Transaction`].
+    fn task_locks(&mut self) -> Box<dyn TaskLocks>;
     /// Commits the entry and returns once it is durable.
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError>;
     /// Ends without a change, once everything that was read is durable.
     fn finish(self: Box<Self>) -> Result<(), CommitError>;
+}
+
+/// The locks on tasks that people and programs take by hand. While somebody holds one, nobody is given the task.
+pub trait TaskLocks: Send {
+    /// Takes the task's lock if it is free, or if there is no such lock, until this is dropped. `false` if
+    /// somebody else holds it.
+    fn try_hold(&mut self, task: &TaskId) -> Result<bool, ReadError>;
+}
+
+/// Nobody locks tasks by hand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTaskLocks;
+
+impl TaskLocks for NoTaskLocks {
+    fn try_hold(&mut self, _task: &TaskId) -> Result<bool, ReadError> {
+        Ok(true)
+    }
+}
+
+/// Where a waiter has looked: what happens afterwards wakes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// The newest entry then.
+    pub newest: Sequence,
+    /// How many signs of a holder's death were seen until then, by this handle.
+    pub deaths: u64,
+}
+
+/// Whose large values are meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// Those of a task.
+    Task(TaskId),
+    /// Those of the agents of a name.
+    Agent(Name),
+}
+
+/// A large value, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextEntry {
+    /// Its key.
+    pub key: TaskId,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was last changed.
+    pub changed_at: Millis,
+}
+
+/// A large value could not be read or changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ContextFailure {
+    /// The content would be larger than [`CONTEXT_BYTES_MAX`].
+    #[error("a value has at most 64 MiB: keep it elsewhere, and its place here")]
+    TooLarge,
+    /// Somebody else held the lock until the deadline.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// Whether the change survives is unknown.
+    #[error("the outcome is unknown, because writing to disk failed: {0}")]
+    Unknown(String),
+}
+
+/// The largest value, in bytes.
+pub const CONTEXT_BYTES_MAX: u64 = 64 << 20;
+
+/// Large values beside the board, by task or agent and key: what agents tell each other and later attempts.
+///
+/// Each change replaces one value, whole, durably and one after the other; they aren't part of any transaction.
+pub trait Contexts: Send + Sync {
+    /// A value.
+    fn get(&self, owner: &Owner, key: &TaskId) -> Result<Option<Vec<u8>>, ContextFailure>;
+    /// Sets a value.
+    fn set(
+        &self,
+        owner: &Owner,
+        key: &TaskId,
+        value: &[u8],
+        deadline: Deadline,
+    ) -> Result<(), ContextFailure>;
+    /// Appends to a value; says how long it is now.
+    fn append(
+        &self,
+        owner: &Owner,
+        key: &TaskId,
+        more: &[u8],
+        deadline: Deadline,
+    ) -> Result<u64, ContextFailure>;
+    /// Removes a value; `false` if there was none.
+    fn remove(
+        &self,
+        owner: &Owner,
+        key: &TaskId,
+        deadline: Deadline,
+    ) -> Result<bool, ContextFailure>;
+    /// The values of an owner, by key.
+    fn list(&self, owner: &Owner) -> Result<Vec<ContextEntry>, ContextFailure>;
+    /// Everybody who has values.
+    fn owners(&self) -> Result<Vec<Owner>, ContextFailure>;
 }
 
 /// Keeps a session's life lock for as long as it lives.
@@ -210,12 +311,28 @@ pub trait Store: Send + Sync {
     fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError>;
     /// The board as it is, all of it durable.
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError>;
-    /// Waits until something was committed after `past`, or `timeout` has passed; says what is newest now.
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError>;
+    /// What to wait past.
+    fn mark(&self) -> Result<Mark, BeginError>;
+    /// Waits until something was committed or a holder may have died since `past`, or `timeout` has passed; says
+    /// what to wait past next.
+    fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError>;
     /// A policy component that the board has.
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;
     /// Takes the session's life lock.
     fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError>;
+    /// Waits for a task's lock if somebody has taken it by hand, so that a claim of this task waits its turn;
+    /// `None` where there is no such lock.
+    fn lock_task(
+        &self,
+        task: &TaskId,
+        deadline: Deadline,
+    ) -> Result<Option<Box<dyn LifeGuard>>, BeginError>;
+    /// Who has locked a task by hand, for people; `None` if nobody has.
+    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError>;
+    /// The large values beside the board.
+    fn contexts(&self) -> std::sync::Arc<dyn Contexts>;
+    /// Where measurements go.
+    fn meter(&self) -> std::sync::Arc<dyn Meter>;
     /// What policies may do beyond the transaction.
     fn powers(&self) -> std::sync::Arc<dyn Powers>;
     /// Switches the board to other policies, at one instant for every process. `ask` is called while others

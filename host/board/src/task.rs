@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Agent, AgentKind, Instant, Json, Lease, Millis, Name, SessionId, TaskId, Token};
+use crate::{
+    Agent, AgentKind, Instant, Json, Lease, Millis, Name, Process, SessionId, TaskId, Token, Vital,
+};
 
 /// Where a task stands. `pending → in_progress → (in_review →) completed | failed | cancelled`; `blocked` is
 /// parked by hand.
@@ -103,6 +105,9 @@ pub struct Claim {
     /// Whether the session holds its life lock, whose release proves its death.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub living: bool,
+    /// The process whose death proves the holder's, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
     /// The fencing token.
     pub token: Token,
     /// When it was claimed.
@@ -122,11 +127,20 @@ impl Claim {
             hostname: agent.hostname.clone(),
             session: agent.session.clone(),
             living: agent.living,
+            process: agent.process.clone(),
             token,
             since: now.wall,
             lease: Lease::starting(now, lease_ms),
             lease_ms,
         }
+    }
+}
+
+impl Claim {
+    /// What proves that its holder lives: nothing, where only the lease tells.
+    pub fn vitals(&self) -> impl Iterator<Item = Vital> {
+        let session = self.living.then(|| Vital::Session(self.session.clone()));
+        session.into_iter().chain(self.process.clone().map(Vital::Process))
     }
 }
 

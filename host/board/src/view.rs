@@ -1,10 +1,13 @@
 //! Reading a board at one instant.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::image::Record;
 use crate::{
-    Agent, BoardSettings, Instant, KeyRecord, Millis, Name, PolicySet, Readiness, Sequence,
-    SessionId, Space, Status, Task, TaskId, Token,
+    Agent, BoardSettings, Instant, Json, KeyRecord, Millis, Name, PolicySet, Readiness, Sequence,
+    Space, Status, Task, TaskId, Token, Vital,
 };
 
 /// Reading failed: the store says how, and where.
@@ -296,6 +299,12 @@ pub struct ListQuery {
     pub labels: Vec<Name>,
     /// Only children of this one.
     pub parent: Option<TaskId>,
+    /// Only what is reserved for agents of this name.
+    pub assignee: Option<Name>,
+    /// Only what somebody could claim now.
+    pub ready: bool,
+    /// Only what has no parent.
+    pub roots: bool,
     /// Only what agents of this name hold.
     pub agent: Option<Name>,
     /// Only those created after this place.
@@ -315,6 +324,40 @@ impl ListQuery {
                 .agent
                 .as_ref()
                 .is_none_or(|name| task.claim.as_ref().is_some_and(|c| c.agent == *name))
+            && self
+                .assignee
+                .as_ref()
+                .is_none_or(|name| task.assignee.as_ref().is_some_and(|a| a.name == *name))
+            && (!self.ready || task.ready_rank().is_some())
+            && (!self.roots || task.parent.is_none())
+    }
+}
+
+/// How many tasks stand in each status.
+pub type ByStatus = [u64; 7];
+
+/// How many tasks stand where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Census {
+    /// By type.
+    pub types: BTreeMap<Name, ByStatus>,
+    /// By for whom they are reserved.
+    pub assignees: BTreeMap<Name, ByStatus>,
+    /// How many tasks agents of a name hold.
+    pub holders: BTreeMap<Name, u64>,
+}
+
+impl Census {
+    /// Counts one task.
+    pub fn count(&mut self, task: &Task) {
+        let status = task.status as usize;
+        self.types.entry(task.task_type.clone()).or_default()[status] += 1;
+        if let Some(assignee) = &task.assignee {
+            self.assignees.entry(assignee.name.clone()).or_default()[status] += 1;
+        }
+        if let Some(claim) = &task.claim {
+            *self.holders.entry(claim.agent.clone()).or_default() += 1;
+        }
     }
 }
 
@@ -376,14 +419,26 @@ pub trait View: Send {
     fn due(&self, now: &Instant, limit: usize) -> Result<Vec<Due>, ReadError>;
     /// When the next lease ends or the next task wants to be asked about, by the wall clock.
     fn next_due(&self, now: &Instant) -> Result<Option<Millis>, ReadError>;
-    /// Sessions that hold claims and a life lock, after `past`, at most `limit`.
-    fn living_sessions(
+    /// What proves that holders of claims live, at most `limit` of each kind.
+    fn vitals(&self, limit: usize) -> Result<Vec<Vital>, ReadError>;
+    /// The tasks that are held as long as this lives, at most `limit`.
+    fn vital_claims(&self, vital: &Vital, limit: usize) -> Result<Vec<TaskId>, ReadError>;
+    /// Tasks that name this one in their `after`, in the order of ids, those after `past`, at most `limit`.
+    fn dependents(
         &self,
-        past: Option<&SessionId>,
+        on: &TaskId,
+        past: Option<&TaskId>,
         limit: usize,
-    ) -> Result<Vec<SessionId>, ReadError>;
-    /// The tasks that such a session holds.
-    fn session_claims(&self, session: &SessionId, limit: usize) -> Result<Vec<TaskId>, ReadError>;
+    ) -> Result<Vec<TaskId>, ReadError>;
+    /// A value of the workflow's own metadata.
+    fn meta(&self, key: &TaskId) -> Result<Option<Json>, ReadError>;
+    /// All of the workflow's own metadata, by key.
+    fn metas(&self) -> Result<Vec<(TaskId, Json)>, ReadError>;
+    /// How many tasks stand where, by type and by whom they are for or with. Its cost grows with the board.
+    fn census(&self) -> Result<Census, ReadError>;
+    /// Hands over everything that a board holds besides its head, policies and settings, until `each` says
+    /// `false`. Request keys that `now` has outlived are left out.
+    fn dump(&self, now: Millis, each: &mut dyn FnMut(Record) -> bool) -> Result<(), ReadError>;
     /// What was answered to a request key.
     fn key(&self, command: crate::Command, key: &str) -> Result<Option<KeyRecord>, ReadError>;
     /// Tasks in the order of creation.

@@ -5,11 +5,12 @@
 mod common;
 
 use common::{guests, id, limits};
+use taskhost_board::image::Record;
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
-    BoardSettings, BootId, Candidate, Command, Digest, Due, Family, Head, HookError, Hooked,
-    Instant, KeyRecord, ListQuery, Millis, Name, OrderKey, Page, Policies, PolicySet, ReadError,
-    ReadyQuery, SessionId, Space, Store, Task, TaskId, Transaction, View, Wake,
+    BoardSettings, BootId, Candidate, Census, Command, Digest, Due, Family, Head, HookError,
+    Hooked, Instant, Json, KeyRecord, ListQuery, Millis, Name, OrderKey, Page, Policies, PolicySet,
+    ReadError, ReadyQuery, Space, Store, Task, TaskId, Transaction, View, Vital, Wake,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 
@@ -60,8 +61,13 @@ broken! {
     wakes(usize) -> Vec<Wake>;
     due(&Instant, usize) -> Vec<Due>;
     next_due(&Instant) -> Option<Millis>;
-    living_sessions(Option<&SessionId>, usize) -> Vec<SessionId>;
-    session_claims(&SessionId, usize) -> Vec<TaskId>;
+    vitals(usize) -> Vec<Vital>;
+    vital_claims(&Vital, usize) -> Vec<TaskId>;
+    dependents(&TaskId, Option<&TaskId>, usize) -> Vec<TaskId>;
+    meta(&TaskId) -> Option<Json>;
+    metas() -> Vec<(TaskId, Json)>;
+    census() -> Census;
+    dump(Millis, &mut dyn FnMut(Record) -> bool) -> ();
     key(Command, &str) -> Option<KeyRecord>;
     list(&ListQuery) -> Page;
 }

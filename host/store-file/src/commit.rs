@@ -19,8 +19,8 @@ use std::time::Instant as Deadline;
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    BeginError, CommitError, Committed, Entry, Instant, Opened, ReadError, Sequence, SessionId,
-    View,
+    BeginError, CommitError, Committed, Entry, Instant, NoTaskLocks, Opened, ReadError, Sequence,
+    TaskLocks, View, Vital,
 };
 
 use crate::format::line::{self, Place};
@@ -86,8 +86,12 @@ impl Opened for FileOpened {
         }
     }
 
-    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId> {
-        self.inner.dead(&self.guard, sessions)
+    fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
+        self.inner.dead(&self.guard, holders)
+    }
+
+    fn task_locks(&mut self) -> Box<dyn TaskLocks> {
+        Box::new(NoTaskLocks)
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Deadline};
 
-use taskhost_board::{LifeGuard, ReadError, SessionId};
+use taskhost_board::{LifeGuard, ReadError, SessionId, Vital};
 
 use crate::disk::{Disk, Hold};
 use crate::format::names;
@@ -65,20 +65,21 @@ impl Inner {
     }
 
     /// Which of these sessions are proved dead, among those that weren't asked about just now.
-    pub(crate) fn dead(&self, guard: &BoardGuard, sessions: &[SessionId]) -> Vec<SessionId> {
+    pub(crate) fn dead(&self, guard: &BoardGuard, holders: &[Vital]) -> Vec<Vital> {
         let now = Deadline::now();
         let mut probes = self.probes.lock();
         if probes.len() > PROBES_MAX {
             probes.clear();
         }
         let mut dead = Vec::new();
-        for session in sessions {
+        for vital in holders {
+            let Vital::Session(session) = vital else { continue };
             if probes.get(session).is_some_and(|last| now.duration_since(*last) < PROBE_EVERY) {
                 continue;
             }
             if self.is_dead(guard, session) {
                 probes.remove(session);
-                dead.push(session.clone());
+                dead.push(vital.clone());
             } else {
                 probes.insert(session.clone(), now);
             }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    Ask, BeginError, Committed, Digest, Entry, Instant, LifeGuard, Opened, Powers, ReadError,
-    Sequence, SessionId, Store, SwitchError, SwitchPlan, View,
+    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, NoMeter,
+    Opened, Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
 };
 
 use crate::disk::read_file;
@@ -114,8 +114,32 @@ impl Store for FileStore {
         }
     }
 
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
-        self.inner.wait(past, timeout)
+    fn mark(&self) -> Result<Mark, BeginError> {
+        Ok(Mark { newest: self.inner.newest()?, deaths: 0 })
+    }
+
+    fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
+        Ok(Mark { newest: self.inner.wait(past.newest, timeout)?, deaths: 0 })
+    }
+
+    fn lock_task(
+        &self,
+        _task: &TaskId,
+        _deadline: Deadline,
+    ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
+        Ok(None)
+    }
+
+    fn task_locker(&self, _task: &TaskId) -> Result<Option<String>, ReadError> {
+        Ok(None)
+    }
+
+    fn contexts(&self) -> Arc<dyn Contexts> {
+        unimplemented!()
+    }
+
+    fn meter(&self) -> Arc<dyn Meter> {
+        Arc::new(NoMeter)
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use taskhost_board::{
     AddOutcome, Agent, BoardSettings, Digest, Engine, Entry, Explanation, Finish, Head, Held,
-    ListQuery, Millis, NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof,
-    Sequence, Store, Task, TaskId,
+    ListQuery, Mark, Millis, NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet,
+    Proof, Sequence, Store, Task, TaskId,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
@@ -205,19 +205,24 @@ impl Board {
         self.store.notices()
     }
 
-    /// Waits until something was committed after `past`, or `timeout` has passed; says what is newest now.
-    pub fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, Error> {
+    /// What to wait past.
+    pub fn mark(&self) -> Result<Mark, Error> {
+        Ok(self.store.mark()?)
+    }
+
+    /// Waits until something was committed or a holder may have died since `past`, or `timeout` has passed; says
+    /// what to wait past next.
+    pub fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, Error> {
         Ok(self.store.wait(past, timeout)?)
     }
 
-    /// Waits until something was committed after `past`, or the wall clock says `until`, or `at_most` has passed.
-    /// Whoever waits for a task looks again now and then, whatever happens: dead holders send no word.
+    /// The same, but no longer than until the wall clock says `until`.
     pub fn wait_for(
         &self,
-        past: Sequence,
+        past: Mark,
         until: Option<Millis>,
         at_most: Duration,
-    ) -> Result<Sequence, Error> {
+    ) -> Result<Mark, Error> {
         /// A time that has come may be a moment away from being acted upon.
         const MOMENT: Duration = Duration::from_millis(1);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -38,10 +38,10 @@ pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
 pub use system::hostname;
 pub use taskhost_board as domain;
 pub use taskhost_board::{
-    AddOutcome, Agent, AgentKind, Assignee, Change, Claim, ClaimOutcome, Digest, Entry,
-    Explanation, Filter, Finish, Head, Held, Json, ListQuery, Millis, Name, NewTask, NothingWhy,
-    Obstacle, PolicyChange, PolicySet, PolicyTarget, Proof, Readiness, Sequence, SessionId, Status,
-    Task, TaskId, Token, Verb,
+    AddOutcome, Agent, AgentKind, Assignee, BoardSettings, Change, Claim, ClaimOutcome, Digest,
+    Entry, Explanation, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name, NewTask,
+    NothingWhy, Obstacle, PolicyChange, PolicySet, PolicyTarget, Process, Proof, Readiness,
+    Sequence, SessionId, Status, Task, TaskId, TaskUpdate, Token, Verb,
 };
 pub use taskhost_store_file::{
     Finding, InitError, Notice, OnProgress, OpenError, Progress, Report, Severity,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use taskhost_board::{
     Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, Name,
-    Proof, Sequence, SessionId, Status, Task, TaskId,
+    Proof, SessionId, Status, Task, TaskId,
 };
 
 use crate::{Board, Error, domain, system};
@@ -71,6 +71,7 @@ impl Session {
             hostname: options.hostname.as_ref().map(name).transpose()?,
             capabilities: options.capabilities.iter().map(name).collect::<Result<_, _>>()?,
             living: options.living,
+            process: None,
         };
         Ok(Self { board, agent, _life: life })
     }
@@ -113,7 +114,7 @@ impl Session {
         let began = Instant::now();
         loop {
             // Taken before the claim, so that nothing that happens after it is slept through.
-            let seen = self.board.wait(Sequence(0), Duration::ZERO)?;
+            let seen = self.board.mark()?;
             let answer = self.board.engine().claim(&request, self.board.deadline());
             let left = options.wait.saturating_sub(began.elapsed());
             let next_ready_at = match &answer {

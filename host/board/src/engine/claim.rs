@@ -4,10 +4,9 @@ use std::time::Instant as Deadline;
 
 use super::add::{check_key, fingerprint};
 use super::{Engine, Error, Work};
-use crate::image::KEY_KEPT_MS;
 use crate::{
-    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Sequence,
-    Status, Task, TaskId, Token,
+    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Status,
+    Task, TaskId, Token,
 };
 
 /// An agent asks for work.
@@ -65,8 +64,6 @@ pub enum ClaimOutcome {
         next_ready_at: Option<Millis>,
         /// How many tasks stand where.
         counts: Counts,
-        /// The board as it was looked at: what to wait past.
-        seen: Sequence,
     },
 }
 
@@ -176,13 +173,7 @@ impl Work<'_> {
     fn nothing(&self, why: NothingWhy, detail: Option<String>) -> Result<ClaimOutcome, Error> {
         let head = self.tx().head();
         let next_ready_at = self.tx().view().next_due(self.tx().now())?;
-        Ok(ClaimOutcome::Nothing {
-            why,
-            detail,
-            next_ready_at,
-            counts: head.counts.clone(),
-            seen: head.sequence,
-        })
+        Ok(ClaimOutcome::Nothing { why, detail, next_ready_at, counts: head.counts.clone() })
     }
 
     /// The answer that `key` stands for, if it was used within its time.
@@ -192,7 +183,8 @@ impl Work<'_> {
         key: &str,
         print: u64,
     ) -> Result<Option<KeyRecord>, Error> {
-        let kept = |record: &KeyRecord| record.at.plus(KEY_KEPT_MS) >= self.tx().now().wall;
+        let kept_ms = self.tx().view().settings()?.keys_kept_ms();
+        let kept = |record: &KeyRecord| record.at.plus(kept_ms) >= self.tx().now().wall;
         let Some(record) = self.tx().key(command, key)?.filter(kept) else { return Ok(None) };
         if record.fingerprint == print {
             Ok(Some(record))

@@ -3,13 +3,13 @@
 
 use super::{Error, Work};
 use crate::transaction::finish;
-use crate::{Access, Cause, Change, Due, Lease, Rescue, Status, TaskId};
+use crate::{Access, Cause, Change, Due, Lease, Rescue, Status, TaskId, Vital};
 
-/// How many sessions are checked for life in one transaction.
-const SESSIONS_CHECKED_MAX: usize = 64;
+/// How many holders are checked for life in one transaction.
+const VITALS_CHECKED_MAX: usize = 64;
 /// Out of how many those are drawn. They are drawn at random, because a process that claims once and ends can't
 /// remember where the last one stopped: the first 64 in order would be checked by everybody, the rest by nobody.
-const SESSIONS_DRAWN_FROM_MAX: usize = 4_096;
+const VITALS_DRAWN_FROM_MAX: usize = 4_096;
 
 impl Work<'_> {
     pub(super) fn take_due(&mut self) -> Result<(), Error> {
@@ -22,15 +22,15 @@ impl Work<'_> {
                 Due::Ask(id) => self.queue.ask(id),
             }
         }
-        let mut sessions = self.tx().view().living_sessions(None, SESSIONS_DRAWN_FROM_MAX)?;
-        if sessions.is_empty() {
+        let mut vitals = self.tx().view().vitals(VITALS_DRAWN_FROM_MAX)?;
+        if vitals.is_empty() {
             return Ok(());
         }
-        let first = self.tx().seed() as usize % sessions.len();
-        sessions.rotate_left(first);
-        sessions.truncate(SESSIONS_CHECKED_MAX);
-        for session in self.opened.dead(&sessions) {
-            for id in self.tx().view().session_claims(&session, limit)? {
+        let first = self.tx().seed() as usize % vitals.len();
+        vitals.rotate_left(first);
+        vitals.truncate(VITALS_CHECKED_MAX);
+        for vital in self.opened.dead(&vitals) {
+            for id in self.tx().view().vital_claims(&vital, limit)? {
                 self.recover(&id, Cause::HolderDead)?;
             }
         }
@@ -43,7 +43,8 @@ impl Work<'_> {
         if claim.lease.is_over(self.tx().now()) {
             return self.recover(id, Cause::LeaseOver);
         }
-        if claim.living && !self.opened.dead(&[claim.session]).is_empty() {
+        let vitals: Vec<Vital> = claim.vitals().collect();
+        if !vitals.is_empty() && !self.opened.dead(&vitals).is_empty() {
             return self.recover(id, Cause::HolderDead);
         }
         Ok(())

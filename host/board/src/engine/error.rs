@@ -140,6 +140,7 @@ fn verb_word(verb: Verb) -> &'static str {
         Verb::Complete => "complete",
         Verb::Fail => "fail",
         Verb::Release => "release",
+        Verb::Block => "block",
     }
 }
 

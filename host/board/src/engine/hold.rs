@@ -24,6 +24,8 @@ pub enum Verb {
     Fail,
     /// Hand it back.
     Release,
+    /// Park it, usually with a question.
+    Block,
 }
 
 impl Verb {
@@ -34,6 +36,7 @@ impl Verb {
             Self::Complete => "complete",
             Self::Fail => "fail",
             Self::Release => "release",
+            Self::Block => "block",
         }
     }
 }
@@ -119,6 +122,7 @@ impl Engine {
             Verb::Complete => Command::Complete,
             Verb::Fail => Command::Fail,
             Verb::Release => Command::Release,
+            Verb::Block => Command::Block,
         };
         self.transact(&request(command, proof), deadline, |work| work.finish(id, proof, how))
     }

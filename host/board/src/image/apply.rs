@@ -1,14 +1,14 @@
 //! Changing the map: one entry at a time, or a snapshot record by record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::derive::{Class, records, scopes};
 use super::{Direction, Read, Start, Write, decode, encode, get, keys};
 use crate::{
-    BoardSettings, BootId, Change, Command, Entry, Head, KeyRecord, Millis, PolicySet, ReadError,
-    Sequence, Space, Task, TaskId,
+    BoardSettings, BootId, Change, Command, Entry, Head, Json, KeyRecord, Millis, PolicySet,
+    ReadError, Sequence, Space, Task, TaskId,
 };
 
 /// One record of a snapshot: what a board holds besides its head, policies and settings.
@@ -35,6 +35,13 @@ pub enum Record {
         /// The value.
         value: Vec<u8>,
     },
+    /// A value of the workflow's own metadata.
+    Meta {
+        /// Under which key.
+        key: TaskId,
+        /// The value.
+        value: Json,
+    },
     /// A task whose waiters are to be asked about.
     Wake {
         /// The task.
@@ -43,9 +50,6 @@ pub enum Record {
         past: Option<TaskId>,
     },
 }
-
-/// How long a request key is kept, in milliseconds: 7 days.
-pub(crate) const KEY_KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Begins an empty map: a board without tasks, whose timers go by the clock of `boot`.
 pub fn start(
@@ -69,13 +73,14 @@ pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
         Record::Task(task) => {
             let head = head(map)?;
             let mut writer = Writer::with(map, head)?;
-            writer.replace(None, task)?;
+            writer.replace(None, Some(task))?;
             writer.close()
         }
         Record::Key { command, key, record } => {
             map.put(&keys::request_key(*command, key), &encode(record))
         }
         Record::Memory { space, key, value } => remember(map, *space, key, Some(value)),
+        Record::Meta { key, value } => map.put(&keys::meta(key), &encode(value)),
         Record::Wake { on, past } => map.put(&keys::wake(on), &encode(past)),
     }
 }
@@ -89,6 +94,7 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
         return Err(ReadError::Failed(format!("entry {sequence} doesn't follow entry {last}")));
     }
     let mut tasks: BTreeMap<&TaskId, (Option<Task>, Task)> = BTreeMap::new();
+    let mut gone: BTreeSet<&TaskId> = BTreeSet::new();
     for change in &entry.changes {
         if let Some(id) = change.task() {
             let (_, task) = match (tasks.entry(id), change) {
@@ -118,6 +124,13 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
             }
             Change::PoliciesSet(policies) => map.put(keys::POLICIES, &encode(policies))?,
             Change::SettingsSet(settings) => map.put(keys::SETTINGS, &encode(settings))?,
+            Change::MetaSet { key, value: Some(value) } => {
+                map.put(&keys::meta(key), &encode(value))?;
+            }
+            Change::MetaSet { key, value: None } => map.delete(&keys::meta(key))?,
+            Change::Archived(task) => {
+                gone.insert(&task.id);
+            }
             _ => {}
         }
     }
@@ -128,8 +141,8 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
             writer.head.token = writer.head.token.max(claim.token);
         }
     }
-    for (old, new) in tasks.values() {
-        writer.replace(old.as_ref(), new)?;
+    for (id, (old, new)) in &tasks {
+        writer.replace(old.as_ref(), Some(new).filter(|_| !gone.contains(id)))?;
     }
     writer.head.sequence = sequence;
     writer.close()
@@ -182,9 +195,10 @@ impl<'a, W: Write> Writer<'a, W> {
         self.map.put(keys::HEAD, &encode(&self.head))
     }
 
-    fn replace(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
+    /// Puts `new` in the place of `old`: of nothing for a task that comes to be, nothing for one that goes.
+    fn replace(&mut self, old: Option<&Task>, new: Option<&Task>) -> Result<(), ReadError> {
         let stale = old.map(|task| records(task, &self.boot)).unwrap_or_default();
-        let fresh = records(new, &self.boot);
+        let fresh = new.map(|task| records(task, &self.boot)).unwrap_or_default();
         for key in stale.keys().filter(|key| !fresh.contains_key(*key)) {
             self.map.delete(key)?;
         }
@@ -193,26 +207,30 @@ impl<'a, W: Write> Writer<'a, W> {
                 self.map.put(key, value)?;
             }
         }
-        self.map.put(&keys::task(&new.id), &encode(new))?;
-
-        if let Some(claim) = &new.claim {
-            self.head.token = self.head.token.max(claim.token);
+        if let Some(new) = new {
+            self.map.put(&keys::task(&new.id), &encode(new))?;
+            if let Some(claim) = &new.claim {
+                self.head.token = self.head.token.max(claim.token);
+            }
+            self.head.born = self.head.born.max(new.born);
+        } else if let Some(old) = old {
+            self.map.delete(&keys::task(&old.id))?;
         }
-        self.head.born = self.head.born.max(new.born);
-        if let Some(old) = old {
-            self.head.counts.count(old, -1);
+        for (task, step) in [(old, -1), (new, 1)] {
+            if let Some(task) = task {
+                self.head.counts.count(task, step);
+            }
         }
-        self.head.counts.count(new, 1);
         self.count_classes(old, new)?;
         self.count_held(old, new)
     }
 
-    fn count_classes(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
+    fn count_classes(&mut self, old: Option<&Task>, new: Option<&Task>) -> Result<(), ReadError> {
         let class_of = |task: &Task| {
             task.ready_rank()
                 .map(|_| (Class::of(task), scopes(task).map(|s| s.cloned()).collect::<Vec<_>>()))
         };
-        let (was, is) = (old.and_then(class_of), class_of(new));
+        let (was, is) = (old.and_then(class_of), new.and_then(class_of));
         if was == is {
             return Ok(());
         }
@@ -232,9 +250,9 @@ impl<'a, W: Write> Writer<'a, W> {
         Ok(())
     }
 
-    fn count_held(&mut self, old: Option<&Task>, new: &Task) -> Result<(), ReadError> {
+    fn count_held(&mut self, old: Option<&Task>, new: Option<&Task>) -> Result<(), ReadError> {
         let holder = |task: &Task| task.claim.as_ref().map(|claim| claim.agent.clone());
-        let (was, is) = (old.and_then(holder), holder(new));
+        let (was, is) = (old.and_then(holder), new.and_then(holder));
         if was == is {
             return Ok(());
         }
@@ -258,6 +276,7 @@ pub fn dump<E: From<ReadError>>(
     now: Millis,
     mut each: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<(), E> {
+    let kept_ms = required::<BoardSettings>(map, keys::SETTINGS)?.keys_kept_ms();
     walk(map, keys::BORN, |_, id| {
         let id = String::from_utf8_lossy(&id).into_owned();
         let id = TaskId::new(id).map_err(|e| ReadError::Damaged(e.to_string()))?;
@@ -269,7 +288,7 @@ pub fn dump<E: From<ReadError>>(
     walk(map, keys::KEYS, |key, value| {
         let record: KeyRecord = decode(&value)?;
         let (command, key) = parse_request_key(&key)?;
-        if record.at.plus(KEY_KEPT_MS) < now {
+        if record.at.plus(kept_ms) < now {
             Ok(())
         } else {
             each(Record::Key { command, key, record })
@@ -282,6 +301,11 @@ pub fn dump<E: From<ReadError>>(
             each(Record::Memory { space, key, value })
         })?;
     }
+    walk(map, keys::META, |key, value| {
+        let key = String::from_utf8_lossy(&key[keys::META.len()..]).into_owned();
+        let key = TaskId::new(key).map_err(|e| ReadError::Damaged(e.to_string()))?;
+        each(Record::Meta { key, value: decode(&value)? })
+    })?;
     walk(map, keys::WAKES, |key, value| {
         let on = String::from_utf8_lossy(&key[keys::WAKES.len()..]).into_owned();
         let on = TaskId::new(on).map_err(|e| ReadError::Damaged(e.to_string()))?;
@@ -300,7 +324,7 @@ fn parse_request_key(key: &[u8]) -> Result<(Command, String), ReadError> {
         .ok_or_else(|| ReadError::Damaged("the index has a request key that can't be read".into()))
 }
 
-fn walk<E: From<ReadError>>(
+pub(super) fn walk<E: From<ReadError>>(
     map: &(impl Read + ?Sized),
     prefix: &[u8],
     mut each: impl FnMut(Vec<u8>, Vec<u8>) -> Result<(), E>,

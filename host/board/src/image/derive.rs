@@ -79,6 +79,9 @@ pub(super) fn scopes(task: &Task) -> impl Iterator<Item = Option<&Name>> {
 pub(super) fn records(task: &Task, boot: &BootId) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut records = BTreeMap::new();
     records.insert(keys::born(task.born), task.id.as_str().as_bytes().to_vec());
+    for on in &task.after {
+        records.insert(keys::dependent(on, &task.id), Vec::new());
+    }
     if let Some(parent) = &task.parent {
         for which in [Family::Every, Family::Open, Family::Unsuccessful] {
             if which.has(task.status) {
@@ -90,6 +93,9 @@ pub(super) fn records(task: &Task, boot: &BootId) -> BTreeMap<Vec<u8>, Vec<u8>> 
         records.insert(keys::due_lease(&claim.lease, boot, &task.id), Vec::new());
         if claim.living {
             records.insert(keys::session_claim(&claim.session, &task.id), Vec::new());
+        }
+        if let Some(process) = &claim.process {
+            records.insert(keys::process_claim(process, &task.id), encode(process));
         }
     }
     if task.status != Status::Pending {

@@ -1,7 +1,9 @@
 //! What stands where in the map. Every key begins with a letter that names its table; texts inside a key are
 //! bounded (128 bytes, 256 for keys that users choose) and end with a zero byte, which no name contains.
 
-use crate::{BootId, Command, Family, Lease, Millis, Name, OrderKey, SessionId, Space, TaskId};
+use crate::{
+    BootId, Command, Family, Lease, Millis, Name, OrderKey, Process, SessionId, Space, TaskId,
+};
 
 /// The head: sequence, token, counters.
 pub(super) const HEAD: &[u8] = b"h";
@@ -22,6 +24,10 @@ pub(super) const UNASKED: &[u8] = b"u";
 pub(super) const WAKES: &[u8] = b"W";
 /// The living sessions' claims.
 pub(super) const SESSIONS: &[u8] = b"l";
+/// The processes that claims name.
+pub(super) const PROCESSES: &[u8] = b"P";
+/// The workflow's own metadata.
+pub(super) const META: &[u8] = b"e";
 /// Timers by this boot's clock.
 pub(super) const DUE_BOOT: &[u8] = b"db";
 /// Timers by the wall clock.
@@ -99,6 +105,36 @@ pub(super) fn wake(on: &TaskId) -> Vec<u8> {
 
 pub(super) fn session(session: &SessionId) -> Vec<u8> {
     join(&[SESSIONS, session.as_str().as_bytes(), &[0]])
+}
+
+/// What is held as long as a process lives. Its number, when it started, its namespace and its boot make it one of
+/// a kind; texts end with a zero byte.
+pub(super) fn process(process: &Process) -> Vec<u8> {
+    join(&[
+        PROCESSES,
+        &process.pid.to_be_bytes(),
+        &process.started.to_be_bytes(),
+        &process.namespace.to_be_bytes(),
+        process.boot.0.as_bytes(),
+        &[0],
+    ])
+}
+
+pub(super) fn process_claim(of: &Process, id: &TaskId) -> Vec<u8> {
+    join(&[&process(of), id.as_str().as_bytes()])
+}
+
+/// The tasks that come after `on`.
+pub(super) fn dependents(on: &TaskId) -> Vec<u8> {
+    join(&[b"f", on.as_str().as_bytes(), &[0]])
+}
+
+pub(super) fn dependent(on: &TaskId, id: &TaskId) -> Vec<u8> {
+    join(&[&dependents(on), id.as_str().as_bytes()])
+}
+
+pub(super) fn meta(key: &TaskId) -> Vec<u8> {
+    join(&[META, key.as_str().as_bytes()])
 }
 
 pub(super) fn session_claim(session_id: &SessionId, id: &TaskId) -> Vec<u8> {

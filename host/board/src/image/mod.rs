@@ -17,7 +17,6 @@ mod keys;
 mod query;
 mod ready;
 
-pub(crate) use apply::KEY_KEPT_MS;
 pub use apply::{Record, apply, check, dump, load, start};
 pub use query::ImageView;
 

@@ -1,11 +1,11 @@
 //! The queries of a board, answered from the map.
 
-use super::apply::required;
+use super::apply::{Record, dump, required, walk};
 use super::{Direction, Read, Start, decode, get, keys, ready};
 use crate::{
-    BoardSettings, Candidate, Command, Due, Family, Head, Instant, KeyRecord, ListQuery, Millis,
-    Name, OrderKey, Page, PolicySet, ReadError, ReadyQuery, SessionId, Space, Task, TaskId, View,
-    Wake,
+    BoardSettings, Candidate, Census, Command, Due, Family, Head, Instant, Json, KeyRecord,
+    ListQuery, Millis, Name, OrderKey, Page, PolicySet, Process, ReadError, ReadyQuery, SessionId,
+    Space, Task, TaskId, View, Vital, Wake,
 };
 
 /// A board's view on an ordered map.
@@ -42,6 +42,40 @@ impl<R: Read> ImageView<R> {
         pairs.iter().map(|(key, _)| id(&key[prefix.len()..])).collect()
     }
 
+    /// Hands over the first claim of each session or process, whose keys begin with what `owner` answers, for at
+    /// most `limit` of them.
+    fn each_owner(
+        &self,
+        table: &[u8],
+        limit: usize,
+        mut owner: impl FnMut(&[u8], &[u8]) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<(), ReadError> {
+        const PAGE: usize = 256;
+        let page_max = PAGE.min(limit);
+        let mut found = 0;
+        let mut of: Option<Vec<u8>> = None;
+        while found < limit {
+            // An owner's last possible claim ends in 0xff, which no id contains: all of its claims are passed.
+            let last = of.as_ref().map(|of| [&of[..], &[0xff]].concat());
+            let start = last.as_deref().map_or(Start::End, Start::Past);
+            let page = self.map.scan(table, start, Direction::Forward, page_max)?;
+            for (key, value) in &page {
+                if of.as_ref().is_some_and(|of| key.starts_with(of)) {
+                    continue;
+                }
+                if found == limit {
+                    return Ok(());
+                }
+                found += 1;
+                of = Some(owner(key, value)?);
+            }
+            if page.len() < page_max {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The timers of one clock, the earliest first.
     fn timers(&self, table: &[u8], limit: usize) -> Result<Vec<(u64, Due)>, ReadError> {
         let pairs = self.map.scan(table, Start::End, Direction::Forward, limit)?;
@@ -54,6 +88,18 @@ impl<R: Read> ImageView<R> {
             Ok((u64::from_be_bytes(*time), due))
         };
         pairs.iter().map(|(key, _)| timer(key)).collect()
+    }
+}
+
+/// Why a walk over the whole board ended early.
+enum Stop {
+    Enough,
+    Failed(ReadError),
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -151,39 +197,70 @@ impl<R: Read + Send> View for ImageView<R> {
         Ok(by_boot.into_iter().chain(by_wall).min().map(Millis))
     }
 
-    fn living_sessions(
-        &self,
-        past: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<Vec<SessionId>, ReadError> {
-        const PAGE: usize = 256;
-        let mut sessions: Vec<SessionId> = Vec::new();
-        // A session's last possible claim key ends in 0xff, so a page passes all of its last session's claims.
-        let beyond = |session: &SessionId| [&keys::session(session)[..], &[0xff]].concat();
-        let mut last = past.map(beyond);
-        while sessions.len() < limit {
-            let start = last.as_deref().map_or(Start::End, Start::Past);
-            let page = self.map.scan(keys::SESSIONS, start, Direction::Forward, PAGE.min(limit))?;
-            for (key, _) in &page {
-                let name = key[keys::SESSIONS.len()..].split(|byte| *byte == 0).next();
-                let name = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
-                let session =
-                    SessionId::new(name).map_err(|e| ReadError::Damaged(e.to_string()))?;
-                if sessions.last() != Some(&session) {
-                    sessions.push(session);
-                }
-            }
-            if page.len() < PAGE.min(limit) {
-                break;
-            }
-            last = sessions.last().map(beyond);
-        }
-        sessions.truncate(limit);
-        Ok(sessions)
+    fn vitals(&self, limit: usize) -> Result<Vec<Vital>, ReadError> {
+        let mut vitals = Vec::new();
+        self.each_owner(keys::SESSIONS, limit, |key, _| {
+            let name = key[keys::SESSIONS.len()..].split(|byte| *byte == 0).next();
+            let name = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
+            let session = SessionId::new(name).map_err(|e| ReadError::Damaged(e.to_string()))?;
+            let owner = keys::session(&session);
+            vitals.push(Vital::Session(session));
+            Ok(owner)
+        })?;
+        self.each_owner(keys::PROCESSES, limit, |_, value| {
+            let process: Process = decode(value)?;
+            let owner = keys::process(&process);
+            vitals.push(Vital::Process(process));
+            Ok(owner)
+        })?;
+        Ok(vitals)
     }
 
-    fn session_claims(&self, session: &SessionId, limit: usize) -> Result<Vec<TaskId>, ReadError> {
-        self.ids(&keys::session(session), None, limit)
+    fn vital_claims(&self, vital: &Vital, limit: usize) -> Result<Vec<TaskId>, ReadError> {
+        let owner = match vital {
+            Vital::Session(session) => keys::session(session),
+            Vital::Process(process) => keys::process(process),
+        };
+        self.ids(&owner, None, limit)
+    }
+
+    fn dependents(
+        &self,
+        on: &TaskId,
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, ReadError> {
+        self.ids(&keys::dependents(on), past, limit)
+    }
+
+    fn meta(&self, key: &TaskId) -> Result<Option<Json>, ReadError> {
+        get(&self.map, &keys::meta(key))
+    }
+
+    fn metas(&self) -> Result<Vec<(TaskId, Json)>, ReadError> {
+        let pairs = self.map.scan(keys::META, Start::End, Direction::Forward, usize::MAX)?;
+        pairs
+            .iter()
+            .map(|(key, value)| Ok((id(&key[keys::META.len()..])?, decode(value)?)))
+            .collect()
+    }
+
+    fn census(&self) -> Result<Census, ReadError> {
+        let mut census = Census::default();
+        walk(&self.map, keys::TASKS, |_, value| {
+            census.count(&decode(&value)?);
+            Ok::<_, ReadError>(())
+        })?;
+        Ok(census)
+    }
+
+    fn dump(&self, now: Millis, each: &mut dyn FnMut(Record) -> bool) -> Result<(), ReadError> {
+        let dumped =
+            dump(&self.map, now, |record| if each(record) { Ok(()) } else { Err(Stop::Enough) });
+        match dumped {
+            Ok(()) | Err(Stop::Enough) => Ok(()),
+            Err(Stop::Failed(error)) => Err(error),
+        }
     }
 
     fn key(&self, command: Command, key: &str) -> Result<Option<KeyRecord>, ReadError> {

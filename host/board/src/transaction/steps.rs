@@ -82,9 +82,10 @@ impl Transaction {
                 };
                 (finish(id, to, why), event)
             }
-            (Status::Pending | Status::InProgress, Status::Blocked) => {
-                (Change::Blocked { id: id.clone(), reason: Some(why.to_owned()) }, Event::Blocked)
-            }
+            (Status::Pending | Status::InProgress, Status::Blocked) => (
+                Change::Blocked { id: id.clone(), reason: Some(why.to_owned()), verb: None },
+                Event::Blocked,
+            ),
             (Status::Blocked, Status::Pending) => (
                 Change::Unblocked { id: id.clone(), reason: Some(why.to_owned()) },
                 Event::Unblocked,

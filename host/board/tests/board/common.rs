@@ -52,6 +52,7 @@ pub fn agent(text: &str) -> Agent {
         hostname: None,
         capabilities: Vec::new(),
         living: false,
+        process: None,
     }
 }
 

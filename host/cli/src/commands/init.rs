@@ -90,6 +90,7 @@ fn options(context: &Context, args: &Args) -> Result<InitOptions> {
         settings: BoardSettings {
             unfenced: args.unfenced,
             shared_files: shared_files.transpose()?,
+            ..BoardSettings::default()
         },
         policy_settings: args.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
         open: context.open_options(),

@@ -67,6 +67,7 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
         agent: args.agent,
         past: args.cursor,
         limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+        ..ListQuery::default()
     };
     let answer = answer(&context.open()?.list(&query)?);
     context.output.answer(&answer, |out| write(out, &answer))?;

@@ -43,6 +43,7 @@ pub fn claim() -> Claim {
         hostname: None,
         session: SessionId::new("s-1").unwrap(),
         living: false,
+        process: None,
         token: Token(7),
         since: Millis(0),
         lease: Lease { until: Millis(1_000), boot: BootId("b".into()), boot_ms: 1_000 },

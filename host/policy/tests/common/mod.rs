@@ -77,6 +77,7 @@ pub fn agent(text: &str) -> Agent {
         hostname: None,
         capabilities: Vec::new(),
         living: false,
+        process: None,
     }
 }
 

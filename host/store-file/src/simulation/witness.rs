@@ -5,8 +5,9 @@ use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
 use taskhost_board::{
-    Ask, BeginError, CommitError, Committed, Digest, Entry, Instant, LifeGuard, Opened, Powers,
-    ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, View,
+    Ask, BeginError, CommitError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark,
+    Meter, Opened, Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId,
+    TaskLocks, View, Vital,
 };
 
 use super::World;
@@ -97,8 +98,12 @@ impl Opened for WitnessedTransaction {
         self.opened.view()
     }
 
-    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId> {
-        self.opened.dead(sessions)
+    fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
+        self.opened.dead(holders)
+    }
+
+    fn task_locks(&mut self) -> Box<dyn TaskLocks> {
+        self.opened.task_locks()
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
@@ -124,8 +129,32 @@ impl Store for Witnessed {
         self.store.snapshot()
     }
 
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
+    fn mark(&self) -> Result<Mark, BeginError> {
+        self.store.mark()
+    }
+
+    fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
         self.store.wait(past, timeout)
+    }
+
+    fn lock_task(
+        &self,
+        task: &TaskId,
+        deadline: Deadline,
+    ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
+        self.store.lock_task(task, deadline)
+    }
+
+    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
+        self.store.task_locker(task)
+    }
+
+    fn contexts(&self) -> Arc<dyn Contexts> {
+        self.store.contexts()
+    }
+
+    fn meter(&self) -> Arc<dyn Meter> {
+        self.store.meter()
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {

@@ -1,6 +1,8 @@
 //! Who lives and who doesn't.
 
 use super::locks::{kill, spawn_living};
+use taskhost_board::Vital;
+
 use super::*;
 
 fn session() -> SessionId {
@@ -9,7 +11,8 @@ fn session() -> SessionId {
 
 fn is_dead(store: &FileStore) -> bool {
     let mut opened = store.begin(far()).unwrap();
-    opened.dead(&[session()]) == [session()]
+    let vital = Vital::Session(session());
+    opened.dead(std::slice::from_ref(&vital)) == [vital]
 }
 
 #[test]

@@ -209,7 +209,10 @@ fn programs_started_while_locks_are_held_do_not_keep_them() {
     }
     drop(life);
     let mut opened = other.begin(far()).unwrap();
-    assert_eq!(opened.dead(&[SessionId::new("s").unwrap()]).len(), 1);
+    assert_eq!(
+        opened.dead(&[taskhost_board::Vital::Session(SessionId::new("s").unwrap())]).len(),
+        1
+    );
     drop(opened);
     for child in children {
         kill(child);

@@ -97,6 +97,7 @@ fn agent(text: &str) -> Agent {
         hostname: None,
         capabilities: Vec::new(),
         living: false,
+        process: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Several handles at once.
 
-use taskhost_board::{BeginError, Readiness, SwitchError, SwitchPlan};
+use taskhost_board::{BeginError, Mark, Readiness, SwitchError, SwitchPlan};
 
 use super::*;
 use crate::simulation::{Counted, Fault, World};
@@ -235,9 +235,9 @@ fn waiting_ends_when_somebody_commits() {
     let (directory, store) = fresh();
     let other = open(&board(&directory));
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| other.wait(Sequence(0), Duration::from_secs(20)).unwrap());
+        let waiter = scope.spawn(|| other.wait(Mark::default(), Duration::from_secs(20)).unwrap());
         remember(&store, "k").unwrap();
-        assert_eq!(waiter.join().unwrap(), Sequence(1));
+        assert_eq!(waiter.join().unwrap().newest, Sequence(1));
     });
 }
 

@@ -97,8 +97,24 @@ fn details(change: &Change) -> Map<String, Value> {
         }
         Change::Released { reason, .. }
         | Change::Blocked { reason, .. }
-        | Change::Unblocked { reason, .. } => {
+        | Change::Unblocked { reason, .. }
+        | Change::Reopened { reason, .. }
+        | Change::Accepted { reason, .. } => {
             json!({ "reason": reason })
+        }
+        Change::Updated { update, .. } => json!({
+            "priority": update.priority,
+            "labels": update.labels,
+            "needs": update.needs,
+            "data": update.data.as_ref().map(value_of),
+            "not_before": update.not_before.map(wire::time),
+        }),
+        Change::Archived(task) => json!({ "status": task.status.as_str() }),
+        Change::MetaSet { key, value } => {
+            json!({ "key": key.as_str(), "value": value.as_ref().map(value_of) })
+        }
+        Change::FellBack { hook, kind, detail } => {
+            json!({ "hook": hook, "kind": kind, "detail": detail })
         }
         Change::Recovered { cause, not_before, .. } => {
             json!({ "cause": cause, "not_before": not_before.map(wire::time) })

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use taskhost::domain::{Counts, Filter};
-use taskhost::{Agent, Board, ListQuery, Millis, Sequence, Status, Task};
+use taskhost::{Agent, Board, ListQuery, Mark, Millis, Status, Task};
 
 /// How often the tasks are looked through at most, which costs time in proportion to the board.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const PAGE: usize = 1_000;
 pub struct Sight {
     pub counts: Counts,
     pub next_ready_at: Option<Millis>,
-    pub seen: Sequence,
+    pub seen: Mark,
 }
 
 /// What the agents of a run can hope for.
@@ -34,9 +34,9 @@ pub struct Outlook {
 
 #[derive(Default)]
 struct State {
-    ours: Option<(Sequence, Instant, Ours)>,
+    ours: Option<(Mark, Instant, Ours)>,
     /// Since when the board stands still.
-    still: Option<(Sequence, Instant)>,
+    still: Option<(Mark, Instant)>,
 }
 
 /// Whether there are tasks that these agents could work on.
@@ -148,7 +148,7 @@ mod tests {
     fn sight(in_progress: u64, ready: u64, next_ready_at: Option<Millis>) -> Sight {
         let mut counts = Counts { ready, ..Counts::default() };
         counts.by_status[Status::InProgress as usize] = in_progress;
-        Sight { counts, next_ready_at, seen: Sequence(1) }
+        Sight { counts, next_ready_at, seen: Mark::default() }
     }
 
     const NONE: Ours = Ours { pending: false, in_progress: false };

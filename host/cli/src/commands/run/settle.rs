@@ -172,7 +172,7 @@ fn outcome_of_claim(task: &Task, claim: &Claim) -> Outcome {
         (Some(Verb::Complete), _) => Outcome::Completed,
         (Some(Verb::Fail), Status::Failed) => Outcome::Failed,
         (Some(Verb::Fail), _) => Outcome::Retried,
-        (Some(Verb::Release | Verb::Heartbeat), _) => Outcome::Released,
+        (Some(Verb::Release | Verb::Heartbeat | Verb::Block), _) => Outcome::Released,
         (None, _) => Outcome::Lost,
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use taskhost::domain::{CommitError, Error as BoardError};
-use taskhost::{ClaimOutcome, Error, ListQuery, Millis, Sequence, Session, Status, Task, TaskId};
+use taskhost::{ClaimOutcome, Error, ListQuery, Mark, Millis, Session, Status, Task, TaskId};
 
 use super::Run;
 use super::attempt::{self, Ended};
@@ -41,7 +41,7 @@ pub struct Worker<'r> {
 enum Next {
     Task(Box<Task>),
     /// Nothing now; something may have changed after this, or by this time.
-    Wait(Sequence, Option<Millis>),
+    Wait(Mark, Option<Millis>),
     Over,
 }
 
@@ -89,6 +89,8 @@ impl<'r> Worker<'r> {
             return Ok(Next::Task(Box::new(task)));
         }
         self.may_hold_unknowingly = false;
+        // Taken before the claim, so that nothing that happens after it is slept through.
+        let seen = self.run.board.mark()?;
         let outcome = self.session.claim_with(&self.run.options);
         if let Err(Error::Board(BoardError::Commit(CommitError::Unknown(_)))) = &outcome {
             self.may_hold_unknowingly = true;
@@ -97,7 +99,7 @@ impl<'r> Worker<'r> {
         self.trouble = None;
         match outcome {
             ClaimOutcome::Claimed { task, .. } => Ok(Next::Task(task)),
-            ClaimOutcome::Nothing { counts, next_ready_at, seen, .. } => {
+            ClaimOutcome::Nothing { counts, next_ready_at, .. } => {
                 let sight = Sight { counts, next_ready_at, seen };
                 let over = self.run.outlook.is_over(&self.run.board, &sight)?;
                 Ok(if over { Next::Over } else { Next::Wait(seen, next_ready_at) })

@@ -1,6 +1,8 @@
 //! A board kept in memory: for tests, for embedders that want no files, and as the twin that the file store's
 //! index is tested against.
 
+mod powers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -10,11 +12,12 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::image::{self, Direction, ImageView, Pair, Read, Start, Write};
 use crate::{
-    Ask, BeginError, BoardSettings, BootId, Change, CommitError, Committed, Digest, Entry,
-    FILE_BYTES_MAX, FileFailure, Head, Instant, LifeGuard, ListQuery, LockFailure, Millis, Opened,
-    Place, PolicySet, Powers, ReadError, Readiness, Sequence, SessionId, Status, Store,
-    SwitchError, SwitchPlan, View,
+    Ask, BeginError, BoardSettings, BootId, Change, CommitError, Committed, Contexts, Digest,
+    Entry, Head, Instant, LifeGuard, ListQuery, Mark, Meter, Millis, NoMeter, Opened, PolicySet,
+    Powers, ReadError, Readiness, Sequence, SessionId, Status, Store, SwitchError, SwitchPlan,
+    TaskId, TaskLocks, View, Vital,
 };
+use powers::{MemoryContexts, MemoryPowers};
 
 /// An ordered map in memory. Clones share the pairs until one of them is changed.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +91,7 @@ struct Shared {
     turned: Condvar,
     changed: Condvar,
     powers: Arc<MemoryPowers>,
+    contexts: Arc<MemoryContexts>,
 }
 
 struct State {
@@ -95,6 +99,10 @@ struct State {
     entries: Vec<Entry>,
     components: BTreeMap<Digest, Vec<u8>>,
     living: BTreeSet<SessionId>,
+    /// How many sessions ended.
+    deaths: u64,
+    /// Tasks that are locked by hand.
+    locked: BTreeSet<TaskId>,
     now: Instant,
 }
 
@@ -112,7 +120,15 @@ impl MemoryStore {
         };
         let mut map = MemoryMap::default();
         image::start(&mut map, &now.boot, &Head::default(), policies, settings)?;
-        let state = State { map, entries: Vec::new(), components, living: BTreeSet::new(), now };
+        let state = State {
+            map,
+            entries: Vec::new(),
+            components,
+            living: BTreeSet::new(),
+            deaths: 0,
+            locked: BTreeSet::new(),
+            now,
+        };
         Ok(Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
@@ -120,6 +136,7 @@ impl MemoryStore {
                 turned: Condvar::new(),
                 changed: Condvar::new(),
                 powers: Arc::default(),
+                contexts: Arc::default(),
             }),
         })
     }
@@ -130,6 +147,14 @@ impl MemoryStore {
         let mut state = self.shared.state.lock();
         state.now.wall = state.now.wall.plus(ms);
         state.now.boot_ms = state.now.boot_ms.saturating_add(ms);
+    }
+
+    /// Locks a task by hand until the guard is dropped; `None` if it is locked already.
+    pub fn lock_by_hand(&self, task: &TaskId) -> Option<Box<dyn LifeGuard>> {
+        let locked = self.shared.state.lock().locked.insert(task.clone());
+        locked.then(|| -> Box<dyn LifeGuard> {
+            Box::new(MemoryTaskLock { store: self.clone(), task: task.clone() })
+        })
     }
 
     /// Every entry so far.
@@ -179,9 +204,18 @@ impl Opened for MemoryOpened {
         Box::new(ImageView::new(self.store.shared.state.lock().map.clone()))
     }
 
-    fn dead(&mut self, sessions: &[SessionId]) -> Vec<SessionId> {
+    fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
         let state = self.store.shared.state.lock();
-        sessions.iter().filter(|session| !state.living.contains(session)).cloned().collect()
+        let dead = |vital: &&Vital| match vital {
+            Vital::Session(session) => !state.living.contains(session),
+            // There are no processes here.
+            Vital::Process(_) => false,
+        };
+        holders.iter().filter(dead).cloned().collect()
+    }
+
+    fn task_locks(&mut self) -> Box<dyn TaskLocks> {
+        Box::new(MemoryTaskLocks(self.store.clone()))
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
@@ -202,7 +236,39 @@ impl LifeGuard for MemoryLife {}
 
 impl Drop for MemoryLife {
     fn drop(&mut self) {
-        self.store.shared.state.lock().living.remove(&self.session);
+        let mut state = self.store.shared.state.lock();
+        state.living.remove(&self.session);
+        state.deaths += 1;
+        drop(state);
+        self.store.shared.changed.notify_all();
+    }
+}
+
+struct MemoryTaskLock {
+    store: MemoryStore,
+    task: TaskId,
+}
+
+impl LifeGuard for MemoryTaskLock {}
+
+impl Drop for MemoryTaskLock {
+    fn drop(&mut self) {
+        self.store.shared.state.lock().locked.remove(&self.task);
+        self.store.shared.changed.notify_all();
+    }
+}
+
+struct MemoryTaskLocks(MemoryStore);
+
+impl TaskLocks for MemoryTaskLocks {
+    fn try_hold(&mut self, task: &TaskId) -> Result<bool, ReadError> {
+        Ok(!self.0.shared.state.lock().locked.contains(task))
+    }
+}
+
+impl State {
+    fn mark(&self) -> Mark {
+        Mark { newest: Sequence(self.entries.len() as u64), deaths: self.deaths }
     }
 }
 
@@ -225,13 +291,16 @@ impl Store for MemoryStore {
         Ok((Box::new(ImageView::new(state.map.clone())), state.now.clone()))
     }
 
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
+    fn mark(&self) -> Result<Mark, BeginError> {
+        Ok(self.shared.state.lock().mark())
+    }
+
+    fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
         let mut state = self.shared.state.lock();
-        let newest = |state: &State| Sequence(state.entries.len() as u64);
-        if newest(&state) <= past {
+        if state.mark() == past {
             self.shared.changed.wait_for(&mut state, timeout);
         }
-        Ok(newest(&state))
+        Ok(state.mark())
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
@@ -247,6 +316,36 @@ impl Store for MemoryStore {
             return Err(ReadError::Failed(format!("session `{session}` is living already")));
         }
         Ok(Box::new(MemoryLife { store: self.clone(), session: session.clone() }))
+    }
+
+    fn lock_task(
+        &self,
+        task: &TaskId,
+        deadline: Deadline,
+    ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
+        let started = Deadline::now();
+        let mut state = self.shared.state.lock();
+        while state.locked.contains(task) {
+            if self.shared.changed.wait_until(&mut state, deadline).timed_out()
+                && state.locked.contains(task)
+            {
+                return Err(BeginError::Timeout { waited: started.elapsed(), holder: None });
+            }
+        }
+        Ok(None)
+    }
+
+    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
+        let locked = self.shared.state.lock().locked.contains(task);
+        Ok(locked.then(|| "this process".to_owned()))
+    }
+
+    fn contexts(&self) -> Arc<dyn Contexts> {
+        self.shared.contexts.clone()
+    }
+
+    fn meter(&self) -> Arc<dyn Meter> {
+        Arc::new(NoMeter)
     }
 
     fn powers(&self) -> Arc<dyn Powers> {
@@ -303,75 +402,5 @@ impl Store for MemoryStore {
             }
         }
         Ok(())
-    }
-}
-
-/// Locks and files of policies whose board is in memory.
-#[derive(Default)]
-struct MemoryPowers {
-    files: Mutex<BTreeMap<String, Vec<u8>>>,
-    locks: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
-}
-
-struct MemoryLock {
-    locks: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
-    name: String,
-}
-
-impl LifeGuard for MemoryLock {}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        self.locks.0.lock().remove(&self.name);
-        self.locks.1.notify_all();
-    }
-}
-
-impl Powers for MemoryPowers {
-    fn lock(&self, name: &str, timeout: Duration) -> Result<Box<dyn LifeGuard>, LockFailure> {
-        let deadline = Deadline::now() + timeout;
-        let mut held = self.locks.0.lock();
-        while held.contains(name) {
-            if self.locks.1.wait_until(&mut held, deadline).timed_out() && held.contains(name) {
-                return Err(LockFailure::Timeout);
-            }
-        }
-        held.insert(name.to_owned());
-        Ok(Box::new(MemoryLock { locks: self.locks.clone(), name: name.to_owned() }))
-    }
-
-    fn read(&self, at: Place, name: &str, _timeout: Duration) -> Result<Vec<u8>, FileFailure> {
-        only_board(at)?;
-        self.files.lock().get(name).cloned().ok_or(FileFailure::NotFound)
-    }
-
-    fn replace(
-        &self,
-        at: Place,
-        name: &str,
-        content: &[u8],
-        expected: Option<&[u8]>,
-        _timeout: Duration,
-    ) -> Result<(), FileFailure> {
-        only_board(at)?;
-        if content.len() > FILE_BYTES_MAX {
-            return Err(FileFailure::TooLarge);
-        }
-        let mut files = self.files.lock();
-        let now = files.get(name).map(Vec::as_slice).unwrap_or_default();
-        if expected.is_some_and(|expected| expected != now) {
-            return Err(FileFailure::Changed);
-        }
-        files.insert(name.to_owned(), content.to_vec());
-        Ok(())
-    }
-}
-
-fn only_board(at: Place) -> Result<(), FileFailure> {
-    match at {
-        Place::Board => Ok(()),
-        Place::Shared => {
-            Err(FileFailure::Forbidden("this board shares no files with others".into()))
-        }
     }
 }
