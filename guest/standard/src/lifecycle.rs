@@ -7,8 +7,7 @@ use crate::Standard;
 use crate::settings::{self, ParentRule};
 use taskhost_sdk::lifecycle::Answer;
 use taskhost_sdk::{
-    DurationMs, Family, Lifecycle, Millis, Status, StepError, Task, TaskId, Transaction, View,
-    clock,
+    DurationMs, Family, Lifecycle, Millis, Status, Task, TaskId, Transaction, View, clock,
 };
 
 /// How far up a new task's ancestors are followed: as far as the hook's deadline surely allows.
@@ -17,7 +16,7 @@ const ANCESTORS_MAX: usize = 1_000;
 impl Lifecycle for Standard {
     fn on_event(
         view: &View,
-        tx: &Transaction,
+        _: &Transaction,
         task: &Task,
         event: String,
         _detail: String,
@@ -26,10 +25,6 @@ impl Lifecycle for Standard {
             // The host itself asks about the parent again: a step here for each of very many children would go over
             // the bound on steps.
             "created" => no_circle(view, task),
-            "updated" => match no_circle(view, task) {
-                Answer::Accept => joined(view, tx, task),
-                refused => refused,
-            },
             "completed" | "reviewed" => finished(task),
             "failed" => failed(task),
             _ => Answer::Accept,
@@ -65,22 +60,6 @@ fn ancestors(
     parent_of: impl Fn(&TaskId) -> Option<TaskId>,
 ) -> impl Iterator<Item = TaskId> {
     iter::successors(parent, move |id| parent_of(id)).take(ANCESTORS_MAX)
-}
-
-/// A parent that was ready waits now for the child it got. Nothing else would ask about it again: it
-/// waited for no child.
-fn joined(view: &View, tx: &Transaction, task: &Task) -> Answer {
-    if ParentRule::get() != ParentRule::ChildrenFirst {
-        return Answer::Accept;
-    }
-    let Some(parent) = task.parent() else { return Answer::Accept };
-    if view.get(&parent).is_none_or(|parent| parent.status() != Status::Pending) {
-        return Answer::Accept;
-    }
-    match tx.reconsider(&parent) {
-        Ok(()) | Err(StepError::Conflict(_)) => Answer::Accept,
-        Err(error) => Answer::Refused(error.message().to_owned()),
-    }
 }
 
 fn finished(task: &Task) -> Answer {

@@ -35,8 +35,9 @@ pub use agent::{Agent, AgentKind, Process, Vital};
 pub use change::{Cause, Change, Command, Entry, KeyRecord, Request, TaskUpdate};
 pub use clock::{BootId, Instant, Lease, Millis};
 pub use engine::{
-    AddOutcome, ClaimOutcome, ClaimRequest, Engine, Error, Explanation, Finish, Held, Limits,
-    NewTask, NothingWhy, Obstacle, PolicyChange, PolicyTarget, Proof, Verb,
+    Action, AddOutcome, ChangeRequest, Changed, ClaimOutcome, ClaimRequest, Engine, Error,
+    Explanation, Finish, Held, Limits, NewTask, NothingWhy, Obstacle, Outcome, PolicyChange,
+    PolicyTarget, Proof, Prospect, Touched, Verb,
 };
 pub use ident::{Digest, Generation, InvalidName, Name, Sequence, SessionId, Space, TaskId, Token};
 pub use json::Json;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::{
     Access, Agent, Cause, Choice, Classified, Description, Digest, Event, Filter, HookError,
-    Hooked, Hooks, Order, Policies, Policy, PolicyFailure, PolicyPin, PolicySet, PrepareError,
-    ReadError, Readiness, ReadyQuery, Rescue, Reservation, Status, StepError, TaskId, Transaction,
-    Verdict,
+    Hooked, Hooks, Order, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
+    PrepareError, ReadError, Readiness, ReadyQuery, Rescue, Reservation, Status, StepError, TaskId,
+    Transaction, Verdict,
 };
 
 /// Runs nothing but [`crate::plain`]'s policy, whatever a board is set to.
@@ -21,13 +21,14 @@ pub struct PlainPolicies {
 }
 
 impl Policies for PlainPolicies {
-    fn ready(&self, _set: &PolicySet) -> Option<Arc<dyn Policy>> {
+    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
         Some(Arc::new(*self))
     }
 
     fn prepare(
         &self,
         _set: &PolicySet,
+        _limits: &PolicyLimits,
         _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<dyn Policy>, PrepareError> {
         Ok(Arc::new(*self))
@@ -85,14 +86,17 @@ impl PlainPolicies {
             reserved: Reservation::Either(asker),
             order: self.order,
         };
-        let Some(candidate) = tx.ready(&query, None, 1)?.pop() else {
-            return Ok(Choice::Nothing(None));
-        };
-        match tx.stage_claim(&candidate.id, lease_ms) {
-            Ok(_) => Ok(Choice::Staged),
-            Err(StepError::Read(error)) => Err(error.into()),
-            Err(refused) => Ok(Choice::Refused(refused.to_string())),
+        let mut past = None;
+        while let Some(candidate) = tx.ready(&query, past, 1)?.pop() {
+            match tx.stage_claim(&candidate.id, lease_ms) {
+                Ok(_) => return Ok(Choice::Staged),
+                Err(StepError::Read(error)) => return Err(error.into()),
+                // Somebody has locked it by hand.
+                Err(StepError::Conflict(_)) => past = Some(candidate.place),
+                Err(refused) => return Ok(Choice::Refused(refused.to_string())),
+            }
         }
+        Ok(Choice::Nothing(None))
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::{
-    Agent, Digest, Filter, Millis, PolicyPin, PolicySet, ReadError, Readiness, TaskId, Transaction,
+    Agent, Digest, Filter, Millis, PolicyLimits, PolicyPin, PolicySet, ReadError, Readiness,
+    TaskId, Transaction,
 };
 
 /// How a policy failed. A refusal is an answer, not a failure.
@@ -246,12 +247,13 @@ pub struct Description {
 
 /// Runs policy components. Compiling is slow, so it is never done while a transaction is open.
 pub trait Policies: Send + Sync {
-    /// The policies of this set, if they are compiled in this process.
-    fn ready(&self, set: &PolicySet) -> Option<Arc<dyn Policy>>;
+    /// The policies of this set within these limits, if they are compiled in this process.
+    fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>>;
     /// Compiles whatever of this set isn't yet; `fetch` brings a component's bytes by its digest.
     fn prepare(
         &self,
         set: &PolicySet,
+        limits: &PolicyLimits,
         fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<dyn Policy>, PrepareError>;
     /// Checks that these bytes are a policy, and asks it about itself.

@@ -9,8 +9,9 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::{
-    Agent, Candidate, Change, Event, Family, Filter, Head, Instant, KeyRecord, Name, OrderKey,
-    ReadError, Readiness, ReadyQuery, Space, Status, Task, TaskId, View,
+    Agent, Candidate, Change, Event, Family, Filter, Head, Instant, Json, KeyRecord, Name,
+    NoTaskLocks, OrderKey, ReadError, Readiness, ReadyQuery, Space, Status, Task, TaskId,
+    TaskLocks, View,
 };
 
 /// A lease when neither the asker nor the policy says otherwise.
@@ -79,8 +80,10 @@ struct Inner {
     memory_keys_added: u32,
     claimed: Option<TaskId>,
     changes: Vec<Change>,
-    /// Tasks as they stand after the staged changes.
-    tasks: BTreeMap<TaskId, Task>,
+    /// Tasks as they stand after the staged changes; `None` for those that are gone.
+    tasks: BTreeMap<TaskId, Option<Task>>,
+    metas: BTreeMap<TaskId, Option<Json>>,
+    locks: Box<dyn TaskLocks>,
     memory: BTreeMap<(Space, String), Option<Vec<u8>>>,
     keys: BTreeMap<(crate::Command, String), KeyRecord>,
     /// How many claims each agent gained or lost.
@@ -124,6 +127,8 @@ impl Transaction {
                 claimed: None,
                 changes: Vec::new(),
                 tasks: BTreeMap::new(),
+                metas: BTreeMap::new(),
+                locks: Box::new(NoTaskLocks),
                 memory: BTreeMap::new(),
                 keys: BTreeMap::new(),
                 held: HashMap::new(),
@@ -131,6 +136,13 @@ impl Transaction {
                 reconsider: BTreeSet::new(),
             }),
         })
+    }
+
+    /// The same, where tasks may be locked by hand.
+    #[must_use]
+    pub fn with_locks(mut self, locks: Box<dyn TaskLocks>) -> Self {
+        self.inner.locks = locks;
+        self
     }
 
     /// Names the decision: the same when it is made again.
@@ -166,7 +178,7 @@ impl Transaction {
     /// One task.
     pub fn task(&self, id: &TaskId) -> Result<Option<Task>, ReadError> {
         match self.inner.tasks.get(id) {
-            Some(task) => Ok(Some(task.clone())),
+            Some(task) => Ok(task.clone()),
             None => self.inner.view.task(id),
         }
     }
@@ -179,7 +191,7 @@ impl Transaction {
         past: Option<&TaskId>,
         limit: usize,
     ) -> Result<Vec<TaskId>, ReadError> {
-        let staged = self.inner.tasks.values().filter(|task| {
+        let staged = self.staged().filter(|task| {
             task.parent.as_ref() == Some(parent)
                 && which.has(task.status)
                 && past.is_none_or(|past| task.id > *past)
@@ -225,7 +237,7 @@ impl Transaction {
             }
             from = last;
         }
-        for task in self.inner.tasks.values() {
+        for task in self.staged() {
             if let Some(place) = query.place(task)
                 && past.is_none_or(|past| place > past)
             {
@@ -242,6 +254,38 @@ impl Transaction {
         let stored = i64::from(self.inner.view.claims_held(agent)?);
         let held = stored + self.inner.held.get(agent).copied().unwrap_or_default();
         Ok(u32::try_from(held).unwrap_or_default())
+    }
+
+    /// Tasks that name this one in their `after`, those after `past`, at most `limit`.
+    pub(crate) fn dependents(
+        &self,
+        on: &TaskId,
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, ReadError> {
+        let mut found = self.inner.view.dependents(on, past, limit)?;
+        let staged = self.staged().filter(|task| task.after.contains(on));
+        found.extend(
+            staged.map(|task| task.id.clone()).filter(|id| past.is_none_or(|past| id > past)),
+        );
+        found.retain(|id| !matches!(self.inner.tasks.get(id), Some(None)));
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// A value of the workflow's own metadata.
+    pub(crate) fn meta(&self, key: &TaskId) -> Result<Option<Json>, ReadError> {
+        match self.inner.metas.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.inner.view.meta(key),
+        }
+    }
+
+    /// The tasks that were changed and are still there.
+    fn staged(&self) -> impl Iterator<Item = &Task> {
+        self.inner.tasks.values().flatten()
     }
 
     /// What a policy remembered under `key`.
@@ -268,7 +312,11 @@ impl Transaction {
                 }
             };
             change.apply(&mut task, self.inner.now.wall);
-            self.put(before.as_ref(), task);
+            let after = Some(task).filter(|_| !matches!(change, Change::Archived(_)));
+            self.put(id, before.as_ref(), after);
+        }
+        if let Change::MetaSet { key, value } = &change {
+            self.inner.metas.insert(key.clone(), value.clone());
         }
         if let Change::Keyed { command, key, record } = &change {
             self.inner.keys.insert((*command, key.clone()), record.clone());
@@ -289,13 +337,13 @@ impl Transaction {
         if let Some(position) = position {
             self.inner.changes.remove(position);
         }
-        let staged = self.inner.tasks.get(id).cloned();
-        self.put(staged.as_ref(), before);
+        let staged = self.inner.tasks.get(id).cloned().flatten();
+        self.put(id, staged.as_ref(), Some(before));
         self.apply(change)
     }
 
     /// Puts a task as it stands now in place of what it was, in the counters too.
-    fn put(&mut self, was: Option<&Task>, is: Task) {
+    fn put(&mut self, id: &TaskId, was: Option<&Task>, is: Option<Task>) {
         let mut count = |task: &Task, step: i64| {
             self.inner.head.counts.count(task, step);
             if let Some(claim) = &task.claim {
@@ -305,8 +353,10 @@ impl Transaction {
         if let Some(was) = was {
             count(was, -1);
         }
-        count(&is, 1);
-        self.inner.tasks.insert(is.id.clone(), is);
+        if let Some(is) = &is {
+            count(is, 1);
+        }
+        self.inner.tasks.insert(id.clone(), is);
     }
 
     pub(crate) fn lend(&mut self, access: Access) {
@@ -366,7 +416,7 @@ impl Transaction {
         &'a self,
         on: &'a TaskId,
     ) -> impl Iterator<Item = TaskId> + 'a {
-        self.inner.tasks.values().filter(move |task| waits_on(task, on)).map(|task| task.id.clone())
+        self.staged().filter(move |task| waits_on(task, on)).map(|task| task.id.clone())
     }
 }
 

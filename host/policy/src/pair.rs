@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use taskhost_board::{
     Agent, Cause, Choice, Classified, Event, Filter, Hooked, Hooks as BoardHooks, Policy,
-    PolicySet, Rescue, TaskId, Transaction, Verdict,
+    PolicyLimits, PolicySet, Rescue, TaskId, Transaction, Verdict,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -27,6 +27,7 @@ use crate::words;
 /// The policies of one set, ready to be asked.
 pub(crate) struct Pair {
     pub(crate) set: PolicySet,
+    pub(crate) limits: PolicyLimits,
     pub(crate) custom: Option<Arc<Part>>,
     pub(crate) standard: Arc<Part>,
 }

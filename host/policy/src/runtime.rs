@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use taskhost_board::{
-    Description, Digest, Policies, Policy, PolicyFailure, PolicyPin, PolicySet, Powers,
-    PrepareError, ReadError, Space,
+    Description, Digest, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
+    Powers, PrepareError, ReadError, Space,
 };
 
 use crate::component::Compiled;
@@ -75,10 +76,10 @@ impl Runtime {
         Ok(Self { machine, options, ready: Mutex::new(Vec::new()) })
     }
 
-    fn surroundings(&self, name: String, space: Space) -> Surroundings {
+    fn surroundings(&self, name: String, space: Space, limits: HookLimits) -> Surroundings {
         Surroundings {
             machine: self.machine.clone(),
-            limits: self.options.limits.clone(),
+            limits,
             powers: self.options.powers.clone(),
             name,
             space,
@@ -86,14 +87,27 @@ impl Runtime {
         }
     }
 
+    /// What hooks may use on a board with these limits.
+    fn limits(&self, board: &PolicyLimits) -> HookLimits {
+        let mut limits = self.options.limits.clone();
+        if let Some(ms) = board.deadline_ms {
+            limits.deadline = Duration::from_millis(ms);
+        }
+        if let Some(bytes) = board.memory_bytes {
+            limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+        limits
+    }
+
     fn part(
         &self,
         pin: &PolicyPin,
         space: Space,
+        limits: &PolicyLimits,
         fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<Part>, PrepareError> {
         let compiled = self.compiled(pin.digest, fetch)?;
-        let around = self.surroundings(pin.digest.short(), space);
+        let around = self.surroundings(pin.digest.short(), space, self.limits(limits));
         Ok(Arc::new(Part::new(compiled, around, pin)?))
     }
 
@@ -116,26 +130,27 @@ impl Runtime {
 }
 
 impl Policies for Runtime {
-    fn ready(&self, set: &PolicySet) -> Option<Arc<dyn Policy>> {
+    fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
         let ready = self.ready.lock();
-        let found = ready.iter().rev().find(|pair| pair.set == *set)?;
+        let found = ready.iter().rev().find(|pair| pair.set == *set && pair.limits == *limits)?;
         Some(found.clone())
     }
 
     fn prepare(
         &self,
         set: &PolicySet,
+        limits: &PolicyLimits,
         fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<dyn Policy>, PrepareError> {
-        if let Some(ready) = self.ready(set) {
+        if let Some(ready) = self.ready(set, limits) {
             return Ok(ready);
         }
         let custom = match &set.custom {
-            Some(pin) => Some(self.part(pin, Space::Custom, fetch)?),
+            Some(pin) => Some(self.part(pin, Space::Custom, limits, fetch)?),
             None => None,
         };
-        let standard = self.part(&set.standard, Space::Standard, fetch)?;
-        let pair = Arc::new(Pair { set: set.clone(), custom, standard });
+        let standard = self.part(&set.standard, Space::Standard, limits, fetch)?;
+        let pair = Arc::new(Pair { set: set.clone(), limits: limits.clone(), custom, standard });
         let mut ready = self.ready.lock();
         if ready.len() >= READY_MAX {
             ready.remove(0);
@@ -147,7 +162,7 @@ impl Policies for Runtime {
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
         let compiled = self.machine.compile(component, &self.options.limits)?;
         let name = compiled.digest.short();
-        let around = self.surroundings(name.clone(), Space::Custom);
+        let around = self.surroundings(name.clone(), Space::Custom, self.options.limits.clone());
         let (about, _) =
             describe::described(&compiled, &around).map_err(|error| expect_policy(error, &name))?;
         Ok(about)

@@ -5,7 +5,9 @@
 mod common;
 
 use common::{Board, agent, guests, id, limits, made};
-use taskhost_board::{Error, FailureKind, Policies, PolicySet, ReadError, Space, Store};
+use taskhost_board::{
+    Error, FailureKind, Policies, PolicyLimits, PolicySet, ReadError, Space, Store,
+};
 
 #[test]
 fn missing_hooks_go_to_the_standard_policy() {
@@ -163,7 +165,7 @@ fn set_is_ready_only_once_it_is_prepared() {
         custom: Some(common::pin(&guests().newest_first, &[])),
         standard: common::pin(&guests().standard, &[]),
     };
-    assert!(board.runtime.ready(&set).is_none());
+    assert!(board.runtime.ready(&set, &PolicyLimits::default()).is_none());
     let mut fetched = 0;
     let mut fetch = |digest| {
         fetched += 1;
@@ -171,8 +173,8 @@ fn set_is_ready_only_once_it_is_prepared() {
         let found = all.into_iter().find(|bytes| taskhost_board::Digest::of(bytes) == digest);
         found.cloned().ok_or_else(|| ReadError::Failed("no such component".into()))
     };
-    board.runtime.prepare(&set, &mut fetch).unwrap();
-    assert!(board.runtime.ready(&set).is_some());
+    board.runtime.prepare(&set, &PolicyLimits::default(), &mut fetch).unwrap();
+    assert!(board.runtime.ready(&set, &PolicyLimits::default()).is_some());
     assert!(fetched <= 2);
 }
 
@@ -181,7 +183,9 @@ fn set_is_ready_only_once_it_is_prepared() {
 fn component_of_another_digest_is_damage() {
     let board = Board::standard();
     let set = PolicySet { custom: None, standard: common::pin(b"not there", &[]) };
-    let prepared = board.runtime.prepare(&set, &mut |_| Ok(guests().newest_first.clone()));
+    let prepared = board
+        .runtime
+        .prepare(&set, &PolicyLimits::default(), &mut |_| Ok(guests().newest_first.clone()));
     let Err(taskhost_board::PrepareError::Read(ReadError::Damaged(text))) = prepared else {
         panic!("prepared something else")
     };

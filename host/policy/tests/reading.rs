@@ -9,8 +9,9 @@ use taskhost_board::image::Record;
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
     BoardSettings, BootId, Candidate, Census, Command, Digest, Due, Family, Head, HookError,
-    Hooked, Instant, Json, KeyRecord, ListQuery, Millis, Name, OrderKey, Page, Policies, PolicySet,
-    ReadError, ReadyQuery, Space, Store, Task, TaskId, Transaction, View, Vital, Wake,
+    Hooked, Instant, Json, KeyRecord, ListQuery, Millis, Name, OrderKey, Page, Policies,
+    PolicyLimits, PolicySet, ReadError, ReadyQuery, Space, Store, Task, TaskId, Transaction, View,
+    Vital, Wake,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 
@@ -80,7 +81,8 @@ fn unreadable_board_is_not_the_policys_failure() {
     let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
     let options = RuntimeOptions { limits: limits(), cache_dir: None, powers: store.powers() };
     let runtime = Runtime::new(options).unwrap();
-    let policy = runtime.prepare(&set, &mut |_| Ok(standard.clone())).unwrap();
+    let policy =
+        runtime.prepare(&set, &PolicyLimits::default(), &mut |_| Ok(standard.clone())).unwrap();
 
     let now = Instant { wall: Millis(1), boot: BootId("test".into()), boot_ms: 1 };
     let tx = Transaction::new(Box::new(Broken), now, "decision-7".into(), 7, 256).unwrap();

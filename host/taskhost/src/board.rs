@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use taskhost_board::{
-    AddOutcome, Agent, BoardSettings, Digest, Engine, Entry, Explanation, Finish, Head, Held,
-    ListQuery, Mark, Millis, NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet,
-    Proof, Sequence, Store, Task, TaskId,
+    AddOutcome, Agent, BoardSettings, Census, ChangeRequest, Changed, Contexts, Digest, Engine,
+    Entry, Explanation, Family, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name,
+    NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Sequence,
+    Store, Task, TaskId,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
@@ -174,6 +175,72 @@ impl Board {
         mut each: impl FnMut(Sequence, Entry) -> bool,
     ) -> Result<(), Error> {
         Ok(self.store.history(past, &mut each)?)
+    }
+
+    /// Does something with tasks that one doesn't hold, or says what it would do.
+    pub fn change(&self, request: &ChangeRequest) -> Result<Changed, Error> {
+        Ok(self.engine.change(request, self.deadline())?)
+    }
+
+    /// What an agent would get if it asked for this now, and what stands in the way of the rest.
+    pub fn prospect(&self, asker: &Agent, filter: &Filter) -> Result<Prospect, Error> {
+        Ok(self.engine.prospect(asker, filter)?)
+    }
+
+    /// How many tasks stand where. Its cost grows with the board.
+    pub fn census(&self) -> Result<Census, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.census()?)
+    }
+
+    /// The children of a task in the order of their ids, those after `past`, at most `limit`.
+    pub fn children(
+        &self,
+        parent: &TaskId,
+        past: Option<&TaskId>,
+        limit: usize,
+    ) -> Result<Vec<Task>, Error> {
+        let (view, _) = self.store.snapshot()?;
+        let ids = view.children(parent, Family::Every, past, limit)?;
+        let tasks: Result<Vec<Option<Task>>, _> = ids.iter().map(|id| view.task(id)).collect();
+        Ok(tasks?.into_iter().flatten().collect())
+    }
+
+    /// A value of the workflow's own metadata.
+    pub fn meta(&self, key: &TaskId) -> Result<Option<Json>, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.meta(key)?)
+    }
+
+    /// All of the workflow's own metadata, by key.
+    pub fn metas(&self) -> Result<Vec<(TaskId, Json)>, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view.metas()?)
+    }
+
+    /// Sets a value of the workflow's own metadata, or removes it; with `expected`, only if it is still that.
+    pub fn set_meta(
+        &self,
+        key: &TaskId,
+        value: Option<&Json>,
+        expected: Option<&Json>,
+        by: Option<&Name>,
+    ) -> Result<(), Error> {
+        Ok(self.engine.set_meta(key, value, expected, by, self.deadline())?)
+    }
+
+    /// Changes the board's own settings; `edit` may be called more than once.
+    pub fn configure(
+        &self,
+        edit: &dyn Fn(&mut BoardSettings) -> Result<(), String>,
+        by: Option<&Name>,
+    ) -> Result<BoardSettings, Error> {
+        Ok(self.engine.configure(edit, by, self.deadline())?)
+    }
+
+    /// The large values beside the board.
+    pub fn contexts(&self) -> Arc<dyn Contexts> {
+        self.store.contexts()
     }
 
     /// The policies that decide, and their settings.

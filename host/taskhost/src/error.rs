@@ -1,6 +1,6 @@
 //! What can go wrong between a caller and a board.
 
-use taskhost_board::{BeginError, CommitError, InvalidName, ReadError};
+use taskhost_board::{BeginError, CommitError, ContextFailure, InvalidName, ReadError};
 use taskhost_policy::RuntimeError;
 use taskhost_store_file::{InitError, OpenError};
 
@@ -19,6 +19,9 @@ pub enum Error {
     /// Policies can't be run here.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A large value could not be read or changed.
+    #[error(transparent)]
+    Context(#[from] ContextFailure),
     /// A name isn't one.
     #[error(transparent)]
     Name(InvalidName),

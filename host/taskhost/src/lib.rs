@@ -38,10 +38,12 @@ pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
 pub use system::hostname;
 pub use taskhost_board as domain;
 pub use taskhost_board::{
-    AddOutcome, Agent, AgentKind, Assignee, BoardSettings, Change, Claim, ClaimOutcome, Digest,
-    Entry, Explanation, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name, NewTask,
-    NothingWhy, Obstacle, PolicyChange, PolicySet, PolicyTarget, Process, Proof, Readiness,
-    Sequence, SessionId, Status, Task, TaskId, TaskUpdate, Token, Verb,
+    Action, AddOutcome, Agent, AgentKind, Assignee, BoardSettings, Census, Change, ChangeRequest,
+    Changed, Claim, ClaimOutcome, ContextEntry, ContextFailure, Contexts, Digest, Entry,
+    Explanation, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name, NewTask,
+    NothingWhy, Obstacle, Outcome, Owner, PolicyChange, PolicyLimits, PolicySet, PolicyTarget,
+    Process, Proof, Prospect, Readiness, Retention, Sequence, SessionId, Status, Task, TaskId,
+    TaskUpdate, Token, Touched, Verb,
 };
 pub use taskhost_store_file::{
     Finding, InitError, Notice, OnProgress, OpenError, Progress, Report, Severity,

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taskhost_board::{
-    Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, Name,
-    Proof, SessionId, Status, Task, TaskId,
+    Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, ListQuery,
+    Mark, Millis, Name, Process, Proof, SessionId, Status, Task, TaskId,
 };
 
 use crate::{Board, Error, domain, system};
 
-/// A waiter looks again after this long, whatever it heard: dead holders send no word.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A waiter asks again after this long, whatever it heard: a fork of a dead holder may have kept its lock, so that
+/// nobody heard of the death.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Who works, and how.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct SessionOptions {
     pub session: Option<String>,
     /// Hold the life lock, so that its tasks come back in milliseconds if this process dies.
     pub living: bool,
+    /// The process whose death is to prove the agent's, where the agent isn't this process.
+    pub holder: Option<Process>,
 }
 
 impl SessionOptions {
@@ -40,6 +43,7 @@ impl SessionOptions {
             capabilities: Vec::new(),
             session: None,
             living: true,
+            holder: None,
         }
     }
 }
@@ -71,7 +75,7 @@ impl Session {
             hostname: options.hostname.as_ref().map(name).transpose()?,
             capabilities: options.capabilities.iter().map(name).collect::<Result<_, _>>()?,
             living: options.living,
-            process: None,
+            process: options.holder.clone(),
         };
         Ok(Self { board, agent, _life: life })
     }
@@ -98,16 +102,7 @@ impl Session {
 
     /// A task that matches, or why there is none; waits for one as long as the options say.
     pub fn claim_with(&self, options: &ClaimOptions) -> Result<ClaimOutcome, Error> {
-        let mut filter = options.filter.clone();
-        filter.capabilities.clone_from(&self.agent.capabilities);
-        let request = ClaimRequest {
-            agent: self.agent.clone(),
-            filter,
-            lease_ms: options
-                .lease
-                .map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
-            key: options.key.clone(),
-        };
+        let request = self.request(options);
         if options.wait.is_zero() {
             return Ok(self.board.engine().claim(&request, self.board.deadline())?);
         }
@@ -126,8 +121,67 @@ impl Session {
             if left.is_zero() {
                 return Ok(answer?);
             }
-            self.board.wait_for(seen, next_ready_at, left.min(LOOK_AGAIN))?;
+            self.wait_for_request(&request, seen, next_ready_at, left)?;
         }
+    }
+
+    /// Waits until a claim with these options may be answered otherwise than with nothing, no longer than until the
+    /// wall clock says `until`, or for `at_most`. `seen` was taken before the claim that was answered so.
+    pub fn wait_for_work(
+        &self,
+        options: &ClaimOptions,
+        seen: Mark,
+        until: Option<Millis>,
+        at_most: Duration,
+    ) -> Result<(), Error> {
+        self.wait_for_request(&self.request(options), seen, until, at_most)
+    }
+
+    fn wait_for_request(
+        &self,
+        request: &ClaimRequest,
+        mut seen: Mark,
+        until: Option<Millis>,
+        at_most: Duration,
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + at_most.min(ASK_AGAIN);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let now = self.board.wait_for(seen, until, left)?;
+            // Most changes are none for this agent. Many may wait, so each looks without the board's lock first.
+            if now == seen || now.deaths != seen.deaths || self.board.engine().may_claim(request)? {
+                return Ok(());
+            }
+            seen = now;
+        }
+    }
+
+    fn request(&self, options: &ClaimOptions) -> ClaimRequest {
+        let mut filter = options.filter.clone();
+        filter.capabilities.clone_from(&self.agent.capabilities);
+        ClaimRequest {
+            agent: self.agent.clone(),
+            filter,
+            lease_ms: options
+                .lease
+                .map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
+            key: options.key.clone(),
+        }
+    }
+
+    /// The tasks that this session holds: those that it claimed, and, if it goes on from one of the same id that
+    /// ended, those that nobody has recovered since.
+    pub fn held(&self) -> Result<Vec<Claimed>, Error> {
+        let query = ListQuery {
+            agent: Some(self.agent.name.clone()),
+            limit: usize::MAX,
+            ..ListQuery::default()
+        };
+        let tasks = self.board.list(&query)?.tasks.into_iter();
+        let own = |task: &Task| {
+            task.claim.as_ref().is_some_and(|claim| claim.session == self.agent.session)
+        };
+        Ok(tasks.filter(own).map(|task| self.claimed(task)).collect())
     }
 
     /// The handle of a task that this session claimed.

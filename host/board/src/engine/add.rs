@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Engine, Error, Work};
 use crate::{
-    Access, Assignee, Change, Command, Event, Json, KeyRecord, Millis, Name, Readiness, Request,
-    Status, Task, TaskId, Verdict,
+    Assignee, Change, Command, Event, Json, KeyRecord, Millis, Name, Readiness, Request, Status,
+    Task, TaskId,
 };
 
 /// How many tasks one transaction adds at most.
@@ -96,23 +96,36 @@ impl Engine {
 
 fn check_bounds(new: &NewTask) -> Result<(), Error> {
     let name = new.id.as_ref().map_or(new.task_type.as_str(), TaskId::as_str);
-    let too_many = |what: &str, max: usize| {
-        Err(Error::Invalid(format!("`{name}` has more than {max} {what}")))
-    };
     if new.after.len() > AFTER_MAX {
-        return too_many("dependencies: put a task between", AFTER_MAX);
+        return Err(too_many(name, "dependencies: put a task between", AFTER_MAX));
     }
-    if new.labels.len() > WORDS_MAX || new.needs.len() > WORDS_MAX {
-        return too_many("labels or needs", WORDS_MAX);
-    }
-    if new.data.as_str().len() > DATA_BYTES_MAX {
-        return too_many("bytes of data: keep it in a file and name that", DATA_BYTES_MAX);
-    }
+    check_size(name, &new.labels, &new.needs, &new.data)?;
     new.key.as_deref().map_or(Ok(()), check_key)?;
     if let Some(id) = &new.id
         && (new.parent.as_ref() == Some(id) || new.after.contains(id))
     {
         return Err(Error::Graph(format!("`{id}` can't be its own parent or come after itself")));
+    }
+    Ok(())
+}
+
+fn too_many(name: &str, what: &str, max: usize) -> Error {
+    Error::Invalid(format!("`{name}` has more than {max} {what}"))
+}
+
+/// Checks that what is said of a task is of a size that can be kept.
+pub(super) fn check_size(
+    name: &str,
+    labels: &[Name],
+    needs: &[Name],
+    data: &Json,
+) -> Result<(), Error> {
+    if labels.len() > WORDS_MAX || needs.len() > WORDS_MAX {
+        return Err(too_many(name, "labels or needs", WORDS_MAX));
+    }
+    if data.as_str().len() > DATA_BYTES_MAX {
+        let what = "bytes of data: keep it in a file or in `taskhost context`, and name that";
+        return Err(too_many(name, what, DATA_BYTES_MAX));
     }
     Ok(())
 }
@@ -189,7 +202,9 @@ impl Work<'_> {
         if let Some(key) = &new.key
             && let Some(record) = self.recall_key(Command::Add, key, print)?
         {
-            return Ok(AddOutcome { task: self.task(&record.task)?, repeated: true });
+            let task = self.tx().task(&record.task)?;
+            let gone = || Error::KeyGone { key: key.clone(), id: record.task.clone() };
+            return Ok(AddOutcome { task: task.ok_or_else(gone)?, repeated: true });
         }
         for id in new.parent.iter().chain(&new.after) {
             self.task(id)?;
@@ -233,12 +248,8 @@ impl Work<'_> {
                 record,
             })?;
         }
-        match self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, &id, Event::Created, ""))? {
-            Verdict::Refused(why) => Err(Error::Refused(why)),
-            Verdict::Accept | Verdict::Review | Verdict::Retry(_) => {
-                Ok(AddOutcome { task, repeated: false })
-            }
-        }
+        self.tell(&id, Event::Created, "")?;
+        Ok(AddOutcome { task, repeated: false })
     }
 
     fn free_id(&self, new: &NewTask) -> Result<TaskId, Error> {
@@ -267,7 +278,7 @@ impl Work<'_> {
     }
 }
 
-fn sorted(names: &[Name]) -> Vec<Name> {
+pub(super) fn sorted(names: &[Name]) -> Vec<Name> {
     names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 

@@ -5,8 +5,8 @@ use std::time::Instant as Deadline;
 use super::add::{check_key, fingerprint};
 use super::{Engine, Error, Work};
 use crate::{
-    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Millis, Request, Status,
-    Task, TaskId, Token,
+    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Measure, Millis, Order,
+    ReadyQuery, Request, Reservation, Status, Tally, Task, TaskId, Token,
 };
 
 /// An agent asks for work.
@@ -80,6 +80,11 @@ impl Engine {
         // The patience is for the lock, each time anew: asking about what is left is work, not waiting, and ends.
         let patience = deadline.saturating_duration_since(Deadline::now());
         let mut deadline = deadline;
+        // Before the board's lock: whoever has locked the task by hand may need the board to get done with it.
+        let _locked = match &request.filter.only {
+            Some(id) => self.store.lock_task(id, deadline)?,
+            None => None,
+        };
         loop {
             let (outcome, leftovers) = self.transact(&entry, deadline, |work| {
                 let outcome = work.claim(request)?;
@@ -88,10 +93,40 @@ impl Engine {
             // Among the tasks still to be asked about there may be one for this asker.
             let again = leftovers && matches!(outcome, ClaimOutcome::Nothing { .. });
             if !again {
+                self.meter.count(match outcome {
+                    ClaimOutcome::Claimed { .. } => Tally::Claims,
+                    ClaimOutcome::Nothing { .. } => Tally::Nothing,
+                });
                 return Ok(outcome);
             }
             deadline = Deadline::now() + patience;
         }
+    }
+}
+
+impl Engine {
+    /// Whether a claim may be answered otherwise than with nothing: looked up without the board's lock, so that
+    /// those who wait can look often. It may say yes where the policy then gives nothing, never the reverse; that a
+    /// holder died it doesn't see.
+    pub fn may_claim(&self, request: &ClaimRequest) -> Result<bool, Error> {
+        let (view, now) = self.store.snapshot()?;
+        if !view.due(&now, 1)?.is_empty()
+            || !view.unasked(1)?.is_empty()
+            || !view.wakes(1)?.is_empty()
+        {
+            return Ok(true);
+        }
+        if let Some(id) = &request.filter.only {
+            // That it has ended, or is gone, is an answer too.
+            let answers = |task: Task| task.status.is_finished() || task.ready_rank().is_some();
+            return Ok(view.task(id)?.is_none_or(answers));
+        }
+        let query = ReadyQuery {
+            filter: request.filter.clone(),
+            reserved: Reservation::Either(request.agent.clone()),
+            order: Order::Oldest,
+        };
+        Ok(!view.ready(&query, None, 1)?.is_empty())
     }
 }
 
@@ -115,7 +150,7 @@ impl Work<'_> {
         }
         let access =
             Access::Assign { asker: request.agent.clone(), filter: request.filter.clone() };
-        let choice = self.hook(access, |hooks, tx| {
+        let choice = self.hook(Measure::Assignment, access, |hooks, tx| {
             hooks.choose(tx, &request.agent, &request.filter, request.lease_ms)
         })?;
         match choice {

@@ -3,7 +3,7 @@
 
 use super::{Error, Work};
 use crate::transaction::finish;
-use crate::{Access, Cause, Change, Due, Lease, Rescue, Status, TaskId, Vital};
+use crate::{Access, Cause, Change, Due, Lease, Measure, Rescue, Status, Tally, TaskId, Vital};
 
 /// How many holders are checked for life in one transaction.
 const VITALS_CHECKED_MAX: usize = 64;
@@ -57,7 +57,9 @@ impl Work<'_> {
             return Ok(());
         }
         let now = self.tx().now().clone();
-        let change = match self.hook(Access::Change, |hooks, tx| hooks.recover(tx, id, cause))? {
+        let change = match self
+            .hook(Measure::Recovery, Access::Change, |hooks, tx| hooks.recover(tx, id, cause))?
+        {
             Rescue::Release => Change::Recovered { id: id.clone(), cause, not_before: None },
             Rescue::KeepUntil(until) => {
                 let lease = Lease::starting(&now, until.0.saturating_sub(now.wall.0));
@@ -67,6 +69,7 @@ impl Work<'_> {
         };
         // The hook may have finished the task by a step of its own.
         if self.task(id)?.claim.is_some() {
+            self.engine.meter.count(Tally::Recoveries);
             self.tx_mut().apply(change)?;
         }
         Ok(())

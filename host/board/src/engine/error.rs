@@ -1,8 +1,8 @@
 //! Why a command did nothing.
 
 use crate::{
-    BeginError, Claim, CommitError, HookError, Millis, Name, PolicyFailure, PrepareError,
-    ReadError, Status, SwitchError, TaskId, Token, Verb,
+    Assignee, BeginError, Claim, CommitError, HookError, Json, Millis, Name, PolicyFailure,
+    PrepareError, ReadError, Status, SwitchError, TaskId, Token, Verb,
 };
 
 /// Why a command did nothing; each kind has an exit code of its own on the command line.
@@ -83,6 +83,32 @@ pub enum Error {
         /// Who holds it now.
         claim: Option<Box<Claim>>,
     },
+    /// The task that a request key stands for was archived.
+    #[error(
+        "key `{key}` stands for `{id}`, which was archived since: use a new key for a new task"
+    )]
+    KeyGone {
+        /// The key.
+        key: String,
+        /// The task.
+        id: TaskId,
+    },
+    /// The task is reserved for somebody else, and was to be reserved.
+    #[error("`{id}` is assigned to `{}` already: unassign it first, or choose another task", assignee.name)]
+    Assigned {
+        /// The task.
+        id: TaskId,
+        /// For whom it is reserved.
+        assignee: Box<Assignee>,
+    },
+    /// A value of metadata isn't the expected one any more.
+    #[error("`{key}` is `{}` now, not the expected value: look at it, and decide again", now.as_str())]
+    MetaChanged {
+        /// Under which key.
+        key: TaskId,
+        /// The value now; `null` for none.
+        now: Json,
+    },
     /// A request key was used for something else.
     #[error("key `{0}` was used for a different request: use a new key for a new request")]
     KeyReused(String),
@@ -102,6 +128,21 @@ pub enum Error {
     /// The request can't be meant.
     #[error("{0}")]
     Invalid(String),
+}
+
+impl Error {
+    /// Whether it is the board that is in the way, or whatever keeps it, and not one task.
+    pub(super) fn is_about_board(&self) -> bool {
+        matches!(self, Self::Begin(_) | Self::Commit(_) | Self::Read(_) | Self::Policy(_))
+    }
+
+    /// Whether the request came too late for a task that somebody else has.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Held { .. } | Self::Reserved { .. } | Self::Stale { .. } | Self::Assigned { .. }
+        )
+    }
 }
 
 impl From<PrepareError> for Error {
@@ -140,7 +181,7 @@ fn verb_word(verb: Verb) -> &'static str {
         Verb::Complete => "complete",
         Verb::Fail => "fail",
         Verb::Release => "release",
-        Verb::Block => "block",
+        Verb::Block => "park",
     }
 }
 

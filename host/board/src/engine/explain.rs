@@ -1,9 +1,11 @@
 //! `explain`: why a task can or can't be claimed now, and by whom.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use super::{Engine, Error};
 use crate::{
     Access, Agent, Assignee, Choice, Claim, Classified, Filter, Hooked, Hooks, Millis, Name,
-    Readiness, Status, Task, TaskId, Transaction,
+    Readiness, Status, Task, TaskId, Transaction, View,
 };
 
 /// One thing that stands between a task and being claimed.
@@ -39,6 +41,8 @@ pub enum Obstacle {
     WillBeCancelled(String),
     /// It is reserved for somebody else.
     Reserved(Assignee),
+    /// Somebody has locked it by hand.
+    Locked(String),
     /// The asker lacks these capabilities.
     Lacks(Vec<Name>),
     /// The policy gives the asker nothing.
@@ -54,9 +58,17 @@ pub struct Explanation {
     pub task: Task,
     /// What stands in the way of everybody, or of the asker if one was named; none if it may be claimed.
     pub obstacles: Vec<Obstacle>,
+    /// Where the waiting begins: tasks that the task waits for, by way of others perhaps, and that don't wait for
+    /// any task themselves; the first 10 that were found.
+    pub roots: Vec<Task>,
     /// What the policy wrote to its log meanwhile.
     pub log: Vec<String>,
 }
+
+/// How many roots are named.
+const ROOTS_MAX: usize = 10;
+/// How many tasks are looked at for them.
+const LOOKS_MAX: usize = 1_000;
 
 impl Engine {
     /// Why this task can or can't be claimed now: by anybody, or by `asker`. Changes nothing.
@@ -65,6 +77,9 @@ impl Engine {
         let task = view.task(id)?.ok_or_else(|| Error::NoSuchTask(id.clone()))?;
         let (tx, mut hooks) = self.rehearse(view, now)?;
         let (tx, mut obstacles) = for_everybody(&task, tx, &mut *hooks)?;
+        if obstacles.is_empty() {
+            obstacles.extend(self.store.task_locker(id)?.map(Obstacle::Locked));
+        }
         if let Some(asker) = asker {
             let ready = obstacles.is_empty();
             obstacles.extend(for_asker(&task, asker));
@@ -74,7 +89,14 @@ impl Engine {
         }
         let log = hooks.take_log();
         hooks.close(false);
-        Ok(Explanation { task, obstacles, log })
+        let roots = match obstacles.first() {
+            Some(Obstacle::Waiting { on, .. }) => {
+                let (view, _) = self.store.snapshot()?;
+                roots(&*view, on.iter().map(|(id, _)| id.clone()))?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Explanation { task, obstacles, roots, log })
     }
 }
 
@@ -109,6 +131,29 @@ fn for_everybody(
         }
     };
     Ok((tx, obstacle.into_iter().collect()))
+}
+
+/// Follows what waits for what, breadth first, to the tasks that wait for none.
+fn roots(view: &dyn View, on: impl Iterator<Item = TaskId>) -> Result<Vec<Task>, Error> {
+    let mut queue: VecDeque<TaskId> = on.collect();
+    let mut seen: BTreeSet<TaskId> = queue.iter().cloned().collect();
+    let mut roots = Vec::new();
+    while let Some(id) = queue.pop_front() {
+        let Some(task) = view.task(&id)? else { continue };
+        match &task.readiness {
+            Readiness::Waiting { on, .. } if task.status == Status::Pending => {
+                let next = on.iter().filter(|id| seen.len() < LOOKS_MAX && !seen.contains(*id));
+                let next: Vec<TaskId> = next.cloned().collect();
+                seen.extend(next.iter().cloned());
+                queue.extend(next);
+            }
+            _ => roots.push(task),
+        }
+        if roots.len() == ROOTS_MAX {
+            break;
+        }
+    }
+    Ok(roots)
 }
 
 fn statuses(tx: &Transaction, on: Vec<TaskId>) -> Result<Vec<(TaskId, Option<Status>)>, Error> {

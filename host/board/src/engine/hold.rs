@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Error, Work};
 use crate::transaction::LEASE_MS_MAX;
 use crate::{
-    Access, Change, Claim, Command, Event, Json, Lease, Name, Request, Status, Task, TaskId, Token,
-    Verdict,
+    Access, Change, Claim, Command, Event, Json, Lease, Measure, Name, Request, Status, Task,
+    TaskId, Token, Verdict,
 };
 
 /// What a holder does about its claim.
@@ -80,7 +80,7 @@ pub struct Held {
     pub repeated: bool,
 }
 
-enum Standing {
+pub(super) enum Standing {
     Holds(Box<Claim>),
     Repeats,
 }
@@ -134,7 +134,12 @@ fn request(command: Command, proof: &Proof) -> Request {
 
 impl Work<'_> {
     /// Whether the claim is this caller's, or was until the same request ended it.
-    fn standing(&self, id: &TaskId, proof: &Proof, verb: Verb) -> Result<Standing, Error> {
+    pub(super) fn standing(
+        &self,
+        id: &TaskId,
+        proof: &Proof,
+        verb: Verb,
+    ) -> Result<Standing, Error> {
         let task = self.task(id)?;
         let Some(token) = proof.token else {
             return self.standing_without_token(task, proof, verb);
@@ -210,8 +215,9 @@ impl Work<'_> {
         }
         let (change, event, detail) = staged(id, how);
         self.tx_mut().apply(change)?;
-        let verdict =
-            self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, &detail))?;
+        let verdict = self.hook(Measure::Lifecycle, Access::Change, |hooks, tx| {
+            hooks.on_event(tx, id, event, &detail)
+        })?;
         match (verdict, how) {
             (Verdict::Accept, _) => {}
             (Verdict::Refused(why), _) => return Err(Error::Refused(why)),

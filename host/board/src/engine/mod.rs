@@ -8,10 +8,14 @@
 
 mod add;
 mod claim;
+mod dry_run;
 mod due;
 mod error;
 mod explain;
 mod hold;
+mod meta;
+mod operate;
+mod prospect;
 mod set_policy;
 mod settle;
 
@@ -23,11 +27,14 @@ pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
 pub use error::Error;
 pub use explain::{Explanation, Obstacle};
 pub use hold::{Finish, Held, Proof, Verb};
+pub use operate::{Action, ChangeRequest, Changed, Outcome, Touched};
+pub use prospect::Prospect;
 pub use set_policy::{PolicyChange, PolicyTarget};
 
 use crate::{
-    Access, Entry, FailureKind, Hooked, Hooks, Instant, Opened, Policies, Policy, PolicyFailure,
-    PolicySet, Request, Store, Task, TaskId, Transaction, View,
+    Access, Change, Entry, FailureKind, Hooked, Hooks, Instant, Measure, Meter, Opened, Policies,
+    Policy, PolicyFailure, PolicyLimits, PolicySet, Request, Store, Tally, Task, TaskId,
+    Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -54,6 +61,7 @@ impl Default for Limits {
 pub struct Engine {
     store: Arc<dyn Store>,
     policies: Arc<dyn Policies>,
+    meter: Arc<dyn Meter>,
     entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
     limits: Limits,
 }
@@ -66,7 +74,8 @@ impl Engine {
         policies: Arc<dyn Policies>,
         entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
-        Self { store, policies, entropy, limits: Limits::default() }
+        let meter = store.meter();
+        Self { store, policies, meter, entropy, limits: Limits::default() }
     }
 
     /// The same with other limits.
@@ -97,45 +106,84 @@ impl Engine {
         })
     }
 
-    /// Runs `body` in a transaction and commits what it staged. Policies are compiled outside of it.
+    /// Runs `body` in a transaction and commits what it staged. Policies are compiled outside of it. Where the
+    /// board's own policy fails and the board is set to fall back, `body` runs again with the standard policy alone.
     fn transact<T>(
         &self,
         request: &Request,
         deadline: Deadline,
         mut body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let mut failure = None;
         let mut tries = 0;
         loop {
-            let mut opened = self.store.begin(deadline)?;
-            let view = opened.view();
-            let set = view.policies()?;
-            let Some(policy) = self.policies.ready(&set) else {
-                drop((view, opened));
-                self.prepare(&set)?;
-                continue;
-            };
-            let mut work = Work::new(self, opened, view, policy, set.leading().digest.short())?;
-            let answer = match body(&mut work) {
-                Ok(answer) => answer,
-                Err(error) => {
-                    work.abandon();
-                    return Err(error);
-                }
-            };
-            match work.commit(request) {
-                Ok(()) => return Ok(answer),
-                Err(Error::Commit(crate::CommitError::Conflict))
+            let done = self.try_transact(request, deadline, failure.as_ref(), &mut body);
+            match done {
+                Ok(Some(answer)) => return Ok(answer),
+                // A policy was compiled meanwhile.
+                Ok(None) => {}
+                Err(Failed::AndMayFallBack(error)) if failure.is_none() => failure = Some(error),
+                Err(Failed::AndMayFallBack(error)) => return Err(Error::Policy(error)),
+                Err(Failed::For(Error::Commit(crate::CommitError::Conflict)))
                     if tries < self.limits.tries_max =>
                 {
                     tries += 1
                 }
-                Err(error) => return Err(error),
+                Err(Failed::For(error)) => {
+                    if error.is_conflict() {
+                        self.meter.count(Tally::Conflicts);
+                    }
+                    return Err(error);
+                }
             }
         }
     }
 
-    fn prepare(&self, set: &PolicySet) -> Result<Arc<dyn Policy>, Error> {
-        Ok(self.policies.prepare(set, &mut |digest| self.store.component(digest))?)
+    /// One try; `None` if a policy had to be compiled first. With `failure`, the standard policy decides alone, and
+    /// the journal says why.
+    fn try_transact<T>(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+        failure: Option<&PolicyFailure>,
+        body: &mut impl FnMut(&mut Work<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Failed> {
+        let mut opened = self.store.begin(deadline).map_err(Error::from)?;
+        let view = opened.view();
+        let (mut set, settings) = (view.policies()?, view.settings()?);
+        let may_fall_back = settings.fallback && set.custom.is_some();
+        if failure.is_some() {
+            set.custom = None;
+        }
+        let Some(policy) = self.policies.ready(&set, &settings.policy_limits) else {
+            drop((view, opened));
+            return match self.prepare(&set, &settings.policy_limits) {
+                Err(Error::Policy(error)) if may_fall_back => Err(Failed::AndMayFallBack(error)),
+                other => Ok(other.map(|_| None)?),
+            };
+        };
+        let leading = set.leading().digest.short();
+        let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
+        let mut work = Work::new(self, opened, view, policy.enter(false), leading, steps_max)?;
+        let answer = match body(&mut work) {
+            Ok(answer) => answer,
+            Err(error) => {
+                work.abandon();
+                return Err(match error {
+                    Error::Policy(error) if may_fall_back => Failed::AndMayFallBack(error),
+                    error => Failed::For(error),
+                });
+            }
+        };
+        if let Some(failure) = failure {
+            work.record_fallback(failure)?;
+        }
+        work.commit(request)?;
+        Ok(Some(answer))
+    }
+
+    fn prepare(&self, set: &PolicySet, limits: &PolicyLimits) -> Result<Arc<dyn Policy>, Error> {
+        Ok(self.policies.prepare(set, limits, &mut |digest| self.store.component(digest))?)
     }
 
     /// A transaction on a snapshot, in which a policy can be asked without consequences.
@@ -144,9 +192,22 @@ impl Engine {
         view: Box<dyn View>,
         now: Instant,
     ) -> Result<(Transaction, Box<dyn Hooks>), Error> {
-        let policy = self.prepare(&view.policies()?)?;
+        let policy = self.prepare(&view.policies()?, &view.settings()?.policy_limits)?;
         let tx = Transaction::new(view, now, "rehearsal".into(), 0, self.limits.steps_max)?;
         Ok((tx, policy.enter(true)))
+    }
+}
+
+/// A transaction came to nothing.
+enum Failed {
+    For(Error),
+    /// The board's own policy failed, and the board is set to let the standard one decide then.
+    AndMayFallBack(PolicyFailure),
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::For(error.into())
     }
 }
 
@@ -165,16 +226,18 @@ struct Work<'e> {
 impl<'e> Work<'e> {
     fn new(
         engine: &'e Engine,
-        opened: Box<dyn Opened>,
+        mut opened: Box<dyn Opened>,
         view: Box<dyn View>,
-        policy: Arc<dyn Policy>,
-        name: String,
+        hooks: Box<dyn Hooks>,
+        policy: String,
+        steps_max: u32,
     ) -> Result<Self, Error> {
         let seed = (engine.entropy)();
         let id = format!("{}-{seed:016x}", view.head()?.sequence.next());
         let queue = settle::Queue::new(engine.limits.asks_max);
-        let tx = Transaction::new(view, opened.now(), id, seed, engine.limits.steps_max)?;
-        Ok(Self { engine, opened, hooks: policy.enter(false), tx: Some(tx), queue, policy: name })
+        let tx = Transaction::new(view, opened.now(), id, seed, steps_max)?
+            .with_locks(opened.task_locks());
+        Ok(Self { engine, opened, hooks, tx: Some(tx), queue, policy })
     }
 
     fn tx(&self) -> &Transaction {
@@ -191,12 +254,15 @@ impl<'e> Work<'e> {
 
     fn hook<T>(
         &mut self,
+        measure: Measure,
         access: Access,
         call: impl FnOnce(&mut dyn Hooks, Transaction) -> Hooked<T>,
     ) -> Result<T, Error> {
         let mut tx = self.tx.take().expect("the transaction is lent only while a hook runs");
         tx.lend(access);
+        let began = Deadline::now();
         let Hooked { mut tx, answer } = call(&mut *self.hooks, tx);
+        self.engine.meter.record(measure, began.elapsed());
         tx.lend(Access::Read);
         self.tx = Some(tx);
         Ok(answer?)
@@ -214,6 +280,15 @@ impl<'e> Work<'e> {
         };
         self.hooks.close(committed.is_ok());
         Ok(committed?)
+    }
+
+    fn record_fallback(&mut self, failure: &PolicyFailure) -> Result<(), Error> {
+        self.engine.meter.count(Tally::Fallbacks);
+        Ok(self.tx_mut().apply(Change::FellBack {
+            hook: failure.hook.to_owned(),
+            kind: failure.kind.as_str().to_owned(),
+            detail: failure.detail.clone(),
+        })?)
     }
 
     /// The leading policy answered or staged something that can't be.

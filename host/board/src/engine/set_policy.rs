@@ -67,7 +67,7 @@ impl Engine {
         deadline: Deadline,
     ) -> Result<(PolicySet, Committed), Error> {
         let (view, _) = self.store.snapshot()?;
-        let derived_from = view.policies()?;
+        let (derived_from, limits) = (view.policies()?, view.settings()?.policy_limits);
         drop(view);
         let (set, components) = derive(&derived_from, change);
         let component = |digest: Digest| match components.get(&digest) {
@@ -78,7 +78,7 @@ impl Engine {
             let about = self.policies.check(&component(pin.digest)?)?;
             self.policies.check_settings(pin, &about).map_err(Error::Invalid)?;
         }
-        let policy = self.policies.prepare(&set, &mut |digest| component(digest))?;
+        let policy = self.policies.prepare(&set, &limits, &mut |digest| component(digest))?;
         let plan = SwitchPlan {
             policies: set.clone(),
             components,

@@ -9,7 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{Error, Work};
 use crate::transaction::{finish, waits_on};
 use crate::{
-    Access, Change, Classified, Event, ReadError, Readiness, Status, TaskId, Verdict, View, Wake,
+    Access, Change, Classified, Event, Measure, ReadError, Readiness, Status, TaskId, Verdict,
+    View, Wake,
 };
 
 /// What is still to be asked in this transaction.
@@ -119,9 +120,10 @@ impl Work<'_> {
 
     /// Tells `lifecycle` what happened to a task by a step of a hook, where only acceptance or refusal makes
     /// sense, except that a failure may be retried and a completion reviewed.
-    fn tell(&mut self, id: &TaskId, event: Event, detail: &str) -> Result<(), Error> {
-        let verdict =
-            self.hook(Access::Change, |hooks, tx| hooks.on_event(tx, id, event, detail))?;
+    pub(super) fn tell(&mut self, id: &TaskId, event: Event, detail: &str) -> Result<(), Error> {
+        let verdict = self.hook(Measure::Lifecycle, Access::Change, |hooks, tx| {
+            hooks.on_event(tx, id, event, detail)
+        })?;
         match verdict {
             Verdict::Accept | Verdict::Review | Verdict::Retry(_) => Ok(()),
             Verdict::Refused(why) => Err(Error::Refused(why)),
@@ -167,7 +169,7 @@ impl Work<'_> {
             return Ok(());
         }
         self.queue.asks_left -= 1;
-        match self.hook(Access::Read, |hooks, tx| hooks.classify(tx, id))? {
+        match self.hook(Measure::Readiness, Access::Read, |hooks, tx| hooks.classify(tx, id))? {
             Classified::Is(readiness) if readiness == task.readiness => {}
             Classified::Is(readiness) => {
                 self.tx_mut().apply(Change::Answered { id: id.clone(), readiness })?;

@@ -37,6 +37,9 @@ impl Transaction {
         if !Reservation::Either(asker.clone()).matches(&task) {
             return Err(StepError::Conflict(format!("`{id}` is reserved for somebody else")));
         }
+        if !self.inner.locks.try_hold(id)? {
+            return Err(StepError::Conflict(format!("`{id}` is locked by hand")));
+        }
         self.take_step()?;
         let token = self.inner.head.token.next();
         self.inner.head.token = token;

@@ -10,8 +10,8 @@ use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Agent, BoardSettings, Cause, Change, Choice, ClaimOutcome, Classified, Description, Digest,
     Engine, Error, Event, FailureKind, Filter, Hooked, Hooks, Policies, Policy, PolicyChange,
-    PolicyFailure, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, SessionId,
-    Store, TaskId, Transaction, Verdict,
+    PolicyFailure, PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError,
+    Rescue, SessionId, Store, TaskId, Transaction, Verdict,
 };
 
 /// A policy that is plain but for what it does when somebody asks for work.
@@ -19,12 +19,13 @@ use taskhost_board::{
 struct Odd(fn(&mut Transaction, &Filter) -> Choice);
 
 impl Policies for Odd {
-    fn ready(&self, _set: &PolicySet) -> Option<Arc<dyn Policy>> {
+    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
         Some(Arc::new(*self))
     }
     fn prepare(
         &self,
         _set: &PolicySet,
+        _limits: &PolicyLimits,
         _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<dyn Policy>, PrepareError> {
         Ok(Arc::new(*self))

@@ -107,6 +107,7 @@ fn obstacle(obstacle: &Obstacle) -> Value {
         Obstacle::Reserved(assignee) => {
             json!({ "kind": "reserved", "holder": assignee.name.as_str() })
         }
+        Obstacle::Locked(by) => json!({ "kind": "locked", "holder": by }),
         Obstacle::Lacks(needs) => {
             json!({ "kind": "lacks", "needs": needs.iter().map(Name::as_str).collect::<Vec<_>>() })
         }
@@ -159,6 +160,7 @@ fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
                 format!("{holds}, with a lease until {lease}")
             }
         }
+        Obstacle::Locked(by) => format!("it is locked by hand, by {by}"),
         Obstacle::InReview => "it was completed, and waits to be accepted".into(),
         Obstacle::Blocked(reason) => format!("it is parked{}", because(reason)),
         Obstacle::Waiting { on, why } => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use taskhost::domain::{BeginError, CommitError, Error as BoardError, ReadError, SwitchError};
-use taskhost::{Claim, InitError, Millis, OpenError, wire};
+use taskhost::{Claim, ContextFailure, InitError, Millis, OpenError, wire};
 
 use super::{Code, Conflicting, LineFailed, Usage};
 
@@ -55,6 +55,7 @@ pub fn of_taskhost(error: &taskhost::Error) -> Problem {
         }
         taskhost::Error::Runtime(_) => new(Code::Unexpected, "no_runtime", false),
         taskhost::Error::Name(_) => new(Code::Usage, "usage", false),
+        taskhost::Error::Context(error) => of_context(error),
     }
 }
 
@@ -122,6 +123,15 @@ fn of_board(error: &BoardError) -> Problem {
                 None => problem,
             }
         }
+        BoardError::KeyGone { key, id } => {
+            new(Code::Invalid, "archived", false).with("key", key.clone()).with("task", id.as_str())
+        }
+        BoardError::Assigned { id, assignee } => new(Code::Taken, "assigned", false)
+            .with("task", id.as_str())
+            .with("holder", assignee.name.as_str()),
+        BoardError::MetaChanged { key, now } => new(Code::Invalid, "meta_changed", true)
+            .with("key", key.as_str())
+            .with("now", serde_json::from_str::<Value>(now.as_str()).unwrap_or_default()),
         BoardError::KeyReused(key) => {
             new(Code::Invalid, "key_reused", false).with("key", key.clone())
         }
@@ -132,6 +142,14 @@ fn of_board(error: &BoardError) -> Problem {
         }
         BoardError::Graph(_) => new(Code::Invalid, "invalid_graph", false),
         BoardError::Invalid(_) => new(Code::Usage, "invalid", false),
+    }
+}
+
+fn of_context(error: &ContextFailure) -> Problem {
+    match error {
+        ContextFailure::TooLarge => new(Code::Usage, "too_large", false),
+        ContextFailure::Begin(error) => of_begin(error),
+        ContextFailure::Unknown(_) => new(Code::OutcomeUnknown, "outcome_unknown", true),
     }
 }
 

@@ -1,0 +1,59 @@
+//! Running a command to see what it would do: on a snapshot, with hooks that may not act, and without a commit.
+
+use super::{Engine, Error, Work};
+use crate::{
+    Change, CommitError, Committed, Entry, Instant, NoTaskLocks, Opened, TaskLocks, View, Vital,
+};
+
+/// A transaction that nothing comes of. Nobody is proved dead in it, since that is proved under the board's lock.
+struct Rehearsal {
+    view: Option<Box<dyn View>>,
+    now: Instant,
+}
+
+impl Opened for Rehearsal {
+    fn now(&self) -> Instant {
+        self.now.clone()
+    }
+
+    fn view(&mut self) -> Box<dyn View> {
+        self.view.take().expect("a transaction's view is taken once")
+    }
+
+    fn dead(&mut self, _holders: &[Vital]) -> Vec<Vital> {
+        Vec::new()
+    }
+
+    fn task_locks(&mut self) -> Box<dyn TaskLocks> {
+        Box::new(NoTaskLocks)
+    }
+
+    fn commit(self: Box<Self>, _entry: Entry) -> Result<Committed, CommitError> {
+        Err(CommitError::NotWritten("this is a rehearsal".into()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), CommitError> {
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// What `body` answers, and what it would change.
+    pub(super) fn rehearse_command<T>(
+        &self,
+        body: impl FnOnce(&mut Work<'_>) -> Result<T, Error>,
+    ) -> Result<(T, Vec<Change>), Error> {
+        let (snapshot, now) = self.store.snapshot()?;
+        let (set, settings) = (snapshot.policies()?, snapshot.settings()?);
+        let policy = self.prepare(&set, &settings.policy_limits)?;
+        let mut opened = Box::new(Rehearsal { view: Some(snapshot), now });
+        let view = opened.view();
+        let leading = set.leading().digest.short();
+        let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
+        let mut work = Work::new(self, opened, view, policy.enter(true), leading, steps_max)?;
+        let answer = body(&mut work);
+        let changes = work.tx().changes().to_vec();
+        work.abandon();
+        Ok((answer?, changes))
+    }
+}
