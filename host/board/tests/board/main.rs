@@ -5,5 +5,6 @@
 mod adding;
 mod claims;
 mod common;
+mod operating;
 mod properties;
 mod regressions;
