@@ -44,6 +44,7 @@ mod newer;
 mod options;
 mod platform;
 mod powers;
+mod process;
 mod publish;
 mod remains;
 #[cfg(any(test, feature = "simulation"))]
@@ -60,4 +61,5 @@ pub use init::{InitError, InitPlan, OpenError};
 #[cfg(any(test, feature = "simulation"))]
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
+pub use process::process;
 pub use store::FileStore;

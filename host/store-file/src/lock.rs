@@ -103,18 +103,37 @@ impl Helpers {
     }
 }
 
-/// Takes the lock on the file at `path` if it is free; `None` if it isn't, or if there is no such file.
-pub(crate) fn try_lock_existing(
-    disk: &Arc<dyn Disk>,
-    path: &str,
-    hold: Hold,
-) -> io::Result<Option<FileLock>> {
-    let file = match disk.open(path, How::Append) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(file.try_lock(hold)?.then(|| FileLock { file, process: std::process::id() }))
+/// How trying to lock a file ended that need not exist.
+pub(crate) enum Tried {
+    /// It is held now.
+    Held(FileLock),
+    /// Somebody else holds it.
+    Busy,
+    /// There is no such file.
+    Missing,
+}
+
+/// Takes the lock on the file at `path` if it is there and free. The file is opened to be read only, so that closing
+/// it is no sign of anybody's death.
+pub(crate) fn try_lock_existing(disk: &Arc<dyn Disk>, path: &str, hold: Hold) -> io::Result<Tried> {
+    for _ in 0..REPLACED_MAX {
+        let file = match disk.open(path, How::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
+            result => result?,
+        };
+        if !file.try_lock(hold)? {
+            return Ok(Tried::Busy);
+        }
+        let lock = FileLock { file, process: std::process::id() };
+        match disk.identity(path) {
+            Ok(named) if named == lock.file.identity()? => return Ok(Tried::Held(lock)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
+            // Somebody removed it and made it anew since it was opened: this one excludes nobody.
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("the file is replaced again and again"))
 }
 
 /// Tries, then waits through the helper; `kept` is the open file that is tried first.

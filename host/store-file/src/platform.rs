@@ -11,6 +11,7 @@ use taskhost_board::{BootId, Instant, Millis, ReadError};
 
 use crate::disk::{Disk, Identity, RealDisk, TEMPORARY};
 use crate::index::{Index, LmdbIndex};
+use crate::process;
 use crate::words::{MappedWords, Start, Words};
 
 /// What the store stands on.
@@ -64,11 +65,8 @@ pub(crate) struct Real {
 
 impl Real {
     pub(crate) fn new(directory: Dir) -> io::Result<Self> {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|e| {
-            io::Error::new(e.kind(), format!("the boot's id could not be read: {e}"))
-        })?;
         let files = Arc::new(RealDisk::new(directory));
-        Ok(Self { disk: files.clone(), files, boot: BootId(boot.trim().to_owned()) })
+        Ok(Self { disk: files.clone(), files, boot: process::boot()? })
     }
 
     fn index_dir(&self, name: &str) -> io::Result<Dir> {

@@ -15,7 +15,7 @@ use std::time::Instant as Deadline;
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use taskhost_board::image::ImageView;
-use taskhost_board::{BeginError, Generation, ReadError, Sequence, SessionId, View as _};
+use taskhost_board::{BeginError, Generation, ReadError, Sequence, View as _, Vital};
 
 use crate::disk::{Disk, DiskFile, How, Identity, read_file};
 use crate::format::{BoardFile, Checksum, FORMAT, names};
@@ -36,8 +36,8 @@ pub(crate) struct Inner {
     pub(crate) helpers: Helpers,
     pub(crate) current: RwLock<Option<Arc<Current>>>,
     pub(crate) notices: Mutex<Vec<Notice>>,
-    /// When sessions were last found alive.
-    pub(crate) probes: Mutex<HashMap<SessionId, Deadline>>,
+    /// When sessions and processes were last found alive.
+    pub(crate) probes: Mutex<HashMap<Vital, Deadline>>,
     /// How many index pages were read.
     pub(crate) pages: Arc<AtomicU64>,
     /// How many transactions were begun.

@@ -172,7 +172,7 @@ fn waits_for(path: std::path::PathBuf) -> bool {
     locks.lines().any(|line| line.contains("->") && line.contains(&inode))
 }
 
-fn wait_until(mut condition: impl FnMut() -> bool) {
+pub(super) fn wait_until(mut condition: impl FnMut() -> bool) {
     let deadline = far();
     while !condition() {
         assert!(Deadline::now() < deadline, "this never happened");
