@@ -14,9 +14,10 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{LifeGuard, ReadError, SessionId, Vital};
 
+use crate::board_lock::BoardGuard;
 use crate::disk::{Disk, Hold};
 use crate::format::names;
-use crate::lock::{BoardGuard, FileLock, LockError, Tried, after, try_lock_existing};
+use crate::lock::{FileLock, LockError, Tried, after, try_lock_existing};
 use crate::process::has_ended;
 use crate::state::Inner;
 

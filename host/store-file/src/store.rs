@@ -7,8 +7,8 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, NoMeter,
-    Opened, Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
+    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, Opened,
+    Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
 };
 
 use crate::disk::read_file;
@@ -124,14 +124,14 @@ impl Store for FileStore {
 
     fn lock_task(
         &self,
-        _task: &TaskId,
-        _deadline: Deadline,
+        task: &TaskId,
+        deadline: Deadline,
     ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
-        Ok(None)
+        self.inner.lock_task(task, deadline)
     }
 
-    fn task_locker(&self, _task: &TaskId) -> Result<Option<String>, ReadError> {
-        Ok(None)
+    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
+        self.inner.task_locker(task)
     }
 
     fn contexts(&self) -> Arc<dyn Contexts> {
@@ -139,7 +139,7 @@ impl Store for FileStore {
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
-        Arc::new(NoMeter)
+        self.inner.recorder.clone()
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {

@@ -12,6 +12,7 @@
 mod real;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub(crate) use real::RealDisk;
@@ -67,6 +68,10 @@ pub trait DiskFile: Send + Sync {
     fn wait_lock(&self, hold: Hold) -> io::Result<()>;
     /// Lets the lock go.
     fn unlock(&self) -> io::Result<()>;
+    /// Its descriptor, if it has one.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// A directory and what is below it. Paths are relative and use `/`.

@@ -1,6 +1,7 @@
 //! The operating system's disk, below one directory handle.
 
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -148,5 +149,9 @@ impl DiskFile for RealFile {
 
     fn unlock(&self) -> io::Result<()> {
         fs4::FileExt::unlock(&self.file)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
     }
 }

@@ -4,6 +4,8 @@
 mod basics;
 mod crash;
 mod damage;
+mod figures;
+mod hand;
 mod lives;
 mod locks;
 mod poison;
