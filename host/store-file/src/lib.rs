@@ -19,7 +19,7 @@
 //! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```
 //!
-//! The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
+//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
 //! `mend`. Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
@@ -62,6 +62,7 @@ mod sweep;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod words;
 
 pub use doctor::{Finding, Report, Severity};

@@ -12,6 +12,7 @@ use taskhost_board::{BootId, Instant, Millis, ReadError};
 use crate::disk::{Disk, Identity, RealDisk, temporary_name};
 use crate::index::{Index, LmdbIndex};
 use crate::process;
+use crate::waiting::{Inotify, Notifier};
 use crate::words::{MappedWords, Start, WORDS, Words};
 
 /// What the store stands on.
@@ -43,6 +44,8 @@ pub(crate) trait Platform: Send + Sync {
     fn indexes(&self) -> io::Result<Vec<String>>;
     /// Removes an index. Whoever still has it open keeps what they have.
     fn remove_index(&self, name: &str) -> io::Result<()>;
+    /// Listens to what happens to the board's files; `None` where that can't be heard.
+    fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>>;
     /// Who holds a lock on this file.
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder>;
     /// The same, for people.
@@ -80,12 +83,14 @@ pub(crate) struct Real {
     files: Arc<RealDisk>,
     disk: Arc<dyn Disk>,
     boot: BootId,
+    /// Whether nobody but this machine changes the files.
+    is_local: bool,
 }
 
 impl Real {
-    pub(crate) fn new(directory: Dir) -> io::Result<Self> {
+    pub(crate) fn new(directory: Dir, is_local: bool) -> io::Result<Self> {
         let files = Arc::new(RealDisk::new(directory));
-        Ok(Self { disk: files.clone(), files, boot: process::boot()? })
+        Ok(Self { disk: files.clone(), files, boot: process::boot()?, is_local })
     }
 
     fn index_dir(&self, name: &str) -> io::Result<Dir> {
@@ -204,6 +209,14 @@ impl Platform for Real {
 
     fn remove_index(&self, name: &str) -> io::Result<()> {
         self.files.directory().remove_dir_all(format!("{INDEX}/{name}"))
+    }
+
+    fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>> {
+        if !self.is_local {
+            // Other machines' changes make no sound here.
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Inotify::new(&self.files)?)))
     }
 
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder> {

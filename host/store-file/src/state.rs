@@ -27,6 +27,7 @@ use crate::lock::{Helpers, LockError};
 use crate::options::{Notice, OpenOptions, PlantedBug};
 use crate::platform::Platform;
 use crate::remains::no_board_file;
+use crate::waiting::Waiting;
 use crate::words::Words;
 
 /// A handle of a board.
@@ -47,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) notices: Mutex<Vec<Notice>>,
     /// When sessions and processes were last found alive.
     pub(crate) probes: Mutex<HashMap<Vital, Deadline>>,
+    /// What those who wait for a change share.
+    pub(crate) waiting: Waiting,
     /// How many index pages were read.
     pub(crate) pages: Arc<AtomicU64>,
     /// How many transactions were begun.
@@ -127,6 +130,7 @@ impl Inner {
             current: RwLock::default(),
             notices: Mutex::default(),
             probes: Mutex::default(),
+            waiting: Waiting::default(),
             pages: Arc::default(),
             begun: AtomicU64::new(0),
         }

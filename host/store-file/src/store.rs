@@ -115,11 +115,11 @@ impl Store for FileStore {
     }
 
     fn mark(&self) -> Result<Mark, BeginError> {
-        Ok(Mark { newest: self.inner.newest()?, deaths: 0 })
+        self.inner.mark()
     }
 
     fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
-        Ok(Mark { newest: self.inner.wait(past.newest, timeout)?, deaths: 0 })
+        self.inner.wait(past, timeout)
     }
 
     fn lock_task(
@@ -172,25 +172,7 @@ impl Store for FileStore {
     }
 }
 
-/// How often the shared words are looked at while waiting for a change: at first, and at last.
-const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
-
 impl Inner {
-    /// Waits until something was appended after `past`.
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
-        let deadline = Deadline::now() + timeout;
-        let mut pause = POLL.0;
-        loop {
-            let newest = self.newest()?;
-            let left = deadline.saturating_duration_since(Deadline::now());
-            if newest > past || left.is_zero() {
-                return Ok(newest);
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(POLL.1);
-        }
-    }
-
     /// A policy component, which must be what its name says.
     pub(crate) fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
         let name = names::policy(digest);

@@ -117,7 +117,10 @@ impl TaskLocks for FileTaskLocks {
                 Ok(true)
             }
             Tried::Missing => Ok(true),
-            Tried::Busy => Ok(false),
+            Tried::Busy => {
+                inner.waiting.refused(task);
+                Ok(false)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{Process, World};
 use crate::disk::{Disk, Identity};
 use crate::index::{Index, MayCommit, TwinIndex};
 use crate::platform::{LockHolder, Platform};
+use crate::waiting::Notifier;
 use crate::words::{Cells, MappedWords, Start, WORDS, Words};
 
 struct Simulated {
@@ -124,6 +125,10 @@ impl Platform for Simulated {
             self.world().state.lock().indexes.remove(name);
         }
         Ok(())
+    }
+
+    fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>> {
+        Ok(None)
     }
 
     fn lock_holders(&self, _file: Identity) -> Vec<LockHolder> {

@@ -11,6 +11,7 @@ mod locks;
 mod poison;
 mod races;
 mod twin;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::Path;
