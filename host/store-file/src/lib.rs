@@ -10,6 +10,7 @@
 //! journal-<generation>.jsonl  the truth: a committed entry per line, chained by checksums          format::line
 //! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
 //! index/stats                 what the processes of this boot measured                             figures
+//! context/                    large values of tasks and agents                                     contexts
 //! history/                    retired journals, and torn ends that were set aside                  history
 //! policies/<sha256>.wasm      the board's policies
 //! policy-files/               what policies keep                                                   powers
@@ -34,6 +35,7 @@
 
 mod board_lock;
 mod commit;
+mod contexts;
 mod disk;
 mod doctor;
 mod figures;

@@ -11,6 +11,7 @@ use taskhost_board::{
     Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
 };
 
+use crate::contexts::FileContexts;
 use crate::disk::read_file;
 use crate::doctor::Report;
 use crate::format::names;
@@ -135,7 +136,7 @@ impl Store for FileStore {
     }
 
     fn contexts(&self) -> Arc<dyn Contexts> {
-        unimplemented!()
+        Arc::new(FileContexts { inner: self.inner.clone() })
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
