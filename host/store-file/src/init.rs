@@ -137,15 +137,14 @@ pub(crate) fn make_directory(
 fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Platform>, OpenError> {
     let io = |error| OpenError::Io { path: path.to_owned(), error };
     let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(io)?;
-    if !options.allow_unsafe_fs {
-        let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;
-        // The type is a signed or unsigned word by platform; its low half is the magic.
-        let magic = stat.f_type as u32;
-        if let Some((_, kind)) = UNSAFE.iter().find(|(known, _)| *known == magic) {
-            return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
-        }
+    let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;
+    // The type is a signed or unsigned word by platform; its low half is the magic.
+    let magic = stat.f_type as u32;
+    let unsafe_kind = UNSAFE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind);
+    if let Some(kind) = unsafe_kind.filter(|_| !options.allow_unsafe_fs) {
+        return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
     }
-    Ok(Arc::new(Real::new(directory).map_err(io)?))
+    Ok(Arc::new(Real::new(directory, unsafe_kind.is_none()).map_err(io)?))
 }
 
 impl Inner {

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use taskhost_board::image;
 use taskhost_board::{BeginError, Generation, Millis, ReadError, Sequence};
 
+use crate::board_lock::BoardGuard;
 use crate::disk::{DiskFile, How, exists, read_file, read_from, read_open, replace_file};
 use crate::filler::Filler;
 use crate::format::snapshot::{self, Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, names};
 use crate::index::{self, Index, Meta, Reading, SharedReading};
 use crate::journal::{End, Tail, judge, replay};
-use crate::lock::BoardGuard;
 use crate::options::{Notice, PlantedBug};
 use crate::platform::random_u64;
 use crate::publish::Next;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, NoMeter,
-    Opened, Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
+    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, Opened,
+    Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
 };
 
+use crate::contexts::FileContexts;
 use crate::disk::read_file;
 use crate::doctor::Report;
 use crate::format::names;
@@ -115,31 +116,31 @@ impl Store for FileStore {
     }
 
     fn mark(&self) -> Result<Mark, BeginError> {
-        Ok(Mark { newest: self.inner.newest()?, deaths: 0 })
+        self.inner.mark()
     }
 
     fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
-        Ok(Mark { newest: self.inner.wait(past.newest, timeout)?, deaths: 0 })
+        self.inner.wait(past, timeout)
     }
 
     fn lock_task(
         &self,
-        _task: &TaskId,
-        _deadline: Deadline,
+        task: &TaskId,
+        deadline: Deadline,
     ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
-        Ok(None)
+        self.inner.lock_task(task, deadline)
     }
 
-    fn task_locker(&self, _task: &TaskId) -> Result<Option<String>, ReadError> {
-        Ok(None)
+    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
+        self.inner.task_locker(task)
     }
 
     fn contexts(&self) -> Arc<dyn Contexts> {
-        unimplemented!()
+        Arc::new(FileContexts { inner: self.inner.clone() })
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
-        Arc::new(NoMeter)
+        self.inner.recorder.clone()
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
@@ -172,25 +173,7 @@ impl Store for FileStore {
     }
 }
 
-/// How often the shared words are looked at while waiting for a change: at first, and at last.
-const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
-
 impl Inner {
-    /// Waits until something was appended after `past`.
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
-        let deadline = Deadline::now() + timeout;
-        let mut pause = POLL.0;
-        loop {
-            let newest = self.newest()?;
-            let left = deadline.saturating_duration_since(Deadline::now());
-            if newest > past || left.is_zero() {
-                return Ok(newest);
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(POLL.1);
-        }
-    }
-
     /// A policy component, which must be what its name says.
     pub(crate) fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
         let name = names::policy(digest);

@@ -99,10 +99,13 @@ impl BoardFile {
 
 /// The names of a board's files.
 pub(crate) mod names {
-    use taskhost_board::{Digest, Generation, SessionId};
+    use taskhost_board::{Digest, Generation, SessionId, TaskId};
 
     pub(crate) const BOARD: &str = "board.json";
     pub(crate) const LOCK: &str = "board.lock";
+    pub(crate) const BOARD_HOLDER: &str = "locks/board.holder";
+    /// In the board's lock's place for those who run inside `taskhost lock board`.
+    pub(crate) const INSIDE_LOCK: &str = "locks/board-inside.lock";
     pub(crate) const SWITCH_LOCK: &str = "locks/switch.lock";
     pub(crate) const HISTORY: &str = "history";
     /// Every directory of a board, in the order in which they are made.
@@ -135,6 +138,21 @@ pub(crate) mod names {
 
     pub(crate) fn life(session: &SessionId) -> String {
         format!("agents/{session}.lock")
+    }
+
+    pub(crate) fn task_lock(task: &TaskId) -> String {
+        format!("locks/task_{task}.lock")
+    }
+
+    pub(crate) fn task_holder(task: &TaskId) -> String {
+        format!("locks/task_{task}.holder")
+    }
+
+    /// The task whose lock, or whose lock's note, has this name in `locks/`.
+    pub(crate) fn task_in(name: &str) -> Option<TaskId> {
+        let rest = name.strip_prefix("task_")?;
+        let id = rest.strip_suffix(".lock").or_else(|| rest.strip_suffix(".holder"))?;
+        TaskId::new(id).ok()
     }
 
     pub(crate) fn index(generation: Generation, epoch: u64) -> String {

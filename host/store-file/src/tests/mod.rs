@@ -2,13 +2,17 @@
 //! something has to go wrong at an exact moment.
 
 mod basics;
+mod contexts;
 mod crash;
 mod damage;
+mod figures;
+mod hand;
 mod lives;
 mod locks;
 mod poison;
 mod races;
 mod twin;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::Path;
