@@ -15,8 +15,8 @@
 //! agents/<session>.lock       held for life by a living session                                    life
 //! ```
 //!
-//! The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
-//! `mend`. Invariants:
+//! The commit sequence stands in `commit`, the switch of generations in `switch`, `draft` and `publish` (`compact`
+//! and `upgrade` say when there is one), recovery in `mend`. Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
@@ -29,8 +29,10 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
 mod commit;
+mod compact;
 mod disk;
 mod doctor;
+mod draft;
 mod filler;
 mod format;
 mod history;
@@ -53,6 +55,7 @@ mod store;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod words;
 
 pub use doctor::{Finding, Report, Severity};

@@ -47,6 +47,8 @@ pub(crate) struct Inner {
 /// One generation as a handle has it open.
 pub(crate) struct Current {
     pub(crate) board: String,
+    /// The format that it is kept in.
+    pub(crate) format: u32,
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     pub(crate) journal: Arc<dyn DiskFile>,
@@ -211,6 +213,7 @@ impl Inner {
         let policies = ImageView::new(index::read(&*index)?).policies()?;
         let current = Arc::new(Current {
             board: file.board,
+            format: file.format,
             generation: file.generation,
             epoch,
             journal,

@@ -83,6 +83,18 @@ impl FileStore {
         self.inner.compact(deadline)
     }
 
+    /// Whether the journal is long enough for [`FileStore::compact_if_due`] to make it short: as long as the board's
+    /// settings say, and as the snapshot that it continues. Cheap: takes no lock.
+    pub fn compaction_is_due(&self) -> bool {
+        self.inner.compaction_is_due()
+    }
+
+    /// Compacts if that is due and nobody is at it already; says whether it did. For whoever has just changed the
+    /// board: nobody has to remember to compact it.
+    pub fn compact_if_due(&self, deadline: Deadline) -> Result<bool, SwitchError> {
+        self.inner.compact_if_due(deadline)
+    }
+
     /// Examines everything, and changes nothing that opening the board wouldn't change.
     pub fn doctor(&self) -> Report {
         self.inner.doctor()

@@ -119,6 +119,13 @@ impl World {
         Self::with(BTreeMap::new(), BTreeSet::new(), "boot-1", Millis(1_000_000_000_000))
     }
 
+    /// A machine whose disk holds these files.
+    pub fn holding(files: BTreeMap<String, Vec<u8>>) -> Arc<Self> {
+        let directories = files.keys().map(|name| crate::disk::parent(name).to_owned());
+        let directories = directories.filter(|directory| directory != ".").collect();
+        Self::with(files, directories, "boot-1", Millis(1_000_000_000_000))
+    }
+
     fn with(
         files: BTreeMap<String, Vec<u8>>,
         directories: BTreeSet<String>,
