@@ -2,6 +2,8 @@
 //!
 //! A switch copies the lines that came while it was preparing into the next journal, so a line may stand in two
 //! journals. Each journal therefore counts up to where the next one begins.
+//!
+//! How far back it goes is up to the board's settings (`retain`): it begins with the oldest journal that is there.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -123,7 +125,7 @@ impl Inner {
     }
 
     /// Backups and git leave out a directory that is empty.
-    fn list_if_there(&self, directory: &str) -> Result<Vec<String>, ReadError> {
+    pub(crate) fn list_if_there(&self, directory: &str) -> Result<Vec<String>, ReadError> {
         match self.disk.list(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             listed => listed.map_err(failed(directory)),

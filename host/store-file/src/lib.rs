@@ -48,6 +48,7 @@ mod platform;
 mod powers;
 mod publish;
 mod remains;
+mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod state;
@@ -56,6 +57,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod usage;
 mod words;
 
 pub use doctor::{Finding, Report, Severity};
@@ -64,3 +66,4 @@ pub use init::{InitError, InitPlan, OpenError};
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
 pub use store::FileStore;
+pub use usage::DiskUse;

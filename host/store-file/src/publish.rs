@@ -225,6 +225,12 @@ impl crate::disk::Disk for NoDirectorySync<'_> {
     fn list(&self, directory: &str) -> std::io::Result<Vec<String>> {
         self.0.list(directory)
     }
+    fn directories(&self, directory: &str) -> std::io::Result<Vec<String>> {
+        self.0.directories(directory)
+    }
+    fn allocated(&self, path: &str) -> std::io::Result<u64> {
+        self.0.allocated(path)
+    }
     fn create_dir(&self, path: &str) -> std::io::Result<()> {
         self.0.create_dir(path)
     }

@@ -19,6 +19,7 @@ use crate::options::{Notice, OpenOptions};
 use crate::platform::Platform;
 use crate::powers::FilePowers;
 use crate::state::{Inner, failed};
+use crate::usage::DiskUse;
 
 /// A handle of a board that is kept in files. Clones share the handle; threads may use it at once, a forked child
 /// may not use it at all.
@@ -93,6 +94,17 @@ impl FileStore {
     /// board: nobody has to remember to compact it.
     pub fn compact_if_due(&self, deadline: Deadline) -> Result<bool, SwitchError> {
         self.inner.compact_if_due(deadline)
+    }
+
+    /// Removes the oldest part of the history that the board's settings don't keep, as every switch does too; says
+    /// how many retired journals went.
+    pub fn trim_history(&self) -> Result<u64, BeginError> {
+        self.inner.trim_history_now()
+    }
+
+    /// What the board takes up on disk.
+    pub fn disk_use(&self) -> Result<DiskUse, ReadError> {
+        self.inner.disk_use()
     }
 
     /// Examines everything, and changes nothing that opening the board wouldn't change.

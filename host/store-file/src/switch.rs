@@ -231,6 +231,8 @@ impl Inner {
                 self.sweep_litter(&guard, &current);
                 drop(guard);
                 self.retire(&current, false);
+                // What can't be removed now is removed by the next switch.
+                let _ = self.trim_history(&current);
                 Ok(Some(committed))
             }
             // It is done; whoever comes next opens it.

@@ -22,6 +22,19 @@ impl RealDisk {
     pub(crate) fn directory(&self) -> &Dir {
         &self.directory
     }
+
+    /// The names in a directory, of directories or of everything else.
+    fn names(&self, directory: &str, of_directories: bool) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in self.directory.read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() == of_directories {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
 }
 
 struct RealFile {
@@ -66,15 +79,17 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in self.directory.read_dir(directory)? {
-            let entry = entry?;
-            if !entry.file_type()?.is_dir() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        self.names(directory, false)
+    }
+
+    fn directories(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.names(directory, true)
+    }
+
+    fn allocated(&self, path: &str) -> io::Result<u64> {
+        use cap_std::fs::MetadataExt as _;
+        // In blocks of 512 bytes, whatever the file system's own are.
+        Ok(self.directory.symlink_metadata(path)?.blocks() * 512)
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {

@@ -164,6 +164,24 @@ impl Disk for SimDisk {
         Ok(names)
     }
 
+    fn directories(&self, directory: &str) -> io::Result<Vec<String>> {
+        if self.process.step(false)?.is_some() {
+            return Err(planned());
+        }
+        let directory = self.path(directory);
+        let state = self.process.world.state.lock();
+        let mut names: Vec<String> = in_directory(state.directories.iter(), &directory)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn allocated(&self, path: &str) -> io::Result<u64> {
+        self.open(path, How::Read)?.len()
+    }
+
     fn create_dir(&self, path: &str) -> io::Result<()> {
         if self.process.step(true)?.is_some() {
             return Err(planned());

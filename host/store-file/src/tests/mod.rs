@@ -9,8 +9,10 @@ mod lives;
 mod locks;
 mod poison;
 mod races;
+mod retain;
 mod twin;
 mod upgrade;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::Path;
