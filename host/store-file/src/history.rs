@@ -15,8 +15,9 @@ use crate::disk::{DiskFile, How};
 use crate::format::line::{self, Line};
 use crate::format::names;
 use crate::format::snapshot::damaged;
+use crate::index::Meta;
 use crate::journal::Lines;
-use crate::state::{Inner, failed};
+use crate::state::{Current, Inner, failed};
 
 /// How often the journals are looked for.
 const LOOKS_MAX: u32 = 10;
@@ -44,6 +45,18 @@ impl Inner {
                 other => ReadError::Failed(other.to_string()),
             })?;
         drop(reading);
+        let mut each = |line: Line| each(line.place.sequence, line.entry);
+        self.history_at(&current, &meta, past, &mut each)
+    }
+
+    /// The same up to the instant that `meta` is of, as whole lines.
+    pub(crate) fn history_at(
+        &self,
+        current: &Current,
+        meta: &Meta,
+        past: Sequence,
+        each: &mut dyn FnMut(Line) -> bool,
+    ) -> Result<(), ReadError> {
         for volume in self.all_volumes(current.generation, &current.journal)? {
             if volume.end.is_some_and(|end| end <= past.next()) {
                 continue;
@@ -62,7 +75,7 @@ impl Inner {
                 if volume.end.is_some_and(|end| sequence >= end) {
                     break;
                 }
-                if sequence > past && !each(sequence, line.entry) {
+                if sequence > past && !each(line) {
                     return Ok(());
                 }
             }

@@ -33,11 +33,14 @@ mod compact;
 mod disk;
 mod doctor;
 mod draft;
+mod export;
 mod filler;
 mod format;
 mod history;
+mod import;
 mod index;
 mod init;
+mod intake;
 mod journal;
 mod life;
 mod lock;
@@ -61,6 +64,8 @@ mod usage;
 mod words;
 
 pub use doctor::{Finding, Report, Severity};
+pub use export::ExportError;
+pub use import::ImportError;
 pub use init::{InitError, InitPlan, OpenError};
 #[cfg(any(test, feature = "simulation"))]
 pub use options::PlantedBug;

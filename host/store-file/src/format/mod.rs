@@ -110,6 +110,8 @@ pub(crate) mod names {
     pub(crate) const BOARD: &str = "board.json";
     pub(crate) const LOCK: &str = "board.lock";
     pub(crate) const SWITCH_LOCK: &str = "locks/switch.lock";
+    /// The mark of an import that has begun to give names.
+    pub(crate) const IMPORTING: &str = "importing";
     pub(crate) const HISTORY: &str = "history";
     /// Every directory of a board, in the order in which they are made.
     pub(crate) const DIRECTORIES: [&str; 8] =

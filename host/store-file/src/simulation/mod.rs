@@ -36,7 +36,7 @@ pub use witness::{Testimony, Witnessed};
 use crate::disk::Hold;
 use crate::index::TwinIndex;
 use crate::words::WORDS;
-use crate::{FileStore, InitError, InitPlan, OpenError, OpenOptions};
+use crate::{FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions};
 use record::Event;
 
 /// What happens to a process at one of its operations.
@@ -276,6 +276,15 @@ impl Process {
         options: OpenOptions,
     ) -> Result<FileStore, InitError> {
         FileStore::init_on(platform::platform(self), plan, options)
+    }
+
+    /// Makes a board of what another one exported.
+    pub fn import(
+        self: &Arc<Self>,
+        lines: impl io::BufRead,
+        options: OpenOptions,
+    ) -> Result<FileStore, ImportError> {
+        FileStore::import_on(platform::platform(self), lines, options)
     }
 
     /// Opens the board.

@@ -10,6 +10,7 @@ mod locks;
 mod poison;
 mod races;
 mod retain;
+mod transfer;
 mod twin;
 mod upgrade;
 mod usage;
