@@ -29,6 +29,7 @@ mod settings;
 mod store;
 mod task;
 mod transaction;
+pub mod transfer;
 mod view;
 
 pub use agent::{Agent, AgentKind, Process, Vital};

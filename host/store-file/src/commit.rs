@@ -45,6 +45,7 @@ impl Inner {
     pub(crate) fn begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
         self.tidy_sometimes();
         self.recorder.count(Tally::Transactions);
+        let deadline = self.upgrade_if_old(deadline)?;
         // 1. From here on nobody else changes the board. A crash at any point before step 4 leaves no trace.
         let guard = self.lock(deadline)?;
         //    The lock was checked to be on the file of its name, the rest is checked here: a handle that slept

@@ -15,7 +15,7 @@ use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::options::OpenOptions;
 use crate::platform::{Platform, Real, random_u64};
-use crate::remains::{is_temporary, remains, without_board_file};
+use crate::remains::{remains, without_board_file};
 use crate::state::{Inner, failed};
 
 /// What a board is made with.
@@ -159,15 +159,7 @@ impl Inner {
         // Two at once: the second finds a board.
         let guard = self.lock(self.wait_max()).map_err(OpenError::from)?;
         self.check_vacant()?;
-        for name in self.disk.list(".").map_err(failed("."))? {
-            if is_temporary(&name) {
-                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
-            }
-        }
-        for directory in names::DIRECTORIES {
-            self.disk.create_dir(directory).map_err(failed(directory))?;
-        }
-        self.disk.sync_dir(".").map_err(failed("."))?;
+        self.prepare_directory()?;
         self.put_components(&plan.components)?;
         let board = BoardFile {
             format: FORMAT,
@@ -181,7 +173,16 @@ impl Inner {
         Ok(())
     }
 
-    fn check_vacant(&self) -> Result<(), InitError> {
+    /// Removes what a making or an import of a board that was cut short left, and makes every directory.
+    pub(crate) fn prepare_directory(&self) -> Result<(), ReadError> {
+        self.sweep_import()?;
+        for directory in names::DIRECTORIES {
+            self.disk.create_dir(directory).map_err(failed(directory))?;
+        }
+        self.disk.sync_dir(".").map_err(failed("."))
+    }
+
+    pub(crate) fn check_vacant(&self) -> Result<(), InitError> {
         if exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
             return Err(InitError::Exists);
         }

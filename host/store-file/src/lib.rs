@@ -20,8 +20,9 @@
 //! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```
 //!
-//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
-//! `mend`. Invariants:
+//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
+//! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`.
+//! Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
@@ -35,16 +36,21 @@
 
 mod board_lock;
 mod commit;
+mod compact;
 mod contexts;
 mod disk;
 mod doctor;
+mod draft;
+mod export;
 mod figures;
 mod filler;
 mod format;
 mod hand;
 mod history;
+mod import;
 mod index;
 mod init;
+mod intake;
 mod journal;
 mod life;
 mod lock;
@@ -56,6 +62,7 @@ mod powers;
 mod process;
 mod publish;
 mod remains;
+mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod state;
@@ -64,15 +71,20 @@ mod sweep;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod usage;
 mod waiting;
 mod words;
 
 pub use doctor::{Finding, Report, Severity};
+pub use export::ExportError;
 pub use figures::{Measured, ProcessFigures};
 pub use hand::{HandLock, InheritedLocks, LOCKS_VARIABLE};
+pub use import::ImportError;
 pub use init::{InitError, InitPlan, OpenError};
 #[cfg(any(test, feature = "simulation"))]
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
 pub use process::process;
 pub use store::FileStore;
+pub use usage::DiskUse;

@@ -182,6 +182,7 @@ impl Inner {
         let meta = Meta {
             board: file.board.clone(),
             boot: self.platform.now().boot,
+            layout: index::LAYOUT,
             generation: file.generation,
             chain: Checksum::seed(&file.board, file.generation, sum),
             applied: header.base,
@@ -392,6 +393,8 @@ impl Inner {
         }
         // 4. Switch, as every other switch does.
         let next = Next {
+            // Recovery may be a reader's, and only whoever changes a board may shut older versions out.
+            format: file.format,
             generation: next,
             epoch: rebuilt.epoch,
             through,

@@ -113,6 +113,13 @@ pub enum Notice {
         /// How many entries could be read back.
         through: u64,
     },
+    /// The board was of an older format, and was changed for the first time by this version.
+    Upgraded {
+        /// The format that it had.
+        from: u32,
+        /// The format that it has.
+        to: u32,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -128,6 +135,11 @@ impl fmt::Display for Notice {
                 f,
                 "a sync of generation {poisoned} had failed; what could be read back, up to entry {through}, was \
                  written again into a new generation"
+            ),
+            Self::Upgraded { from, to } => write!(
+                f,
+                "the board was upgraded from format {from} to {to}: older versions of taskhost can still read it, \
+                 as long as it holds nothing that they don't know, and can't change it any more"
             ),
         }
     }

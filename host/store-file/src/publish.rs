@@ -16,6 +16,8 @@ use crate::words::Words;
 
 /// A generation that is complete and synced, under names that nobody looks for yet.
 pub(crate) struct Next {
+    /// The format that it is written in.
+    pub(crate) format: u32,
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     /// The last sequence in it.
@@ -71,7 +73,11 @@ impl Inner {
         }
         // 3. Replace the pointer. A crash leaves the one generation or the other, each complete and synced up
         //    to the last entry that anybody was told of.
-        let pointer = BoardFile { generation: next.generation, ..file.clone() };
+        let pointer = BoardFile {
+            format: next.format,
+            generation: next.generation,
+            board: file.board.clone(),
+        };
         let replaced = self.replace_pointer(&pointer);
         if let Err(ReplaceError::Unchanged(error)) = replaced {
             if let (Some(words), Some((generation, epoch))) = (&words, was) {
@@ -222,6 +228,9 @@ impl crate::disk::Disk for NoDirectorySync<'_> {
     }
     fn directories(&self, directory: &str) -> std::io::Result<Vec<String>> {
         self.0.directories(directory)
+    }
+    fn allocated(&self, path: &str) -> std::io::Result<u64> {
+        self.0.allocated(path)
     }
     fn create_dir(&self, path: &str) -> std::io::Result<()> {
         self.0.create_dir(path)

@@ -59,6 +59,8 @@ pub(crate) struct Inner {
 /// One generation as a handle has it open.
 pub(crate) struct Current {
     pub(crate) board: String,
+    /// The format that it is kept in.
+    pub(crate) format: u32,
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     pub(crate) journal: Arc<dyn DiskFile>,
@@ -234,6 +236,7 @@ impl Inner {
         let policies = ImageView::new(index::read(&*index)?).policies()?;
         let current = Arc::new(Current {
             board: file.board,
+            format: file.format,
             generation: file.generation,
             epoch,
             journal,

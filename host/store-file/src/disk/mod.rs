@@ -91,6 +91,8 @@ pub trait Disk: Send + Sync {
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
     /// The names of the directories in a directory, in order.
     fn directories(&self, directory: &str) -> io::Result<Vec<String>>;
+    /// How many bytes of the disk a file takes up.
+    fn allocated(&self, path: &str) -> io::Result<u64>;
     /// Makes a directory; fine if it is there.
     fn create_dir(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.

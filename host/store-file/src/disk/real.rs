@@ -92,6 +92,12 @@ impl Disk for RealDisk {
         self.names(directory, |kind| kind.is_dir())
     }
 
+    fn allocated(&self, path: &str) -> io::Result<u64> {
+        use cap_std::fs::MetadataExt as _;
+        // In blocks of 512 bytes, whatever the file system's own are.
+        Ok(self.directory.symlink_metadata(path)?.blocks() * 512)
+    }
+
     fn create_dir(&self, path: &str) -> io::Result<()> {
         match self.directory.create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

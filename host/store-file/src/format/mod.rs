@@ -17,8 +17,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use taskhost_board::Generation;
 
-/// The format that this version writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that this version writes. Older ones are read as they are, and upgraded before their first change
+/// (`upgrade`); newer ones are read as far as possible and never changed (`newer`).
+///
+/// | format | what changed |
+/// | --- | --- |
+/// | 1 | the first one |
+/// | 2 | entries that the first version doesn't know: tasks that are updated, reopened, accepted, archived; the workflow's metadata; fallbacks; processes of claims; more settings |
+pub(crate) const FORMAT: u32 = 2;
 
 /// The first 8 bytes of a SHA-256: enough to notice accidents, not to withstand forgers, who could rewrite the
 /// whole journal anyway.
@@ -107,6 +113,8 @@ pub(crate) mod names {
     /// In the board's lock's place for those who run inside `taskhost lock board`.
     pub(crate) const INSIDE_LOCK: &str = "locks/board-inside.lock";
     pub(crate) const SWITCH_LOCK: &str = "locks/switch.lock";
+    /// The mark of an import that has begun to give names.
+    pub(crate) const IMPORTING: &str = "importing";
     pub(crate) const HISTORY: &str = "history";
     /// Every directory of a board, in the order in which they are made.
     pub(crate) const DIRECTORIES: [&str; 8] =

@@ -181,6 +181,10 @@ impl Disk for SimDisk {
         Ok(names)
     }
 
+    fn allocated(&self, path: &str) -> io::Result<u64> {
+        self.open(path, How::Read)?.len()
+    }
+
     fn create_dir(&self, path: &str) -> io::Result<()> {
         if self.process.step(true)?.is_some() {
             return Err(planned());
