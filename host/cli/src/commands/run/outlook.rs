@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use taskhost::domain::Counts;
@@ -36,7 +37,18 @@ pub struct Hopeful {
 pub struct Outlook {
     labels: Vec<Name>,
     agents: Vec<Hopeful>,
+    /// How many of the agents are between two lives.
+    resting: AtomicU32,
     state: Mutex<State>,
+}
+
+/// An agent between two lives, until it is dropped.
+pub struct Rest<'o>(&'o Outlook);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.resting.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Default)]
@@ -64,13 +76,22 @@ enum Verdict {
 impl Outlook {
     /// For these agents, who ask only for tasks with all of these labels.
     pub fn new(labels: Vec<Name>, agents: Vec<Hopeful>) -> Self {
-        Self { labels, agents, state: Mutex::default() }
+        Self { labels, agents, resting: AtomicU32::new(0), state: Mutex::default() }
+    }
+
+    /// An agent rests, and goes on soon: what only it can do will be done, and may free something for others.
+    pub fn rests(&self) -> Rest<'_> {
+        self.resting.fetch_add(1, Ordering::SeqCst);
+        Rest(self)
     }
 
     /// Whether nothing can come any more.
     pub fn is_over(&self, board: &Board, sight: &Sight) -> Result<bool, taskhost::Error> {
         if sight.counts.of(Status::Pending) + sight.counts.of(Status::InProgress) == 0 {
             return Ok(true);
+        }
+        if self.resting.load(Ordering::SeqCst) > 0 {
+            return Ok(false);
         }
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let ours = match state.ours {

@@ -39,11 +39,45 @@ impl Repeats {
 }
 
 /// An agent at work on a task.
-pub struct Running<'p>(&'p Progress);
+pub struct Running<'p> {
+    progress: &'p Progress,
+    agent: &'p Agent,
+    task: &'p Task,
+}
+
+impl Running<'_> {
+    /// Its attempt ended; `why` says what went wrong, if something did, and `output` where to read on.
+    pub fn ended(self, outcome: Outcome, why: Option<&str>, output: Option<&Path>, took: Duration) {
+        let (progress, agent, task) = (self.progress, self.agent, self.task);
+        drop(self);
+        progress.failed.fetch_add(u64::from(outcome == Outcome::Failed), Ordering::Relaxed);
+        let word = match outcome {
+            Outcome::Completed => "completed",
+            Outcome::InReview => "in review",
+            Outcome::Failed => "failed",
+            Outcome::Retried => "to be tried again",
+            Outcome::Released => "released",
+            Outcome::Lost => "lost",
+        };
+        let mut text =
+            format!("{}: `{}` {word} after {:.1}s", agent.name, task.id, took.as_secs_f64());
+        if let Some(why) = why {
+            text.push_str(&format!(": {why}"));
+        }
+        if let Some(output) = output.filter(|_| outcome.is_failure()) {
+            text.push_str(&format!("; its output is in `{}`", output.display()));
+        }
+        let is_on_bar = matches!(outcome, Outcome::Completed | Outcome::InReview);
+        if progress.screen.bar().is_none() || !is_on_bar {
+            progress.screen.say(&text);
+        }
+        progress.draw();
+    }
+}
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.progress.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -69,7 +103,7 @@ impl Progress {
     }
 
     /// An agent begins with a task; it works on it until what this gives back is dropped, however that comes.
-    pub fn begins(&self, agent: &Agent, task: &Task) -> Running<'_> {
+    pub fn begins<'p>(&'p self, agent: &'p Agent, task: &'p Task) -> Running<'p> {
         self.running.fetch_add(1, Ordering::Relaxed);
         if self.screen.bar().is_none() {
             self.screen.say(&format!(
@@ -78,41 +112,7 @@ impl Progress {
             ));
         }
         self.draw();
-        Running(self)
-    }
-
-    /// An agent's attempt ended; `why` says what went wrong, if something did, and `output` where to read on.
-    pub fn ended(
-        &self,
-        agent: &Agent,
-        task: &Task,
-        outcome: Outcome,
-        why: Option<&str>,
-        output: Option<&Path>,
-        took: Duration,
-    ) {
-        self.failed.fetch_add(u64::from(outcome == Outcome::Failed), Ordering::Relaxed);
-        let word = match outcome {
-            Outcome::Completed => "completed",
-            Outcome::InReview => "in review",
-            Outcome::Failed => "failed",
-            Outcome::Retried => "to be tried again",
-            Outcome::Released => "released",
-            Outcome::Lost => "lost",
-        };
-        let mut text =
-            format!("{}: `{}` {word} after {:.1}s", agent.name, task.id, took.as_secs_f64());
-        if let Some(why) = why {
-            text.push_str(&format!(": {why}"));
-        }
-        if let Some(output) = output.filter(|_| outcome.is_failure()) {
-            text.push_str(&format!("; its output is in `{}`", output.display()));
-        }
-        let is_on_bar = matches!(outcome, Outcome::Completed | Outcome::InReview);
-        if self.screen.bar().is_none() || !is_on_bar {
-            self.screen.say(&text);
-        }
-        self.draw();
+        Running { progress: self, agent, task }
     }
 
     /// Says something else about the run.

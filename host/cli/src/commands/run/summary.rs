@@ -55,7 +55,7 @@ pub struct AgentSummary {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Left {
     total: u64,
-    /// Ready, though not for the run's agents.
+    /// Ready, though not for the run's agents, unless something stopped them.
     ready: u64,
     waiting: u64,
     in_progress: u64,
@@ -77,9 +77,10 @@ impl From<&Counts> for Left {
 }
 
 impl Left {
-    fn text(&self) -> String {
+    fn text(&self, was_stopped: bool) -> String {
+        let ready = if was_stopped { "ready" } else { "ready, but not for these agents" };
         let parts = [
-            (self.ready, "ready, but not for these agents"),
+            (self.ready, ready),
             (self.waiting, "waiting"),
             (self.in_progress, "in progress"),
             (self.in_review, "in review"),
@@ -119,6 +120,11 @@ impl Tally {
             Outcome::Lost => &mut self.lost,
         };
         *count += 1;
+    }
+
+    /// How many attempts were made and came to an end of their own.
+    pub fn done(&self) -> u64 {
+        self.completed + self.in_review + self.failed + self.retried
     }
 
     fn add(&mut self, other: &Self) {
@@ -175,7 +181,7 @@ impl Summary {
             line(out, format_args!("  {}: {}{restarted}", agent.name, agent.tally.text()));
         }
         if let Some(left) = self.left.filter(|left| left.total > 0) {
-            line(out, left.text());
+            line(out, left.text(self.stopped_by.is_some() || self.error.is_some()));
         }
     }
 }
@@ -228,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn attempt_that_was_not_made_is_nothing_done() {
+        // An agent whose command could never be started was restarted without end.
+        let mut tally = Tally::default();
+        tally.count(Outcome::Released);
+        tally.count(Outcome::Lost);
+        assert_eq!(tally.done(), 0);
+        tally.count(Outcome::Retried);
+        assert_eq!(tally.done(), 1);
+    }
+
+    #[test]
     fn summary_names_what_is_rare_only_if_it_happened() {
         let mut text = String::new();
         summary().write(&mut text);
@@ -240,9 +257,9 @@ mod tests {
             "{text}"
         );
         // A run that left tasks undone said nothing of them, and looked as if everything was done.
-        assert!(
-            text.contains("left on the board: 1 ready, but not for these agents, 2 waiting ("),
-            "{text}"
-        );
+        assert!(text.contains("left on the board: 1 ready, 2 waiting ("), "{text}");
+        text.clear();
+        Summary { stopped_by: None, ..summary() }.write(&mut text);
+        assert!(text.contains(": 1 ready, but not for these agents, 2 waiting ("), "{text}");
     }
 }

@@ -31,7 +31,7 @@ pub fn keep_at_work(run: &Run, member: &Member, session: Session) -> (AgentSumma
     let mut next = Some(session);
     let mut restarts = Restarts::new(REST);
     let error = loop {
-        let before = tally;
+        let done = tally.done();
         let life = live(|| {
             let session = match next.take() {
                 Some(session) => session,
@@ -41,13 +41,14 @@ pub fn keep_at_work(run: &Run, member: &Member, session: Session) -> (AgentSumma
             Worker::new(run, member, session, &mut tally).work()
         });
         let Err(error) = life else { break None };
-        if tally != before {
+        if tally.done() > done {
             restarts.in_a_row = 0;
         }
         if !restarts.are_worth_it(&error) || run.stop.is_wanted() {
             break Some(error);
         }
         run.progress.say(&format!("{}: {error:#}; the agent is restarted", member.name));
+        let _rests = run.outlook.rests();
         if !restarts.rest(&run.stop) {
             break None;
         }

@@ -173,7 +173,7 @@ impl<'r> Worker<'r> {
         let claim = task.claim.clone().context("the task that was claimed has no claim")?;
         let claimed = self.session.claimed(task);
         let agent = self.session.agent().clone();
-        let _running = self.run.progress.begins(&agent, claimed.task());
+        let running = self.run.progress.begins(&agent, claimed.task());
         let attempted = if self.run.stop.is_wanted() {
             // Another agent's failure may have come between the claim and now.
             let ended = Ended::Stopped("the run begins no further task".into());
@@ -202,14 +202,8 @@ impl<'r> Worker<'r> {
             let has_failed = settled.outcome.is_failure();
             shown.finish(&self.run.progress.screen, has_failed, || self.run.stop.hurries());
         }
-        self.run.progress.ended(
-            &agent,
-            claimed.task(),
-            settled.outcome,
-            settled.why.as_deref(),
-            output.map(|output| self.run.shown_dir.join(output)).as_deref(),
-            took,
-        );
+        let output = output.map(|output| self.run.shown_dir.join(output));
+        running.ended(settled.outcome, settled.why.as_deref(), output.as_deref(), took);
         if are_too_many {
             self.run.progress.say("no further task is begun, because of `--max-failures`");
         }
