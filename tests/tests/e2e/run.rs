@@ -341,3 +341,39 @@ fn stopped_run_gives_its_commands_the_grace_that_it_was_told() {
     assert!(took < Duration::from_secs(4), "it took {took:?}");
     assert_eq!(board.task("t")["status"], "pending");
 }
+
+#[test]
+fn command_whose_task_is_somebody_elses_by_now_is_ended() {
+    // A run that had slept past its lease let its command go on beside that of the new holder.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let script = "trap '' TERM; sh -c 'echo $PPID' > deaf; while :; do sleep 0.05; done";
+    let run = board.start(&["run", "--agents", "1", "--lease", "1s", "--", "sh", "-c", script]);
+    let deaf = board.folder().join("deaf");
+    until("the command never began", || !read(&deaf).is_empty());
+    kill_process(pid(&run), Signal::STOP).unwrap();
+    let claim = board.run(&["claim", "--agent", "other", "--wait", "30s"]).exits(0);
+    assert!(is_there(&deaf));
+    kill_process(pid(&run), Signal::CONT).unwrap();
+    until("the command goes on", || !is_there(&deaf));
+    let token = claim.number("/task/claim/token").to_string();
+    board.run(&["complete", "t", "--agent", "other", "--token", &token]).exits(0);
+    let answer = Answer::after(run).exits(0);
+    assert_eq!((answer.number("/lost"), answer.number("/completed")), (1, 0));
+}
+
+#[test]
+fn command_may_open_its_output_again_and_outlive_the_run() {
+    // Whoever is killed takes nothing of what its commands print with it.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let script = "echo one >> /dev/stdout; touch begun; until [ -e go ]; do sleep 0.02; done; \
+                  echo two; touch done";
+    let mut run = board.start(&["run", "--agents", "1", "--", "sh", "-c", script]);
+    until("the command never began", || board.folder().join("begun").exists());
+    run.kill().unwrap();
+    run.wait().unwrap();
+    fs::write(board.folder().join("go"), "").unwrap();
+    until("the command died", || board.folder().join("done").exists());
+    assert_eq!(read(&board.path().join("output/t/1/stdout")), "one\ntwo\n");
+}
