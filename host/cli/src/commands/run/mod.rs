@@ -50,7 +50,6 @@ use self::stop::Stop;
 use self::summary::{AgentSummary, Left, Summary, Tally};
 use crate::context::Context;
 use crate::exit::{self, Code};
-use crate::output;
 
 /// What all workers share.
 struct Run {
@@ -79,8 +78,6 @@ pub fn exec(context: &Context, mut args: Args) -> Result<Code> {
     let members = args.members(&filter.types)?;
     let limits = Limits::new(agents::limits(&args.limits)?);
     let board = context.open()?;
-    let stop = Stop::default();
-    let _listener = stop.listen()?;
     let sessions = members
         .iter()
         .map(|member| board.session(&member.session()))
@@ -89,9 +86,12 @@ pub fn exec(context: &Context, mut args: Args) -> Result<Code> {
         agent: session.agent().clone(),
         types: member.types.clone(),
     });
+    let progress = Progress::new(&board);
+    let stop = Stop::default();
+    let _listener = stop.listen(&progress.screen)?;
     let run = Run {
         outlook: Outlook::new(filter.labels.clone(), hopeful.collect()),
-        progress: Progress::new(&board),
+        progress,
         board_dir: context.board.canonicalize().context("the board's directory can't be found")?,
         shown_dir: context.board.clone(),
         labels: filter.labels,
@@ -183,9 +183,4 @@ fn passes_in_time(error: &io::Error) -> bool {
     );
     is_passing_kind
         || too_many_files.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-/// Says something about an agent's work.
-fn say(text: &str) {
-    output::note(text);
 }
