@@ -10,4 +10,5 @@ mod interface;
 mod locks;
 mod policies;
 mod regressions;
+mod run;
 mod scale;
