@@ -11,6 +11,7 @@ mod lives;
 mod locks;
 mod poison;
 mod races;
+mod tried;
 mod twin;
 mod waiting;
 
