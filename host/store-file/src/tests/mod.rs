@@ -14,6 +14,7 @@ mod poison;
 mod races;
 mod retain;
 mod transfer;
+mod tried;
 mod twin;
 mod upgrade;
 mod usage;
