@@ -285,6 +285,10 @@ impl Inner {
                 let what = "the end of a journal that a crash had torn is kept here; nothing in it was acknowledged";
                 report.add(Severity::Note, &format!("{}/{name}", names::HISTORY), what, HARMLESS);
             }
+            if name.starts_with("damaged-") {
+                let what = "a repair has set this aside";
+                report.add(Severity::Note, &format!("{}/{name}", names::HISTORY), what, HARMLESS);
+            }
         }
         let known: BTreeSet<String> = names::DIRECTORIES.iter().map(ToString::to_string).collect();
         for name in known {

@@ -51,6 +51,7 @@ mod platform;
 mod powers;
 mod publish;
 mod remains;
+mod repair;
 mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
@@ -70,5 +71,6 @@ pub use init::{InitError, InitPlan, OpenError};
 #[cfg(any(test, feature = "simulation"))]
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
+pub use repair::{Losses, RepairOptions, Repaired};
 pub use store::FileStore;
 pub use usage::DiskUse;
