@@ -1,7 +1,7 @@
 //! Repairing a board that the doctor calls damaged, also one that can't be opened.
 //!
 //! - [`RepairOptions`], [`Repaired`]: what may be done, and what was. `survey` looks at everything that is there,
-//!   `restore` makes out what the board holds, `past` keeps the history in one piece.
+//!   `restore` and `salvage` make out what the board holds, `past` keeps the history in one piece.
 //!
 //! Under the board's lock, and the switches':
 //!
@@ -19,6 +19,7 @@
 
 mod past;
 mod restore;
+mod salvage;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -179,39 +179,98 @@ fn a_journal_that_is_gone_costs_what_was_in_it() {
     assert_works(&path, given);
 }
 
+/// What is left to say about a board that was made anew from its history.
+#[track_caller]
+fn assert_replayed(path: &Path, given: (Sequence, Token, u64)) {
+    assert_eq!(history(&open(path)), numbers(given.0.0));
+    let view = open(path).snapshot().unwrap().0;
+    let head = view.head().unwrap();
+    assert_eq!(
+        (head.sequence, head.token, head.born, head.counts.total()),
+        (given.0, given.1, given.2, 6)
+    );
+    assert_eq!(view.task(&id("a")).unwrap().unwrap().status, Status::Completed);
+    drop(view);
+    assert_works(path, given);
+}
+
 #[test]
-fn a_damaged_or_missing_snapshot_is_made_anew_from_a_history_that_has_everything() {
-    for missing in [false, true] {
-        let (_directory, path) = closed();
-        let given = numbers_given(&path);
-        let tasks = path.join("tasks-2.jsonl");
-        if missing {
-            // Its header says the policies, unless the history does.
-            set_policy(&engine(&open(&path)), OTHER).unwrap();
-            restart(&path);
-            let path = path.join("tasks-3.jsonl");
-            fs::remove_file(path).unwrap();
-        } else {
-            flip(&tasks, inside(3));
-            restart(&path);
-        }
-        assert!(FileStore::open(&path, OpenOptions::default()).is_err());
-        let before = all_files(&path);
-        let repaired = repair(&path, careful());
-        assert!(repaired.lost.is_nothing() || missing, "{repaired:?}");
-        if repaired.needs_lossy {
-            // The current journal begins with the switch, so the policies are in no retired one.
-            assert!(missing);
-            repair(&path, lossy());
-        } else {
-            assert_kept(&path, &before);
-            assert_eq!(history(&open(&path)), numbers(given.0.0));
-            let view = open(&path).snapshot().unwrap().0;
-            assert_eq!(view.head().unwrap().token, given.1);
-            assert_eq!(view.task(&id("a")).unwrap().unwrap().status, Status::Completed);
-        }
-        assert_works(&path, given);
-    }
+fn a_damaged_snapshot_is_made_anew_from_a_history_that_has_everything() {
+    let (_directory, path) = closed();
+    let given = numbers_given(&path);
+    flip(&path.join("tasks-2.jsonl"), inside(3));
+    restart(&path);
+    assert!(FileStore::open(&path, OpenOptions::default()).is_err());
+    let before = all_files(&path);
+    let repaired = repair(&path, careful());
+    assert!(repaired.lost.is_nothing() && repaired.left.is_empty(), "{repaired:?}");
+    assert_eq!(repaired.set_aside.len(), 1);
+    assert_kept(&path, &before);
+    assert_replayed(&path, given);
+}
+
+/// With the snapshot goes what the board was made with; what was set later is in the history.
+#[test]
+fn a_missing_snapshot_is_made_anew_and_what_nothing_says_any_more_is_named() {
+    let (_directory, path) = closed();
+    let given = numbers_given(&path);
+    fs::remove_file(path.join("tasks-2.jsonl")).unwrap();
+    restart(&path);
+    let looked = repair(&path, careful());
+    assert!(looked.needs_lossy && looked.lost.entries.is_none(), "{looked:?}");
+    assert!(
+        looked.lost.to_string().contains("its settings are the default ones"),
+        "{}",
+        looked.lost
+    );
+    let repaired = repair(&path, lossy());
+    assert!(
+        repaired.left.is_empty() && repaired.done[0].contains("from its history"),
+        "{repaired:?}"
+    );
+    let view = open(&path).snapshot().unwrap().0;
+    assert_eq!(view.head().unwrap().counts.total(), 6);
+    assert_eq!(view.policies().unwrap(), plan().policies);
+    drop(view);
+    assert_works(&path, given);
+}
+
+#[test]
+fn a_policy_that_was_set_is_known_without_the_snapshot() {
+    let (_directory, path) = closed();
+    set_policy(&engine(&open(&path)), OTHER).unwrap();
+    remember(&open(&path), "then").unwrap();
+    let given = numbers_given(&path);
+    restart(&path);
+    fs::remove_file(path.join("tasks-3.jsonl")).unwrap();
+    let looked = repair(&path, careful());
+    assert_eq!(looked.lost.notes, ["the board's own settings are the default ones"]);
+    repair(&path, lossy());
+    let view = open(&path).snapshot().unwrap().0;
+    assert_eq!(view.policies().unwrap().leading().digest, Digest::of(OTHER));
+    assert!(recalls(&*view, "then"));
+    assert_eq!(view.head().unwrap().counts.total(), 6);
+    drop(view);
+    assert_works(&path, given);
+}
+
+#[test]
+fn with_snapshot_and_journal_damaged_the_history_goes_as_far_as_it_can() {
+    let (_directory, path) = closed();
+    let given = numbers_given(&path);
+    flip(&path.join("tasks-2.jsonl"), inside(3));
+    flip(&path.join("journal-2.jsonl"), inside(3));
+    restart(&path);
+    let looked = repair(&path, careful());
+    assert!(looked.needs_lossy);
+    assert_eq!(looked.lost.entries, Some((Sequence(given.0.0 - 1), given.0)));
+    let before = all_files(&path);
+    repair(&path, lossy());
+    assert_kept(&path, &before);
+    let view = open(&path).snapshot().unwrap().0;
+    assert!(view.task(&id("e")).unwrap().is_some() && view.task(&id("f")).unwrap().is_none());
+    drop(view);
+    assert_works(&path, given);
 }
 
 #[test]
