@@ -2,6 +2,7 @@
 //!
 //! - [`FileStore`]: a handle of a board; implements [`taskhost_board::Store`].
 //! - [`InitPlan`], [`OpenOptions`]: how a board is made and opened. [`Report`]: what the doctor finds.
+//! - [`RepairOptions`], [`Repaired`]: what may be done to a damaged board, and what was. [`DiskUse`]: what one takes up.
 //!
 //! ```text
 //! board.json                  format, board id, generation: a pointer, replaced by atomic rename   format
@@ -9,14 +10,15 @@
 //! tasks-<generation>.jsonl    the snapshot that the generation starts from                         format::snapshot
 //! journal-<generation>.jsonl  the truth: a committed entry per line, chained by checksums          format::line
 //! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
-//! history/                    retired journals, and torn ends that were set aside                  history
+//! history/                    retired journals; torn ends and damaged files that were set aside    history, retain
 //! policies/<sha256>.wasm      the board's policies
 //! policy-files/, locks/       what policies keep, and lock                                         powers
 //! agents/<session>.lock       held for life by a living session                                    life
 //! ```
 //!
 //! The commit sequence stands in `commit`, the switch of generations in `switch`, `draft` and `publish` (`compact`
-//! and `upgrade` say when there is one), recovery in `mend`. Invariants:
+//! and `upgrade` say when there is one), recovery in `mend`, what recovery refuses in `repair`, and how boards
+//! travel in `export`, `import` and `intake`. Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
