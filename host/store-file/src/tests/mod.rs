@@ -12,6 +12,7 @@ mod lives;
 mod locks;
 mod poison;
 mod races;
+mod repair;
 mod retain;
 mod transfer;
 mod tried;
