@@ -32,6 +32,7 @@ use taskhost_board::{
     BeginError, Digest, Generation, Millis, ReadError, Sequence, TaskId, View as _,
 };
 
+use crate::board_lock::BoardGuard;
 use crate::disk::{exists, read_file, remove_if_there, replace_file};
 use crate::doctor::Severity;
 use crate::filler::Filler;
@@ -39,7 +40,6 @@ use crate::format::snapshot::Header;
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Meta};
 use crate::init::{self, OpenError};
-use crate::lock::BoardGuard;
 use crate::options::OpenOptions;
 use crate::platform::{Platform, random_u64};
 use crate::publish::{Next, PublishError};

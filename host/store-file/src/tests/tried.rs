@@ -62,6 +62,9 @@ impl Disk for Meddling {
     fn directories(&self, directory: &str) -> std::io::Result<Vec<String>> {
         self.disk.directories(directory)
     }
+    fn allocated(&self, path: &str) -> std::io::Result<u64> {
+        self.disk.allocated(path)
+    }
     fn create_dir(&self, path: &str) -> std::io::Result<()> {
         self.disk.create_dir(path)
     }
