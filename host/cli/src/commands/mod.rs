@@ -5,6 +5,7 @@ mod asker;
 mod claim;
 mod complete;
 mod doctor;
+mod events;
 mod explain;
 mod fail;
 mod heartbeat;
