@@ -19,7 +19,10 @@ mod run;
 #[cfg(test)]
 pub mod sample;
 mod show;
+mod standing;
+mod status;
 mod task_text;
+mod tree;
 
 use anyhow::Result;
 
@@ -38,6 +41,8 @@ pub enum Command {
     Release(release::Args),
     Show(show::Args),
     List(list::Args),
+    Tree(tree::Args),
+    Status(status::Args),
     Explain(explain::Args),
     History(history::Args),
     Run(run::Args),
@@ -59,6 +64,8 @@ impl Command {
             Self::Release(args) => release::exec(context, args),
             Self::Show(args) => show::exec(context, &args),
             Self::List(args) => list::exec(context, args),
+            Self::Tree(args) => tree::exec(context, &args),
+            Self::Status(args) => status::exec(context, &args),
             Self::Explain(args) => explain::exec(context, args),
             Self::History(args) => history::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
