@@ -11,3 +11,4 @@ mod locks;
 mod policies;
 mod regressions;
 mod scale;
+mod seeing;

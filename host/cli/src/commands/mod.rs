@@ -23,6 +23,7 @@ mod standing;
 mod status;
 mod task_text;
 mod tree;
+mod watch;
 
 use anyhow::Result;
 
@@ -45,6 +46,7 @@ pub enum Command {
     Status(status::Args),
     Explain(explain::Args),
     History(history::Args),
+    Watch(watch::Args),
     Run(run::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
@@ -68,6 +70,7 @@ impl Command {
             Self::Status(args) => status::exec(context, &args),
             Self::Explain(args) => explain::exec(context, args),
             Self::History(args) => history::exec(context, &args),
+            Self::Watch(args) => watch::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),
