@@ -20,6 +20,14 @@ mod run;
 pub mod sample;
 mod show;
 mod standing;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the store's figures and what it takes up on disk are given to it next"
+    )
+)]
+mod stats;
 mod status;
 mod task_text;
 mod tree;

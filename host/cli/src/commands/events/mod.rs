@@ -203,7 +203,7 @@ mod tests {
             "-            retried    a  reason=\"too soon\"",
         );
         check_line(
-            Change::Reopened { id: id.clone(), reason: reason.clone(), afresh: false },
+            Change::Reopened { id: id.clone(), reason, afresh: false },
             "-            sent_back  a  reason=\"too soon\"",
         );
         check_line(Change::Accepted { id: id.clone(), reason: None }, "-            accepted   a");
