@@ -54,6 +54,19 @@ pub fn policy(package: &str) -> PathBuf {
     path
 }
 
+/// A Python that has what tests import: the one that `cargo xtask test` makes.
+pub fn python() -> Command {
+    let target = taskhost_guest_build::target_dir(&workspace());
+    let folder = target.parent().unwrap_or(&target).join("test-python");
+    let python = folder.join("bin/python");
+    assert!(
+        python.is_file(),
+        "there is no `{}`: `cargo xtask setup --for-tests` makes it",
+        python.display()
+    );
+    Command::new(python)
+}
+
 /// A fresh board in a directory of its own.
 pub struct TestBoard {
     folder: TempDir,

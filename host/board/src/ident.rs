@@ -199,6 +199,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of what `hash` has taken in.
+    pub(crate) fn from_hash(hash: Sha256) -> Self {
+        Self(hash.finalize().into())
+    }
+
     /// The first 16 hex digits: enough to tell a board's policies apart.
     pub fn short(&self) -> String {
         self.to_string()[..16].to_owned()

@@ -29,6 +29,7 @@ mod settings;
 mod store;
 mod task;
 mod transaction;
+pub mod transfer;
 mod view;
 
 pub use agent::{Agent, AgentKind, Process, Vital};
@@ -53,7 +54,7 @@ pub use store::{
     Opened, Owner, Place, Powers, Store, SwitchError, SwitchPlan, TaskLocks,
 };
 pub use task::{Assignee, Claim, Closed, Readiness, Status, Task};
-pub use transaction::{Access, StepError, Transaction};
+pub use transaction::{Access, Asking, StepError, Transaction};
 pub use view::{
     ByStatus, Candidate, Census, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey,
     Page, ReadError, ReadyQuery, Reservation, View, Wake,

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use crate::{
-    Access, Agent, Cause, Choice, Classified, Description, Digest, Event, Filter, HookError,
-    Hooked, Hooks, Order, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
-    PrepareError, ReadError, Readiness, ReadyQuery, Rescue, Reservation, Status, StepError, TaskId,
-    Transaction, Verdict,
+    Agent, Cause, Choice, Classified, Description, Digest, Event, Filter, HookError, Hooked, Hooks,
+    Order, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet, PrepareError,
+    ReadError, Readiness, ReadyQuery, Rescue, Reservation, Status, StepError, TaskId, Transaction,
+    Verdict,
 };
 
 /// Runs nothing but [`crate::plain`]'s policy, whatever a board is set to.
@@ -78,7 +78,7 @@ impl PlainPolicies {
         filter: &Filter,
         lease_ms: Option<u64>,
     ) -> Result<Choice, HookError> {
-        let Access::Assign { asker, .. } = tx.access().clone() else {
+        let Some(asker) = tx.asker().cloned() else {
             return Ok(Choice::Nothing(None));
         };
         let query = ReadyQuery {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant as Deadline};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Digest, Entry, Instant, Meter, Millis, Name, PolicySet, ReadError, Readiness, Request,
     Sequence, SessionId, TaskId, View, Vital,
@@ -99,7 +101,8 @@ pub struct Mark {
 }
 
 /// Whose large values are meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// Those of a task.
     Task(TaskId),

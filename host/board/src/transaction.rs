@@ -22,6 +22,15 @@ const MEMORY_KEY_BYTES_MAX: usize = 256;
 const MEMORY_VALUE_BYTES_MAX: usize = 64 * 1024;
 const MEMORY_KEYS_MAX: u32 = 10_000;
 
+/// An agent that asks for work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// Who asks.
+    pub asker: Agent,
+    /// For what.
+    pub filter: Filter,
+}
+
 /// What the hook that holds the transaction may do with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Access {
@@ -29,12 +38,7 @@ pub enum Access {
     #[default]
     Read,
     /// Stage a claim for this agent, of a task that it asked for, and what follows.
-    Assign {
-        /// Who asks.
-        asker: Agent,
-        /// For what.
-        filter: Filter,
-    },
+    Assign(Box<Asking>),
     /// Stage changes, but no claim.
     Change,
 }
@@ -155,6 +159,12 @@ impl Transaction {
         self.inner.seed
     }
 
+    /// Lets the hook that is run next give work to this agent.
+    pub(crate) fn lend_to_assign(&mut self, asker: &Agent, filter: &Filter) {
+        let asking = Asking { asker: asker.clone(), filter: filter.clone() };
+        self.lend(Access::Assign(Box::new(asking)));
+    }
+
     /// The transaction's time.
     pub fn now(&self) -> &Instant {
         &self.inner.now
@@ -168,7 +178,7 @@ impl Transaction {
     /// Whom the running hook gives work to, if it does.
     pub fn asker(&self) -> Option<&Agent> {
         match &self.inner.access {
-            Access::Assign { asker, .. } => Some(asker),
+            Access::Assign(asking) => Some(&asking.asker),
             Access::Read | Access::Change => None,
         }
     }
@@ -360,7 +370,7 @@ impl Transaction {
     }
 
     pub(crate) fn lend(&mut self, access: Access) {
-        if matches!(access, Access::Assign { .. }) {
+        if matches!(access, Access::Assign(_)) {
             self.inner.claimed = None;
         }
         self.inner.access = access;

@@ -19,14 +19,15 @@ use std::time::Instant as Deadline;
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    BeginError, CommitError, Committed, Entry, Instant, NoTaskLocks, Opened, ReadError, Sequence,
-    TaskLocks, View, Vital,
+    BeginError, CommitError, Committed, Entry, Instant, Meter as _, Opened, ReadError, Sequence,
+    Tally, TaskLocks, View, Vital,
 };
 
+use crate::board_lock::BoardGuard;
 use crate::format::line::{self, Place};
+use crate::hand::FileTaskLocks;
 use crate::index::{self, Meta, Reading};
 use crate::journal::Tail;
-use crate::lock::BoardGuard;
 use crate::state::{Current, Inner};
 
 /// An open transaction.
@@ -43,6 +44,8 @@ impl Inner {
     /// Opens a transaction.
     pub(crate) fn begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
         self.tidy_sometimes();
+        self.recorder.count(Tally::Transactions);
+        let deadline = self.upgrade_if_old(deadline)?;
         // 1. From here on nobody else changes the board. A crash at any point before step 4 leaves no trace.
         let guard = self.lock(deadline)?;
         //    The lock was checked to be on the file of its name, the rest is checked here: a handle that slept
@@ -66,6 +69,7 @@ impl Inner {
             && let Some(current) = self.open_generation()
         {
             current.index.tidy();
+            self.recorder.attach_again(&*self.platform);
         }
     }
 }
@@ -91,7 +95,7 @@ impl Opened for FileOpened {
     }
 
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {
-        Box::new(NoTaskLocks)
+        Box::new(FileTaskLocks::new(self.inner.clone()))
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {

@@ -233,30 +233,37 @@ impl Inner {
         report.add(severity, "index", what, "the next change of the board mends it");
     }
 
-    /// Whether every entry up to `last` is there, once.
+    /// Whether every entry from the first one that is kept up to `last` is there, once.
     fn examine_history(&self, last: Sequence, report: &mut Report) {
         let mut count = 0;
-        let mut expected = Sequence(1);
+        let mut first = None;
+        let mut expected = None;
         let mut gap = None;
         let read = self.history(Sequence(0), &mut |sequence, _| {
-            if sequence != expected && gap.is_none() {
-                gap = Some((expected, sequence));
+            first.get_or_insert(sequence);
+            if expected.is_some_and(|expected| expected != sequence) && gap.is_none() {
+                gap = expected.map(|expected: Sequence| (expected, sequence));
             }
-            expected = sequence.next();
+            expected = Some(sequence.next());
             count += 1;
             true
         });
         report.entries = Some(count);
+        let hole = "the board works on; what happened before can't be shown in full";
         if let Err(error) = read {
-            let next = "the board works on; what happened before can't be shown in full";
-            report.add(Severity::Damage, names::HISTORY, error, next);
-        } else if let Some((expected, found)) = gap {
+            return report.add(Severity::Damage, names::HISTORY, error, hole);
+        }
+        if let Some((expected, found)) = gap {
             let what = format!("entry {found} follows where {expected} should");
-            let next = "the board works on; what happened before can't be shown in full";
-            report.add(Severity::Warning, names::HISTORY, what, next);
-        } else if expected <= last {
+            report.add(Severity::Damage, names::HISTORY, what, hole);
+        } else if let Some(expected) = expected.filter(|expected| *expected <= last) {
             let what = format!("it ends before entry {expected}, although there are {last}");
             report.add(Severity::Damage, names::HISTORY, what, RESTORE);
+        }
+        let first = first.unwrap_or(last.next());
+        if first > Sequence(1) {
+            let what = format!("it begins with entry {first}: what was before is no longer kept");
+            report.add(Severity::Note, names::HISTORY, what, HARMLESS);
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A switch copies the lines that came while it was preparing into the next journal, so a line may stand in two
 //! journals. Each journal therefore counts up to where the next one begins.
+//!
+//! How far back it goes is up to the board's settings (`retain`): it begins with the oldest journal that is there.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,8 +15,9 @@ use crate::disk::{DiskFile, How};
 use crate::format::line::{self, Line};
 use crate::format::names;
 use crate::format::snapshot::damaged;
+use crate::index::Meta;
 use crate::journal::Lines;
-use crate::state::{Inner, failed};
+use crate::state::{Current, Inner, failed};
 
 /// How often the journals are looked for.
 const LOOKS_MAX: u32 = 10;
@@ -42,6 +45,18 @@ impl Inner {
                 other => ReadError::Failed(other.to_string()),
             })?;
         drop(reading);
+        let mut each = |line: Line| each(line.place.sequence, line.entry);
+        self.history_at(&current, &meta, past, &mut each)
+    }
+
+    /// The same up to the instant that `meta` is of, as whole lines.
+    pub(crate) fn history_at(
+        &self,
+        current: &Current,
+        meta: &Meta,
+        past: Sequence,
+        each: &mut dyn FnMut(Line) -> bool,
+    ) -> Result<(), ReadError> {
         for volume in self.all_volumes(current.generation, &current.journal)? {
             if volume.end.is_some_and(|end| end <= past.next()) {
                 continue;
@@ -60,7 +75,7 @@ impl Inner {
                 if volume.end.is_some_and(|end| sequence >= end) {
                     break;
                 }
-                if sequence > past && !each(sequence, line.entry) {
+                if sequence > past && !each(line) {
                     return Ok(());
                 }
             }
@@ -123,7 +138,7 @@ impl Inner {
     }
 
     /// Backups and git leave out a directory that is empty.
-    fn list_if_there(&self, directory: &str) -> Result<Vec<String>, ReadError> {
+    pub(crate) fn list_if_there(&self, directory: &str) -> Result<Vec<String>, ReadError> {
         match self.disk.list(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             listed => listed.map_err(failed(directory)),

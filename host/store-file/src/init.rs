@@ -15,7 +15,7 @@ use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::options::OpenOptions;
 use crate::platform::{Platform, Real, random_u64};
-use crate::remains::{is_temporary, remains, without_board_file};
+use crate::remains::{remains, without_board_file};
 use crate::state::{Inner, failed};
 
 /// What a board is made with.
@@ -137,15 +137,14 @@ pub(crate) fn make_directory(
 fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Platform>, OpenError> {
     let io = |error| OpenError::Io { path: path.to_owned(), error };
     let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(io)?;
-    if !options.allow_unsafe_fs {
-        let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;
-        // The type is a signed or unsigned word by platform; its low half is the magic.
-        let magic = stat.f_type as u32;
-        if let Some((_, kind)) = UNSAFE.iter().find(|(known, _)| *known == magic) {
-            return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
-        }
+    let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;
+    // The type is a signed or unsigned word by platform; its low half is the magic.
+    let magic = stat.f_type as u32;
+    let unsafe_kind = UNSAFE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind);
+    if let Some(kind) = unsafe_kind.filter(|_| !options.allow_unsafe_fs) {
+        return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
     }
-    Ok(Arc::new(Real::new(directory).map_err(io)?))
+    Ok(Arc::new(Real::new(directory, unsafe_kind.is_none()).map_err(io)?))
 }
 
 impl Inner {
@@ -160,15 +159,7 @@ impl Inner {
         // Two at once: the second finds a board.
         let guard = self.lock(self.wait_max()).map_err(OpenError::from)?;
         self.check_vacant()?;
-        for name in self.disk.list(".").map_err(failed("."))? {
-            if is_temporary(&name) {
-                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
-            }
-        }
-        for directory in names::DIRECTORIES {
-            self.disk.create_dir(directory).map_err(failed(directory))?;
-        }
-        self.disk.sync_dir(".").map_err(failed("."))?;
+        self.prepare_directory()?;
         self.put_components(&plan.components)?;
         let board = BoardFile {
             format: FORMAT,
@@ -182,7 +173,16 @@ impl Inner {
         Ok(())
     }
 
-    fn check_vacant(&self) -> Result<(), InitError> {
+    /// Removes what a making or an import of a board that was cut short left, and makes every directory.
+    pub(crate) fn prepare_directory(&self) -> Result<(), ReadError> {
+        self.sweep_import()?;
+        for directory in names::DIRECTORIES {
+            self.disk.create_dir(directory).map_err(failed(directory))?;
+        }
+        self.disk.sync_dir(".").map_err(failed("."))
+    }
+
+    pub(crate) fn check_vacant(&self) -> Result<(), InitError> {
         if exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
             return Err(InitError::Exists);
         }

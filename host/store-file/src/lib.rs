@@ -5,18 +5,24 @@
 //!
 //! ```text
 //! board.json                  format, board id, generation: a pointer, replaced by atomic rename   format
-//! board.lock                  the board's lock: never deleted, never renamed over                  lock
+//! board.lock                  the board's lock: never deleted, never renamed over                  board_lock, lock
 //! tasks-<generation>.jsonl    the snapshot that the generation starts from                         format::snapshot
 //! journal-<generation>.jsonl  the truth: a committed entry per line, chained by checksums          format::line
 //! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
+//! index/stats                 what the processes of this boot measured                             figures
+//! context/                    large values of tasks and agents                                     contexts
 //! history/                    retired journals, and torn ends that were set aside                  history
 //! policies/<sha256>.wasm      the board's policies
-//! policy-files/, locks/       what policies keep, and lock                                         powers
-//! agents/<session>.lock       held for life by a living session                                    life
+//! policy-files/               what policies keep                                                   powers
+//! locks/task_<id>.lock        a task's lock, taken by hand; `.holder` beside it says by whom       hand
+//! locks/policy_<name>.lock    what policies lock                                                   powers
+//! locks/switch.lock           switches take turns                                                  switch
+//! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```
 //!
-//! The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
-//! `mend`. Invariants:
+//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
+//! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`.
+//! Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
@@ -28,14 +34,23 @@
 #![deny(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
+mod board_lock;
 mod commit;
+mod compact;
+mod contexts;
 mod disk;
 mod doctor;
+mod draft;
+mod export;
+mod figures;
 mod filler;
 mod format;
+mod hand;
 mod history;
+mod import;
 mod index;
 mod init;
+mod intake;
 mod journal;
 mod life;
 mod lock;
@@ -44,20 +59,32 @@ mod newer;
 mod options;
 mod platform;
 mod powers;
+mod process;
 mod publish;
 mod remains;
+mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod state;
 mod store;
+mod sweep;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod usage;
+mod waiting;
 mod words;
 
 pub use doctor::{Finding, Report, Severity};
+pub use export::ExportError;
+pub use figures::{Measured, ProcessFigures};
+pub use hand::{HandLock, InheritedLocks, LOCKS_VARIABLE};
+pub use import::ImportError;
 pub use init::{InitError, InitPlan, OpenError};
 #[cfg(any(test, feature = "simulation"))]
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
+pub use process::process;
 pub use store::FileStore;
+pub use usage::DiskUse;

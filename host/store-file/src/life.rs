@@ -1,19 +1,24 @@
-//! Life locks: each living session holds an exclusive lock on `agents/<session>.lock`, which the kernel releases
+//! What proves that a holder lives. Life locks: each living session holds an exclusive lock on `agents/<session>.lock`, which the kernel releases
 //! when its process dies, however it dies.
 //!
 //! Whoever wants to know tries to share the lock: two who ask at once don't disturb each other, and the session
 //! itself, should it begin just then, waits an instant. A missing file means dead. A file is removed only by one who
 //! holds the session's lock exclusively: the session itself at its end, or whoever finds it dead; whoever opens one compares it
-//! with the file of that name afterwards (as all locks do).
+//! with the file of that name afterwards (as all locks do). It is opened for writing by the session alone, so that
+//! the kernel's closing it is a sign of its death, and others' asking isn't.
+//!
+//! A claim may name a process instead, whose end proves the same (`process`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{LifeGuard, ReadError, SessionId, Vital};
 
+use crate::board_lock::BoardGuard;
 use crate::disk::{Disk, Hold};
 use crate::format::names;
-use crate::lock::{BoardGuard, FileLock, LockError, after, try_lock_existing};
+use crate::lock::{FileLock, LockError, Tried, after, try_lock_existing};
+use crate::process::has_ended;
 use crate::state::Inner;
 
 /// How long a session that begins waits for those who are just asking whether it lives.
@@ -64,7 +69,7 @@ impl Inner {
         }
     }
 
-    /// Which of these sessions are proved dead, among those that weren't asked about just now.
+    /// Which of these are proved dead, among those that weren't asked about just now.
     pub(crate) fn dead(&self, guard: &BoardGuard, holders: &[Vital]) -> Vec<Vital> {
         let now = Deadline::now();
         let mut probes = self.probes.lock();
@@ -73,38 +78,40 @@ impl Inner {
         }
         let mut dead = Vec::new();
         for vital in holders {
-            let Vital::Session(session) = vital else { continue };
-            if probes.get(session).is_some_and(|last| now.duration_since(*last) < PROBE_EVERY) {
+            if probes.get(vital).is_some_and(|last| now.duration_since(*last) < PROBE_EVERY) {
                 continue;
             }
-            if self.is_dead(guard, session) {
-                probes.remove(session);
+            if self.is_dead(vital) {
+                if let Vital::Session(session) = vital {
+                    self.remove_life(guard, session);
+                }
+                probes.remove(vital);
                 dead.push(vital.clone());
             } else {
-                probes.insert(session.clone(), now);
+                probes.insert(vital.clone(), now);
             }
         }
         dead
     }
 
-    fn is_dead(&self, _guard: &BoardGuard, session: &SessionId) -> bool {
-        let path = names::life(session);
-        match try_lock_existing(&self.disk, &path, Hold::Shared) {
-            Ok(Some(shared)) => {
-                drop(shared);
-                // Nobody needs the file any more. If somebody else is asking just now, they are let be, and
-                // the file goes another time.
-                if let Ok(Some(_alone)) = try_lock_existing(&self.disk, &path, Hold::Exclusive) {
-                    let _ = self.disk.remove(&path);
-                }
-                true
-            }
-            // There is no such file; or somebody holds it.
-            Ok(None) => {
-                matches!(self.disk.identity(&path), Err(e) if e.kind() == std::io::ErrorKind::NotFound)
-            }
+    /// Whether this holder is proved dead. Leaves everything as it is.
+    pub(crate) fn is_dead(&self, vital: &Vital) -> bool {
+        match vital {
             // What can't be known proves nothing: the lease is the last word.
-            Err(_) => false,
+            Vital::Session(session) => matches!(
+                try_lock_existing(&self.disk, &names::life(session), Hold::Shared),
+                Ok(Tried::Held(_) | Tried::Missing)
+            ),
+            Vital::Process(process) => has_ended(process, &self.platform.now().boot),
+        }
+    }
+
+    /// Nobody needs a dead session's file any more. If somebody else is asking about it just now, they are let be,
+    /// and the file goes another time.
+    pub(crate) fn remove_life(&self, _guard: &BoardGuard, session: &SessionId) {
+        let path = names::life(session);
+        if let Ok(Tried::Held(_alone)) = try_lock_existing(&self.disk, &path, Hold::Exclusive) {
+            let _ = self.disk.remove(&path);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Locks on files: taken within a deadline, checked to be on the file of that name, released on drop, and only
 //! by the process that took them.
 //!
-//! - [`FileLock`]: a held lock. [`Helpers::lock`] takes one.
-//! - [`BoardLock`]: the board's lock as one handle uses it; [`BoardGuard`] is the only proof of holding it, and
-//!   whatever changes a board asks for one.
+//! - [`FileLock`]: a held lock. [`Helpers::lock`] takes one; [`Helpers::lock_existing`] and [`try_lock_existing`] take
+//!   those whose file need not be there.
+//! - The board's own lock stands in `board_lock`.
 //!
 //! `flock` can try or wait, but not wait until a deadline. So it is tried first; then a helper thread waits on an
 //! open file of its own, which lets go at once if it gets the lock too late. A thread that waits can't be called off,
@@ -11,8 +11,7 @@
 //! deadline, no more threads and descriptors are left than there are files.
 //!
 //! Invariants: after a lock was taken, its file is compared with the one that has the name now, since a lock on a
-//! deleted file excludes nobody; the threads of one handle take turns, since they share its open file; after a
-//! `fork` the child's copy neither unlocks (that would release the parent's) nor may be used.
+//! deleted file excludes nobody; after a `fork` the child's copy doesn't unlock, which would release the parent's.
 
 use std::collections::HashMap;
 use std::io;
@@ -42,18 +41,31 @@ pub(crate) enum LockError {
 pub(crate) struct FileLock {
     file: Arc<dyn DiskFile>,
     process: u32,
+    /// Whether it outlives this guard, as its file does.
+    kept: bool,
 }
 
 impl FileLock {
+    fn new(file: Arc<dyn DiskFile>) -> Self {
+        Self { file, process: std::process::id(), kept: false }
+    }
+
     /// Whether this process took the lock; a fork of it only has a copy of the guard.
     pub(crate) fn is_ours(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    /// The locked file. The lock isn't let go any more before every copy of the descriptor is closed, in all
+    /// processes that were given one.
+    pub(crate) fn into_file(mut self) -> Arc<dyn DiskFile> {
+        self.kept = true;
+        self.file.clone()
     }
 }
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        if self.is_ours() {
+        if self.is_ours() && !self.kept {
             // If this fails, closing the file lets go as well.
             let _ = self.file.unlock();
         }
@@ -69,8 +81,8 @@ pub(crate) fn after(timeout: Duration) -> Deadline {
     Deadline::now() + timeout.min(EVER)
 }
 
-/// A file that is waited for: its directory, its path there, and how it is to be held.
-type Waited = (String, String, Hold);
+/// A file that is waited for: its directory, its path there, how it is to be held, and whether it may be made.
+type Waited = (String, String, Hold, bool);
 
 /// The helpers of a handle, one for each file.
 #[derive(Default)]
@@ -89,64 +101,116 @@ impl Helpers {
         hold: Hold,
         deadline: Deadline,
     ) -> Result<FileLock, LockError> {
-        let helper = self.helper(disk, place, path, hold);
-        take(disk, path, hold, deadline, &mut None, &helper)
+        let helper = self.helper(disk, place, path, hold, How::Lock);
+        Ok(take(disk, path, hold, deadline, &mut None, &helper)?.lock)
     }
 
-    fn helper(&self, disk: &Arc<dyn Disk>, place: &str, path: &str, hold: Hold) -> Arc<Helper> {
+    /// The same for a file that need not be there; `None` if it isn't, or not any more. It is opened to be read
+    /// only, so that closing it is no sign of anybody's death.
+    pub(crate) fn lock_existing(
+        &self,
+        disk: &Arc<dyn Disk>,
+        path: &str,
+        hold: Hold,
+        deadline: Deadline,
+    ) -> Result<Option<FileLock>, LockError> {
+        let helper = self.helper(disk, "", path, hold, How::Read);
+        match take(disk, path, hold, deadline, &mut None, &helper) {
+            Ok(taken) => Ok(Some(taken.lock)),
+            Err(LockError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn helper(
+        &self,
+        disk: &Arc<dyn Disk>,
+        place: &str,
+        path: &str,
+        hold: Hold,
+        how: How,
+    ) -> Arc<Helper> {
         let mut known = self.known.lock();
         // Those without a thread or a user are as good as new ones.
         known.retain(|_, helper| Arc::strong_count(helper) > 1);
-        let waited = (place.to_owned(), path.to_owned(), hold);
-        let new = || Arc::new(Helper::new(disk.clone(), path.to_owned(), hold));
+        let waited = (place.to_owned(), path.to_owned(), hold, how == How::Lock);
+        let new = || Arc::new(Helper::new(disk.clone(), path.to_owned(), hold, how));
         known.entry(waited).or_insert_with(new).clone()
     }
 }
 
-/// Takes the lock on the file at `path` if it is free; `None` if it isn't, or if there is no such file.
-pub(crate) fn try_lock_existing(
-    disk: &Arc<dyn Disk>,
-    path: &str,
-    hold: Hold,
-) -> io::Result<Option<FileLock>> {
-    let file = match disk.open(path, How::Append) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(file.try_lock(hold)?.then(|| FileLock { file, process: std::process::id() }))
+/// How trying to lock a file ended that need not exist.
+pub(crate) enum Tried {
+    /// It is held now.
+    Held(FileLock),
+    /// Somebody else holds it.
+    Busy,
+    /// There is no such file.
+    Missing,
+}
+
+/// Takes the lock on the file at `path` if it is there and free. The file is opened to be read only, so that closing
+/// it is no sign of anybody's death.
+pub(crate) fn try_lock_existing(disk: &Arc<dyn Disk>, path: &str, hold: Hold) -> io::Result<Tried> {
+    for _ in 0..REPLACED_MAX {
+        let file = match disk.open(path, How::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
+            result => result?,
+        };
+        if !file.try_lock(hold)? {
+            return Ok(Tried::Busy);
+        }
+        let lock = FileLock::new(file);
+        match disk.identity(path) {
+            Ok(named) if named == lock.file.identity()? => return Ok(Tried::Held(lock)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
+            // Somebody removed it and made it anew since it was opened: this one excludes nobody.
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("the file is replaced again and again"))
+}
+
+/// A lock that was taken.
+pub(crate) struct Taken {
+    pub(crate) lock: FileLock,
+    /// Whether somebody else held it at first.
+    pub(crate) waited: bool,
 }
 
 /// Tries, then waits through the helper; `kept` is the open file that is tried first.
-fn take(
+pub(crate) fn take(
     disk: &Arc<dyn Disk>,
     path: &str,
     hold: Hold,
     deadline: Deadline,
     kept: &mut Option<Arc<dyn DiskFile>>,
     helper: &Arc<Helper>,
-) -> Result<FileLock, LockError> {
+) -> Result<Taken, LockError> {
     let started = Deadline::now();
+    let mut waited = false;
     let failed = |error: io::Error| LockError::Io { path: path.to_owned(), error };
     for _ in 0..REPLACED_MAX {
         let file = match kept {
             Some(file) => file.clone(),
-            None => kept.insert(disk.open(path, How::Lock).map_err(failed)?).clone(),
+            None => kept.insert(disk.open(path, helper.how).map_err(failed)?).clone(),
         };
         let file = if file.try_lock(hold).map_err(failed)? {
             file
         } else if Deadline::now() >= deadline {
             return Err(LockError::Timeout(started.elapsed()));
         } else {
+            waited = true;
             match helper.wait(deadline).map_err(failed)? {
                 Some(file) => file,
                 None => return Err(LockError::Timeout(started.elapsed())),
             }
         };
-        let lock = FileLock { file, process: std::process::id() };
+        let lock = FileLock::new(file);
         let held = lock.file.identity().map_err(failed)?;
         match disk.identity(path) {
-            Ok(named) if named == held => return Ok(lock),
+            Ok(named) if named == held => return Ok(Taken { lock, waited }),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             // Somebody deleted or replaced the file while it was waited for.
             _ => *kept = None,
@@ -156,10 +220,12 @@ fn take(
 }
 
 /// A thread that waits for a lock, for one who can wait only so long.
-struct Helper {
+pub(crate) struct Helper {
     disk: Arc<dyn Disk>,
     path: String,
     hold: Hold,
+    /// [`How::Lock`], or [`How::Read`] for a file that need not be there.
+    how: How,
     state: Mutex<HelperState>,
     changed: Condvar,
 }
@@ -177,8 +243,8 @@ struct HelperState {
 const IDLE: Duration = Duration::from_millis(500);
 
 impl Helper {
-    fn new(disk: Arc<dyn Disk>, path: String, hold: Hold) -> Self {
-        Self { disk, path, hold, state: Mutex::default(), changed: Condvar::new() }
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: String, hold: Hold, how: How) -> Self {
+        Self { disk, path, hold, how, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// The file, locked; `None` if that took too long.
@@ -205,7 +271,7 @@ impl Helper {
 
     fn run(&self) {
         loop {
-            let result = self.disk.open(&self.path, How::Lock).and_then(|file| {
+            let result = self.disk.open(&self.path, self.how).and_then(|file| {
                 file.wait_lock(self.hold)?;
                 Ok(file)
             });
@@ -228,79 +294,6 @@ impl Helper {
                 state.running = false;
                 return;
             }
-        }
-    }
-}
-
-/// The board's lock, as one handle uses it.
-pub(crate) struct BoardLock {
-    disk: Arc<dyn Disk>,
-    path: String,
-    /// Whether a thread of this handle has its turn.
-    turn: Mutex<bool>,
-    turned: Condvar,
-    kept: Mutex<Option<Arc<dyn DiskFile>>>,
-    helper: Arc<Helper>,
-    process: u32,
-}
-
-/// The board's lock is held.
-pub(crate) struct BoardGuard {
-    /// Released before the turn is passed on.
-    file: Option<FileLock>,
-    board: Arc<BoardLock>,
-}
-
-impl BoardLock {
-    pub(crate) fn new(disk: Arc<dyn Disk>, path: &str) -> Self {
-        Self {
-            helper: Arc::new(Helper::new(disk.clone(), path.to_owned(), Hold::Exclusive)),
-            disk,
-            path: path.to_owned(),
-            turn: Mutex::new(false),
-            turned: Condvar::new(),
-            kept: Mutex::default(),
-            process: std::process::id(),
-        }
-    }
-
-    /// Refuses to be used in a fork of the process that made it.
-    pub(crate) fn same_process(&self) -> Result<(), LockError> {
-        if self.process == std::process::id() {
-            Ok(())
-        } else {
-            Err(LockError::Forked(self.process))
-        }
-    }
-
-    /// Takes the lock, waiting for it no longer than until `deadline`.
-    pub(crate) fn lock(self: &Arc<Self>, deadline: Deadline) -> Result<BoardGuard, LockError> {
-        self.same_process()?;
-        let started = Deadline::now();
-        let mut turn = self.turn.lock();
-        while *turn {
-            if self.turned.wait_until(&mut turn, deadline).timed_out() && *turn {
-                return Err(LockError::Timeout(started.elapsed()));
-            }
-        }
-        *turn = true;
-        drop(turn);
-        let mut guard = BoardGuard { file: None, board: self.clone() };
-        let mut kept = self.kept.lock();
-        let taken =
-            take(&self.disk, &self.path, Hold::Exclusive, deadline, &mut kept, &self.helper)?;
-        drop(kept);
-        guard.file = Some(taken);
-        Ok(guard)
-    }
-}
-
-impl Drop for BoardGuard {
-    fn drop(&mut self) {
-        self.file = None;
-        if self.board.process == std::process::id() {
-            *self.board.turn.lock() = false;
-            self.board.turned.notify_one();
         }
     }
 }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use taskhost_board::image;
 use taskhost_board::{BeginError, Generation, Millis, ReadError, Sequence};
 
+use crate::board_lock::BoardGuard;
 use crate::disk::{DiskFile, How, exists, read_file, read_from, read_open, replace_file};
 use crate::filler::Filler;
 use crate::format::snapshot::{self, Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, names};
 use crate::index::{self, Index, Meta, Reading, SharedReading};
 use crate::journal::{End, Tail, judge, replay};
-use crate::lock::BoardGuard;
 use crate::options::{Notice, PlantedBug};
 use crate::platform::random_u64;
 use crate::publish::Next;
@@ -182,6 +182,7 @@ impl Inner {
         let meta = Meta {
             board: file.board.clone(),
             boot: self.platform.now().boot,
+            layout: index::LAYOUT,
             generation: file.generation,
             chain: Checksum::seed(&file.board, file.generation, sum),
             applied: header.base,
@@ -392,6 +393,8 @@ impl Inner {
         }
         // 4. Switch, as every other switch does.
         let next = Next {
+            // Recovery may be a reader's, and only whoever changes a board may shut older versions out.
+            format: file.format,
             generation: next,
             epoch: rebuilt.epoch,
             through,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hand::InheritedLocks;
+
 /// How far something slow has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -23,6 +25,8 @@ pub struct OpenOptions {
     pub allow_unsafe_fs: bool,
     /// How long the lock is waited for where the caller gives no deadline: opening, reading, policies' files.
     pub lock_wait: Duration,
+    /// The locks that are held around this process, as its environment names them.
+    pub inherited: InheritedLocks,
     /// Told about rebuilding an index and the like.
     pub progress: Option<OnProgress>,
     /// A bug to behave by, so that tests can show that they would find it.
@@ -35,6 +39,7 @@ impl Default for OpenOptions {
         Self {
             allow_unsafe_fs: false,
             lock_wait: Duration::from_secs(30),
+            inherited: InheritedLocks::default(),
             progress: None,
             #[cfg(any(test, feature = "simulation"))]
             planted: None,
@@ -47,6 +52,7 @@ impl fmt::Debug for OpenOptions {
         f.debug_struct("OpenOptions")
             .field("allow_unsafe_fs", &self.allow_unsafe_fs)
             .field("lock_wait", &self.lock_wait)
+            .field("inherited", &self.inherited)
             .finish_non_exhaustive()
     }
 }
@@ -107,6 +113,13 @@ pub enum Notice {
         /// How many entries could be read back.
         through: u64,
     },
+    /// The board was of an older format, and was changed for the first time by this version.
+    Upgraded {
+        /// The format that it had.
+        from: u32,
+        /// The format that it has.
+        to: u32,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -122,6 +135,11 @@ impl fmt::Display for Notice {
                 f,
                 "a sync of generation {poisoned} had failed; what could be read back, up to entry {through}, was \
                  written again into a new generation"
+            ),
+            Self::Upgraded { from, to } => write!(
+                f,
+                "the board was upgraded from format {from} to {to}: older versions of taskhost can still read it, \
+                 as long as it holds nothing that they don't know, and can't change it any more"
             ),
         }
     }

@@ -1,7 +1,7 @@
 //! What the store stands on: a disk, a clock, the shared words and the indexes. There are two: the operating
 //! system ([`Real`]), and a simulated world in which everything can be stopped, lost and looked at.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,9 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cap_std::fs::{Dir, OpenOptions};
 use taskhost_board::{BootId, Instant, Millis, ReadError};
 
-use crate::disk::{Disk, Identity, RealDisk, TEMPORARY};
+use crate::disk::{Disk, Identity, RealDisk, temporary_name};
 use crate::index::{Index, LmdbIndex};
-use crate::words::{MappedWords, Start, Words};
+use crate::process;
+use crate::waiting::{Inotify, Notifier};
+use crate::words::{MappedWords, Start, WORDS, Words};
 
 /// What the store stands on.
 pub(crate) trait Platform: Send + Sync {
@@ -25,6 +27,10 @@ pub(crate) trait Platform: Send + Sync {
     fn words(&self) -> io::Result<Option<Words>>;
     /// Makes new shared words, in place of those that are there. Only under the board's lock.
     fn make_words(&self, start: &Start) -> io::Result<Words>;
+    /// The statistics that are there, if they have this many words.
+    fn statistics(&self, count: usize) -> io::Result<Option<MappedWords>>;
+    /// Makes new ones that begin with `header`, in place of those that are there; `None` where there are none.
+    fn make_statistics(&self, count: usize, header: &[u64]) -> io::Result<Option<MappedWords>>;
     /// Opens the index of this name; `None` if there is none that can be opened.
     fn open_index(
         &self,
@@ -38,8 +44,24 @@ pub(crate) trait Platform: Send + Sync {
     fn indexes(&self) -> io::Result<Vec<String>>;
     /// Removes an index. Whoever still has it open keeps what they have.
     fn remove_index(&self, name: &str) -> io::Result<()>;
-    /// Who holds a lock on this file, for people.
-    fn lock_holder(&self, file: Identity) -> Option<String>;
+    /// Listens to what happens to the board's files; `None` where that can't be heard.
+    fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>>;
+    /// Who holds a lock on this file.
+    fn lock_holders(&self, file: Identity) -> Vec<LockHolder>;
+    /// The same, for people.
+    fn lock_holder(&self, file: Identity) -> Option<String> {
+        let holders: Vec<String> =
+            self.lock_holders(file).into_iter().map(|holder| holder.text).collect();
+        (!holders.is_empty()).then(|| holders.join(", "))
+    }
+}
+
+/// A process that holds a lock.
+pub(crate) struct LockHolder {
+    /// Its number, if it can be seen from here.
+    pub(crate) pid: Option<u32>,
+    /// What to tell people.
+    pub(crate) text: String,
 }
 
 /// A random number, or, if the system has none to give, one that differs from process to process.
@@ -54,25 +76,49 @@ pub(crate) fn random_u64() -> u64 {
 
 const INDEX: &str = "index";
 const SHARED_WORDS: &str = "index/shared";
+const STATISTICS: &str = "index/stats";
 
 /// The operating system.
 pub(crate) struct Real {
     files: Arc<RealDisk>,
     disk: Arc<dyn Disk>,
     boot: BootId,
+    /// Whether nobody but this machine changes the files.
+    is_local: bool,
 }
 
 impl Real {
-    pub(crate) fn new(directory: Dir) -> io::Result<Self> {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|e| {
-            io::Error::new(e.kind(), format!("the boot's id could not be read: {e}"))
-        })?;
+    pub(crate) fn new(directory: Dir, is_local: bool) -> io::Result<Self> {
         let files = Arc::new(RealDisk::new(directory));
-        Ok(Self { disk: files.clone(), files, boot: BootId(boot.trim().to_owned()) })
+        Ok(Self { disk: files.clone(), files, boot: process::boot()?, is_local })
     }
 
     fn index_dir(&self, name: &str) -> io::Result<Dir> {
         self.files.directory().open_dir(format!("{INDEX}/{name}"))
+    }
+
+    fn mapped(&self, path: &str, count: usize) -> io::Result<Option<MappedWords>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        match self.files.directory().open_with(path, &options) {
+            Ok(file) => MappedWords::open(file.into_std(), count),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a file of words to be mapped, zero but for those it begins with.
+    fn make_mapped(&self, path: &str, count: usize, words: &[u64]) -> io::Result<()> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let temporary = temporary_name(path);
+        self.disk.create_dir(INDEX)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let mut file = self.files.directory().open_with(&temporary, &options)?;
+        // Never synced: words of another boot are worthless anyway.
+        file.write_all(&bytes)?;
+        file.set_len((count * 8) as u64)?;
+        self.disk.rename(&temporary, path)
     }
 }
 
@@ -99,24 +145,21 @@ impl Platform for Real {
     }
 
     fn words(&self) -> io::Result<Option<Words>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        let file = match self.files.directory().open_with(SHARED_WORDS, &options) {
-            Ok(file) => file.into_std(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(MappedWords::open(file)?.map(|cells| Words::new(Box::new(cells))))
+        Ok(self.mapped(SHARED_WORDS, WORDS)?.map(|cells| Words::new(Box::new(cells))))
     }
 
     fn make_words(&self, start: &Start) -> io::Result<Words> {
-        let bytes: Vec<u8> = start.values().iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let temporary = format!("{INDEX}/{TEMPORARY}{:016x}-shared", random_u64());
-        self.disk.create_dir(INDEX)?;
-        // Never synced: words of another boot are worthless anyway.
-        self.files.directory().write(&temporary, bytes)?;
-        self.disk.rename(&temporary, SHARED_WORDS)?;
+        self.make_mapped(SHARED_WORDS, WORDS, &start.values())?;
         self.words()?.ok_or_else(|| io::Error::other("`index/shared` was cut while it was made"))
+    }
+
+    fn statistics(&self, count: usize) -> io::Result<Option<MappedWords>> {
+        self.mapped(STATISTICS, count)
+    }
+
+    fn make_statistics(&self, count: usize, header: &[u64]) -> io::Result<Option<MappedWords>> {
+        self.make_mapped(STATISTICS, count, header)?;
+        self.mapped(STATISTICS, count)
     }
 
     fn open_index(
@@ -168,16 +211,23 @@ impl Platform for Real {
         self.files.directory().remove_dir_all(format!("{INDEX}/{name}"))
     }
 
-    fn lock_holder(&self, file: Identity) -> Option<String> {
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
-        let holders: Vec<String> = locks.lines().filter_map(|line| holder_in(line, file)).collect();
-        (!holders.is_empty()).then(|| holders.join(", "))
+    fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>> {
+        if !self.is_local {
+            // Other machines' changes make no sound here.
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Inotify::new(&self.files)?)))
+    }
+
+    fn lock_holders(&self, file: Identity) -> Vec<LockHolder> {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        locks.lines().filter_map(|line| holder_in(line, file)).collect()
     }
 }
 
 /// The holder in a line of `/proc/locks`, such as
 /// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123456 0 EOF`; lines with `->` are of those who wait.
-fn holder_in(line: &str, file: Identity) -> Option<String> {
+fn holder_in(line: &str, file: Identity) -> Option<LockHolder> {
     let mut fields = line.split_whitespace().skip(1);
     let place = (fields.next()? == "FLOCK").then(|| fields.nth(3))??;
     let pid: u32 = line.split_whitespace().nth(4)?.parse().ok()?;
@@ -192,11 +242,13 @@ fn holder_in(line: &str, file: Identity) -> Option<String> {
         return None;
     }
     if pid == 0 {
-        return Some("a process outside this container".to_owned());
+        let text = "a process that has ended, or is in another container".to_owned();
+        return Some(LockHolder { pid: None, text });
     }
     let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Some(match command.trim() {
+    let text = match command.trim() {
         "" => format!("process {pid}"),
         command => format!("process {pid} (`{command}`)"),
-    })
+    };
+    Some(LockHolder { pid: Some(pid), text })
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use taskhost_board::{Generation, ReadError, Sequence};
 
+use crate::board_lock::BoardGuard;
 use crate::disk::{How, ReplaceError, TEMPORARY, exists, read_file, remove_if_there, replace_file};
 use crate::format::{BoardFile, names};
 use crate::index::Index;
-use crate::lock::BoardGuard;
 use crate::options::PlantedBug;
 use crate::remains::{is_temporary, not_ours};
 use crate::state::{Current, Inner, failed};
@@ -16,6 +16,8 @@ use crate::words::Words;
 
 /// A generation that is complete and synced, under names that nobody looks for yet.
 pub(crate) struct Next {
+    /// The format that it is written in.
+    pub(crate) format: u32,
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     /// The last sequence in it.
@@ -71,7 +73,11 @@ impl Inner {
         }
         // 3. Replace the pointer. A crash leaves the one generation or the other, each complete and synced up
         //    to the last entry that anybody was told of.
-        let pointer = BoardFile { generation: next.generation, ..file.clone() };
+        let pointer = BoardFile {
+            format: next.format,
+            generation: next.generation,
+            board: file.board.clone(),
+        };
         let replaced = self.replace_pointer(&pointer);
         if let Err(ReplaceError::Unchanged(error)) = replaced {
             if let (Some(words), Some((generation, epoch))) = (&words, was) {
@@ -144,7 +150,7 @@ impl Inner {
 
     /// Removes what switches that died have left. Only by one who holds the lock of switches as well, so that
     /// nobody is making a generation.
-    pub(crate) fn sweep_litter(&self, _guard: &BoardGuard, current: &Current) {
+    pub(crate) fn sweep_litter(&self, guard: &BoardGuard, current: &Current) {
         for name in self.disk.list(".").unwrap_or_default() {
             let of = names::generation_in(&name, "journal-", ".jsonl").or(other_generation(&name));
             let is_late =
@@ -159,6 +165,7 @@ impl Inner {
             }
         }
         self.sweep_indexes(|of, epoch| of >= current.generation && epoch != current.epoch);
+        self.sweep_locks(guard, current);
     }
 
     /// Whether what has names of this generation was left by a switch of this board.
@@ -218,6 +225,12 @@ impl crate::disk::Disk for NoDirectorySync<'_> {
     }
     fn list(&self, directory: &str) -> std::io::Result<Vec<String>> {
         self.0.list(directory)
+    }
+    fn directories(&self, directory: &str) -> std::io::Result<Vec<String>> {
+        self.0.directories(directory)
+    }
+    fn allocated(&self, path: &str) -> std::io::Result<u64> {
+        self.0.allocated(path)
     }
     fn create_dir(&self, path: &str) -> std::io::Result<()> {
         self.0.create_dir(path)

@@ -20,6 +20,11 @@ use crate::state::{Inner, failed, failed_to_write};
 
 /// A file that a making of a board that was cut short can't have left.
 pub(crate) fn remains(disk: &dyn Disk) -> io::Result<Option<String>> {
+    // An import was cut short before it had made a board. Whoever opens a board removes the mark, so it says nothing
+    // of one that was used.
+    if exists(disk, names::IMPORTING)? {
+        return Ok(None);
+    }
     for name in disk.list(".")? {
         let journal = names::generation_in(&name, "journal-", ".jsonl");
         let tasks = names::generation_in(&name, "tasks-", ".jsonl");
@@ -138,6 +143,12 @@ impl Inner {
         if !exists(&*self.disk, lock).map_err(failed(lock))? {
             self.disk.open(lock, How::Lock).map_err(failed_to_write(lock))?;
             made = true;
+        }
+        if exists(&*self.disk, names::IMPORTING).map_err(failed(names::IMPORTING))? {
+            // The import came as far as `board.json`. Before this is used, which the mark would deny, it goes; but
+            // not before that pointer, which the same directory holds, is durable.
+            self.disk.sync_dir(".").map_err(failed("."))?;
+            self.end_import()?;
         }
         if made {
             self.disk.sync_dir(".").map_err(failed("."))?;

@@ -15,15 +15,19 @@ use std::time::Instant as Deadline;
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use taskhost_board::image::ImageView;
-use taskhost_board::{BeginError, Generation, ReadError, Sequence, SessionId, View as _};
+use taskhost_board::{BeginError, Generation, ReadError, Sequence, View as _, Vital};
 
+use crate::board_lock::{BoardGuard, BoardLock, Outer};
 use crate::disk::{Disk, DiskFile, How, Identity, read_file};
+use crate::figures::Recorder;
 use crate::format::{BoardFile, Checksum, FORMAT, names};
+use crate::hand::{Inherited, Lockable, OwnTasks};
 use crate::index::{self, Index, Meta};
-use crate::lock::{BoardGuard, BoardLock, Helpers, LockError};
+use crate::lock::{Helpers, LockError};
 use crate::options::{Notice, OpenOptions, PlantedBug};
 use crate::platform::Platform;
 use crate::remains::no_board_file;
+use crate::waiting::Waiting;
 use crate::words::Words;
 
 /// A handle of a board.
@@ -32,12 +36,20 @@ pub(crate) struct Inner {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: OpenOptions,
     pub(crate) lock: Arc<BoardLock>,
+    /// The locks that are held around this process.
+    pub(crate) inherited: Inherited,
+    /// The locks of tasks that threads of this handle hold.
+    pub(crate) own_tasks: OwnTasks,
+    /// Where is measured how long things take.
+    pub(crate) recorder: Arc<Recorder>,
     /// Wait for all locks but the board's.
     pub(crate) helpers: Helpers,
     pub(crate) current: RwLock<Option<Arc<Current>>>,
     pub(crate) notices: Mutex<Vec<Notice>>,
-    /// When sessions were last found alive.
-    pub(crate) probes: Mutex<HashMap<SessionId, Deadline>>,
+    /// When sessions and processes were last found alive.
+    pub(crate) probes: Mutex<HashMap<Vital, Deadline>>,
+    /// What those who wait for a change share.
+    pub(crate) waiting: Waiting,
     /// How many index pages were read.
     pub(crate) pages: Arc<AtomicU64>,
     /// How many transactions were begun.
@@ -47,6 +59,8 @@ pub(crate) struct Inner {
 /// One generation as a handle has it open.
 pub(crate) struct Current {
     pub(crate) board: String,
+    /// The format that it is kept in.
+    pub(crate) format: u32,
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     pub(crate) journal: Arc<dyn DiskFile>,
@@ -103,8 +117,14 @@ pub(crate) fn unwritable(path: &str, error: &io::Error) -> Option<String> {
 impl Inner {
     pub(crate) fn new(platform: Arc<dyn Platform>, options: OpenOptions) -> Self {
         let disk = platform.disk().clone();
+        let inherited = Inherited::verify(&options.inherited, &*disk);
+        let outer = inherited.file(&Lockable::Board).map(|file| Outer { file });
+        let recorder = Arc::<Recorder>::default();
         Self {
-            lock: Arc::new(BoardLock::new(disk.clone(), names::LOCK)),
+            lock: Arc::new(BoardLock::new(disk.clone(), outer, recorder.clone())),
+            recorder,
+            inherited,
+            own_tasks: OwnTasks::default(),
             helpers: Helpers::default(),
             platform,
             disk,
@@ -112,6 +132,7 @@ impl Inner {
             current: RwLock::default(),
             notices: Mutex::default(),
             probes: Mutex::default(),
+            waiting: Waiting::default(),
             pages: Arc::default(),
             begun: AtomicU64::new(0),
         }
@@ -134,7 +155,10 @@ impl Inner {
     }
 
     fn holder(&self) -> Option<String> {
-        self.platform.lock_holder(self.disk.identity(names::LOCK).ok()?)
+        if self.lock.path() == names::LOCK {
+            return self.blocked_by(&Lockable::Board);
+        }
+        self.platform.lock_holder(self.disk.identity(self.lock.path()).ok()?)
     }
 
     /// `board.json`; refused if it is of a newer format.
@@ -208,9 +232,11 @@ impl Inner {
         epoch: u64,
         journal: Arc<dyn DiskFile>,
     ) -> Result<Arc<Current>, BeginError> {
+        self.recorder.attach(&*self.platform, words.home());
         let policies = ImageView::new(index::read(&*index)?).policies()?;
         let current = Arc::new(Current {
             board: file.board,
+            format: file.format,
             generation: file.generation,
             epoch,
             journal,
@@ -296,7 +322,7 @@ impl Inner {
         // Read before the sync begins: what is appended during it may be missed by it.
         let through = current.words.appended_through();
         let is_ours = current.words.generation() == current.generation;
-        if let Err(error) = current.journal.sync() {
+        if let Err(error) = self.timed_sync(|| current.journal.sync()) {
             // Never tried again: the second sync may succeed although the first one's pages are lost.
             self.poison(current.generation, Some(&current.words));
             return Err(error.to_string());

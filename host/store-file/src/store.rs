@@ -1,24 +1,30 @@
 //! [`FileStore`]: a board in files, as the domain wants it.
 
+use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::image::ImageView;
+use taskhost_board::transfer::TransferLine;
 use taskhost_board::{
-    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, NoMeter,
-    Opened, Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
+    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, Opened,
+    Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
 };
 
+use crate::contexts::FileContexts;
 use crate::disk::read_file;
 use crate::doctor::Report;
+use crate::export::ExportError;
 use crate::format::names;
+use crate::import::ImportError;
 use crate::init::{self, InitError, InitPlan, OpenError};
 use crate::options::{Notice, OpenOptions};
 use crate::platform::Platform;
 use crate::powers::FilePowers;
 use crate::state::{Inner, failed};
+use crate::usage::DiskUse;
 
 /// A handle of a board that is kept in files. Clones share the handle; threads may use it at once, a forked child
 /// may not use it at all.
@@ -34,6 +40,17 @@ impl FileStore {
         Self::init_on(platform, plan, options)
     }
 
+    /// Makes a board at `path` of what [`FileStore::export`] has handed over, whole or not at all. It is the same
+    /// board: its id, tokens, claims and history go on.
+    pub fn import(
+        path: &Path,
+        lines: impl BufRead,
+        options: OpenOptions,
+    ) -> Result<Self, ImportError> {
+        let platform = init::make_directory(path, &options).map_err(InitError::from)?;
+        Self::import_on(platform, lines, options)
+    }
+
     /// Opens the board at `path`, mending what a crash left.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, OpenError> {
         let platform = init::open_directory(path, &options)?;
@@ -47,6 +64,16 @@ impl FileStore {
     ) -> Result<Self, InitError> {
         let inner = Arc::new(Inner::new(platform, options));
         inner.init(plan)?;
+        Ok(Self { inner })
+    }
+
+    pub(crate) fn import_on(
+        platform: Arc<dyn Platform>,
+        lines: impl BufRead,
+        options: OpenOptions,
+    ) -> Result<Self, ImportError> {
+        let inner = Arc::new(Inner::new(platform, options));
+        inner.import(lines)?;
         Ok(Self { inner })
     }
 
@@ -83,6 +110,38 @@ impl FileStore {
         self.inner.compact(deadline)
     }
 
+    /// Whether the journal is long enough for [`FileStore::compact_if_due`] to make it short: as long as the board's
+    /// settings say, and as the snapshot that it continues. Cheap: takes no lock.
+    pub fn compaction_is_due(&self) -> bool {
+        self.inner.compaction_is_due()
+    }
+
+    /// Compacts if that is due and nobody is at it already; says whether it did. For whoever has just changed the
+    /// board: nobody has to remember to compact it.
+    pub fn compact_if_due(&self, deadline: Deadline) -> Result<bool, SwitchError> {
+        self.inner.compact_if_due(deadline)
+    }
+
+    /// Removes the oldest part of the history that the board's settings don't keep, as every switch does too; says
+    /// how many retired journals went.
+    pub fn trim_history(&self) -> Result<u64, BeginError> {
+        self.inner.trim_history_now()
+    }
+
+    /// What the board takes up on disk.
+    pub fn disk_use(&self) -> Result<DiskUse, ReadError> {
+        self.inner.disk_use()
+    }
+
+    /// Hands over the whole board as it is at one instant, line by line, for [`FileStore::import`] or another store
+    /// to take in. Others go on working meanwhile; stops at the first error of `each`.
+    pub fn export(
+        &self,
+        each: &mut dyn FnMut(TransferLine) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        self.inner.export(each)
+    }
+
     /// Examines everything, and changes nothing that opening the board wouldn't change.
     pub fn doctor(&self) -> Report {
         self.inner.doctor()
@@ -115,31 +174,31 @@ impl Store for FileStore {
     }
 
     fn mark(&self) -> Result<Mark, BeginError> {
-        Ok(Mark { newest: self.inner.newest()?, deaths: 0 })
+        self.inner.mark()
     }
 
     fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
-        Ok(Mark { newest: self.inner.wait(past.newest, timeout)?, deaths: 0 })
+        self.inner.wait(past, timeout)
     }
 
     fn lock_task(
         &self,
-        _task: &TaskId,
-        _deadline: Deadline,
+        task: &TaskId,
+        deadline: Deadline,
     ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
-        Ok(None)
+        self.inner.lock_task(task, deadline)
     }
 
-    fn task_locker(&self, _task: &TaskId) -> Result<Option<String>, ReadError> {
-        Ok(None)
+    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
+        self.inner.task_locker(task)
     }
 
     fn contexts(&self) -> Arc<dyn Contexts> {
-        unimplemented!()
+        Arc::new(FileContexts { inner: self.inner.clone() })
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
-        Arc::new(NoMeter)
+        self.inner.recorder.clone()
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
@@ -172,30 +231,12 @@ impl Store for FileStore {
     }
 }
 
-/// How often the shared words are looked at while waiting for a change: at first, and at last.
-const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
-
 impl Inner {
-    /// Waits until something was appended after `past`.
-    fn wait(&self, past: Sequence, timeout: Duration) -> Result<Sequence, BeginError> {
-        let deadline = Deadline::now() + timeout;
-        let mut pause = POLL.0;
-        loop {
-            let newest = self.newest()?;
-            let left = deadline.saturating_duration_since(Deadline::now());
-            if newest > past || left.is_zero() {
-                return Ok(newest);
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(POLL.1);
-        }
-    }
-
     /// A policy component, which must be what its name says.
     pub(crate) fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
         let name = names::policy(digest);
         let content = match read_file(&*self.disk, &name) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ReadError::Damaged(format!("`{name}` is missing")));
             }
             result => result.map_err(failed(&name))?,

@@ -5,6 +5,7 @@
 
 mod demo;
 mod guests;
+mod python;
 mod setup;
 mod test;
 mod workspace;

@@ -1,5 +1,6 @@
 //! `cargo xtask setup`.
 
+use crate::python;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
@@ -14,12 +15,19 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
 /// Get what policies written in Rust are built with, if it isn't there.
 ///
 /// Tries rustup's target first, then Debian's packages; then says what is missing.
-#[derive(Args)]
-pub struct Setup {}
+#[derive(Args, Default)]
+pub struct Setup {
+    /// Also get the Python that tests lock files with
+    #[arg(long)]
+    pub for_tests: bool,
+}
 
 impl Setup {
     /// Stops at the first way that leaves a working toolchain.
     pub fn run(self) -> Result<()> {
+        if self.for_tests {
+            python::prepare()?;
+        }
         for provide in [nothing, rustup_target, debian_packages] {
             provide();
             if let Ok(toolchain) = Toolchain::find() {
@@ -57,9 +65,13 @@ fn debian_packages() {
         "rustup can't add `{TARGET}`: installing Debian's {} instead",
         DEBIAN_PACKAGES.map(|package| format!("`{package}`")).join(", ")
     );
-    let install = || {
-        succeeds(apt_get().args(["install", "-y", "--no-install-recommends"]).args(DEBIAN_PACKAGES))
-    };
+    install_debian_packages(&DEBIAN_PACKAGES);
+}
+
+/// Installs packages where there is `apt-get`; whether that worked shows in what is there then.
+pub fn install_debian_packages(packages: &[&str]) {
+    let install =
+        || succeeds(apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages));
     // A fresh machine or container has no package lists yet.
     if !install() && succeeds(apt_get().arg("update")) {
         install();
@@ -85,6 +97,6 @@ fn is_root() -> bool {
 }
 
 /// Whether the command could be started and ended well.
-fn succeeds(command: &mut Command) -> bool {
+pub fn succeeds(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }

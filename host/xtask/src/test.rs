@@ -28,7 +28,7 @@ impl Test {
 }
 
 fn run_all(steps: &mut Steps) -> Result<()> {
-    steps.run("setup", || Setup {}.run())?;
+    steps.run("setup", || Setup { for_tests: true }.run())?;
     steps.cargo(&["fmt", "--check"])?;
     steps.run("guests", || Guests {}.run())?;
     steps.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;

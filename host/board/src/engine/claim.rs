@@ -5,8 +5,8 @@ use std::time::Instant as Deadline;
 use super::add::{check_key, fingerprint};
 use super::{Engine, Error, Work};
 use crate::{
-    Access, Agent, Change, Choice, Command, Counts, Filter, KeyRecord, Measure, Millis, Order,
-    ReadyQuery, Request, Reservation, Status, Tally, Task, TaskId, Token,
+    Access, Agent, Asking, Change, Choice, Command, Counts, Filter, KeyRecord, Measure, Millis,
+    Order, ReadyQuery, Request, Reservation, Status, Tally, Task, TaskId, Token,
 };
 
 /// An agent asks for work.
@@ -148,8 +148,10 @@ impl Work<'_> {
         {
             return Ok(nothing);
         }
-        let access =
-            Access::Assign { asker: request.agent.clone(), filter: request.filter.clone() };
+        let access = Access::Assign(Box::new(Asking {
+            asker: request.agent.clone(),
+            filter: request.filter.clone(),
+        }));
         let choice = self.hook(Measure::Assignment, access, |hooks, tx| {
             hooks.choose(tx, &request.agent, &request.filter, request.lease_ms)
         })?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{Engine, Error};
 use crate::{
-    Access, Agent, Assignee, Choice, Claim, Classified, Filter, Hooked, Hooks, Millis, Name,
-    Readiness, Status, Task, TaskId, Transaction, View,
+    Agent, Assignee, Choice, Claim, Classified, Filter, Hooked, Hooks, Millis, Name, Readiness,
+    Status, Task, TaskId, Transaction, View,
 };
 
 /// One thing that stands between a task and being claimed.
@@ -185,7 +185,7 @@ fn by_choice(
         only: Some(task.id.clone()),
         ..Filter::default()
     };
-    tx.lend(Access::Assign { asker: asker.clone(), filter: filter.clone() });
+    tx.lend_to_assign(asker, &filter);
     Ok(match hooks.choose(tx, asker, &filter, None).answer? {
         Choice::Staged => None,
         Choice::Nothing(why) => Some(Obstacle::NotGiven(why)),

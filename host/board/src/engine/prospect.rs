@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Engine, Error};
 use crate::{
-    Access, Agent, Choice, Counts, Filter, Hooked, ListQuery, Millis, Name, ReadyQuery,
-    Reservation, Task,
+    Agent, Choice, Counts, Filter, Hooked, ListQuery, Millis, Name, ReadyQuery, Reservation, Task,
 };
 
 /// How many tasks of a kind are named.
@@ -80,7 +79,7 @@ impl Engine {
         ready.tasks.iter().for_each(|task| prospect.sort(task, asker, filter));
 
         let (mut tx, mut hooks) = self.rehearse(view, now)?;
-        tx.lend(Access::Assign { asker: asker.clone(), filter: filter.clone() });
+        tx.lend_to_assign(asker, filter);
         let Hooked { tx, answer } = hooks.choose(tx, asker, filter, None);
         match answer? {
             Choice::Staged => {

@@ -2,15 +2,15 @@
 //! leaves no trace.
 
 use super::{
-    Access, Happened, LEASE_MS_DEFAULT, LEASE_MS_MAX, MEMORY_KEY_BYTES_MAX, MEMORY_KEYS_MAX,
-    MEMORY_VALUE_BYTES_MAX, StepError, Transaction, finish,
+    Access, Asking, Happened, LEASE_MS_DEFAULT, LEASE_MS_MAX, MEMORY_KEY_BYTES_MAX,
+    MEMORY_KEYS_MAX, MEMORY_VALUE_BYTES_MAX, StepError, Transaction, finish,
 };
 use crate::{Cause, Change, Claim, Event, Millis, Reservation, Space, Status, Task, TaskId, Token};
 
 impl Transaction {
     /// Gives the task to the asker.
     pub fn stage_claim(&mut self, id: &TaskId, lease_ms: Option<u64>) -> Result<Token, StepError> {
-        let Access::Assign { asker, filter } = self.inner.access.clone() else {
+        let Access::Assign(asking) = self.inner.access.clone() else {
             return Err(StepError::Invalid("only the hook `assignment` may stage a claim".into()));
         };
         if let Some(claimed) = &self.inner.claimed {
@@ -18,6 +18,7 @@ impl Transaction {
                 "`{claimed}` is claimed already: one request gets one task"
             )));
         }
+        let Asking { asker, filter } = *asking;
         let lease_ms = lease_ms.unwrap_or(LEASE_MS_DEFAULT);
         if lease_ms == 0 || lease_ms > LEASE_MS_MAX {
             return Err(StepError::Invalid(format!(
@@ -156,7 +157,7 @@ impl Transaction {
     fn may_change(&self) -> Result<(), StepError> {
         match self.inner.access {
             Access::Read => Err(StepError::Invalid("this hook only reads".into())),
-            Access::Assign { .. } | Access::Change => Ok(()),
+            Access::Assign(_) | Access::Change => Ok(()),
         }
     }
 

@@ -5,5 +5,7 @@
 mod adding;
 mod claims;
 mod common;
+mod fallback;
+mod operating;
 mod properties;
 mod regressions;

@@ -12,9 +12,11 @@
 mod real;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub(crate) use real::RealDisk;
+use taskhost_board::Millis;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub trait DiskFile: Send + Sync {
     fn len(&self) -> io::Result<u64>;
     /// Which file it is.
     fn identity(&self) -> io::Result<Identity>;
+    /// When its content was last changed.
+    fn changed_at(&self) -> io::Result<Millis>;
     /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Appends in one write; says how many bytes were written, which may be fewer.
@@ -67,6 +71,10 @@ pub trait DiskFile: Send + Sync {
     fn wait_lock(&self, hold: Hold) -> io::Result<()>;
     /// Lets the lock go.
     fn unlock(&self) -> io::Result<()>;
+    /// Its descriptor, if it has one.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// A directory and what is below it. Paths are relative and use `/`.
@@ -81,6 +89,10 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &str) -> io::Result<()>;
     /// The names of the files in a directory (`.` is the top), in order.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
+    /// The names of the directories in a directory, in order.
+    fn directories(&self, directory: &str) -> io::Result<Vec<String>>;
+    /// How many bytes of the disk a file takes up.
+    fn allocated(&self, path: &str) -> io::Result<u64>;
     /// Makes a directory; fine if it is there.
     fn create_dir(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.

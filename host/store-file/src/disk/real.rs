@@ -1,11 +1,14 @@
 //! The operating system's disk, below one directory handle.
 
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use fs4::TryLockError;
+use taskhost_board::Millis;
 
 use super::{Disk, DiskFile, Hold, How, Identity};
 
@@ -21,6 +24,22 @@ impl RealDisk {
 
     pub(crate) fn directory(&self) -> &Dir {
         &self.directory
+    }
+
+    fn names(
+        &self,
+        directory: &str,
+        wanted: impl Fn(cap_std::fs::FileType) -> bool,
+    ) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in self.directory.read_dir(directory)? {
+            let entry = entry?;
+            if wanted(entry.file_type()?) {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 }
 
@@ -66,15 +85,17 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in self.directory.read_dir(directory)? {
-            let entry = entry?;
-            if !entry.file_type()?.is_dir() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        self.names(directory, |kind| !kind.is_dir())
+    }
+
+    fn directories(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.names(directory, |kind| kind.is_dir())
+    }
+
+    fn allocated(&self, path: &str) -> io::Result<u64> {
+        use cap_std::fs::MetadataExt as _;
+        // In blocks of 512 bytes, whatever the file system's own are.
+        Ok(self.directory.symlink_metadata(path)?.blocks() * 512)
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
@@ -102,6 +123,12 @@ impl DiskFile for RealFile {
     fn identity(&self) -> io::Result<Identity> {
         let stat = rustix::fs::fstat(&self.file)?;
         Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    fn changed_at(&self) -> io::Result<Millis> {
+        let since = self.file.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        let ms = since.unwrap_or_default().as_millis();
+        Ok(Millis(u64::try_from(ms).unwrap_or(u64::MAX)))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -148,5 +175,9 @@ impl DiskFile for RealFile {
 
     fn unlock(&self) -> io::Result<()> {
         fs4::FileExt::unlock(&self.file)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
     }
 }

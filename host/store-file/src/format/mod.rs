@@ -17,8 +17,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use taskhost_board::Generation;
 
-/// The format that this version writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that this version writes. Older ones are read as they are, and upgraded before their first change
+/// (`upgrade`); newer ones are read as far as possible and never changed (`newer`).
+///
+/// | format | what changed |
+/// | --- | --- |
+/// | 1 | the first one |
+/// | 2 | entries that the first version doesn't know: tasks that are updated, reopened, accepted, archived; the workflow's metadata; fallbacks; processes of claims; more settings |
+pub(crate) const FORMAT: u32 = 2;
 
 /// The first 8 bytes of a SHA-256: enough to notice accidents, not to withstand forgers, who could rewrite the
 /// whole journal anyway.
@@ -99,11 +105,16 @@ impl BoardFile {
 
 /// The names of a board's files.
 pub(crate) mod names {
-    use taskhost_board::{Digest, Generation, SessionId};
+    use taskhost_board::{Digest, Generation, SessionId, TaskId};
 
     pub(crate) const BOARD: &str = "board.json";
     pub(crate) const LOCK: &str = "board.lock";
+    pub(crate) const BOARD_HOLDER: &str = "locks/board.holder";
+    /// In the board's lock's place for those who run inside `taskhost lock board`.
+    pub(crate) const INSIDE_LOCK: &str = "locks/board-inside.lock";
     pub(crate) const SWITCH_LOCK: &str = "locks/switch.lock";
+    /// The mark of an import that has begun to give names.
+    pub(crate) const IMPORTING: &str = "importing";
     pub(crate) const HISTORY: &str = "history";
     /// Every directory of a board, in the order in which they are made.
     pub(crate) const DIRECTORIES: [&str; 8] =
@@ -135,6 +146,21 @@ pub(crate) mod names {
 
     pub(crate) fn life(session: &SessionId) -> String {
         format!("agents/{session}.lock")
+    }
+
+    pub(crate) fn task_lock(task: &TaskId) -> String {
+        format!("locks/task_{task}.lock")
+    }
+
+    pub(crate) fn task_holder(task: &TaskId) -> String {
+        format!("locks/task_{task}.holder")
+    }
+
+    /// The task whose lock, or whose lock's note, has this name in `locks/`.
+    pub(crate) fn task_in(name: &str) -> Option<TaskId> {
+        let rest = name.strip_prefix("task_")?;
+        let id = rest.strip_suffix(".lock").or_else(|| rest.strip_suffix(".holder"))?;
+        TaskId::new(id).ok()
     }
 
     pub(crate) fn index(generation: Generation, epoch: u64) -> String {

@@ -1,7 +1,7 @@
 //! A snapshot: the board that a generation starts from.
 //!
 //! ```text
-//! {"header":{"format":1,"board":"…","generation":2,"base":41,"token":9,"born":7,"policies":{…},…}}⏎
+//! {"header":{"format":2,"board":"…","generation":2,"base":41,"token":9,"born":7,"policies":{…},…}}⏎
 //! {"task":{…}}⏎      a line per record: tasks, request keys, policies' memory, wakes
 //! {"end":{"records":12,"sum":"…"}}⏎
 //! ```
@@ -204,10 +204,8 @@ pub(crate) fn expect(
         return wrong(&format!("its header says generation {}", header.generation));
     }
     if header.format > FORMAT {
-        return wrong(&format!(
-            "its header says format {}, `board.json` an older one",
-            header.format
-        ));
+        let format = header.format;
+        return wrong(&format!("its header says format {format}, `board.json` an older one"));
     }
     Ok(())
 }

@@ -29,11 +29,17 @@ use crate::journal::Tail;
 /// further page for it. The board never sees it.
 const META: &[u8] = b"h\0store";
 
+/// Which tables an index has, and what is in them. An index of another layout is none: it is made anew. A version
+/// that keeps fewer tables says nothing of a layout, or of another one, with every change that it makes.
+pub(crate) const LAYOUT: u32 = 2;
+
 /// What an index was made from, and how far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) board: String,
     pub(crate) boot: BootId,
+    #[serde(default)]
+    pub(crate) layout: u32,
     pub(crate) generation: Generation,
     /// The checksum of the last line in it, or the chain's seed.
     pub(crate) chain: Checksum,
@@ -199,8 +205,9 @@ pub(crate) fn read(index: &dyn Index) -> Result<Reading, ReadError> {
     Ok(Reading(index.read()?))
 }
 
-/// What an index was made from; `None` if it doesn't say.
+/// What an index was made from; `None` if it doesn't say, or is of another layout.
 pub(crate) fn meta(map: &impl Read) -> Result<Option<Meta>, ReadError> {
     let value = map.get(META)?;
-    Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
+    let meta: Option<Meta> = value.and_then(|value| serde_json::from_slice(&value).ok());
+    Ok(meta.filter(|meta| meta.layout == LAYOUT))
 }

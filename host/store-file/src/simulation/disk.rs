@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use taskhost_board::Millis;
+
 use super::record::Event;
 use super::{Fault, Inode, NameChange, PendingName, Process, State, in_directory, stopped};
 use crate::disk::{Disk, DiskFile, Hold, How, Identity, parent};
@@ -164,6 +166,25 @@ impl Disk for SimDisk {
         Ok(names)
     }
 
+    fn directories(&self, directory: &str) -> io::Result<Vec<String>> {
+        if self.process.step(false)?.is_some() {
+            return Err(planned());
+        }
+        let directory = self.path(directory);
+        let state = self.process.world.state.lock();
+        if directory != "." && !state.directories.contains(&directory) {
+            return Err(not_found(&directory));
+        }
+        let found = in_directory(state.directories.iter(), &directory);
+        let mut names: Vec<String> = found.into_iter().map(str::to_owned).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn allocated(&self, path: &str) -> io::Result<u64> {
+        self.open(path, How::Read)?.len()
+    }
+
     fn create_dir(&self, path: &str) -> io::Result<()> {
         if self.process.step(true)?.is_some() {
             return Err(planned());
@@ -219,6 +240,14 @@ impl DiskFile for SimFile {
             return Err(planned());
         }
         Ok(Identity { device: 1, inode: self.inode })
+    }
+
+    fn changed_at(&self) -> io::Result<Millis> {
+        if self.process.step(false)?.is_some() {
+            return Err(planned());
+        }
+        // As good as any: nothing is decided by it.
+        Ok(self.process.world.state.lock().clock.wall)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -36,7 +36,7 @@ pub use witness::{Testimony, Witnessed};
 use crate::disk::Hold;
 use crate::index::TwinIndex;
 use crate::words::WORDS;
-use crate::{FileStore, InitError, InitPlan, OpenError, OpenOptions};
+use crate::{FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions};
 use record::Event;
 
 /// What happens to a process at one of its operations.
@@ -117,6 +117,13 @@ impl World {
     /// A machine with an empty disk.
     pub fn new() -> Arc<Self> {
         Self::with(BTreeMap::new(), BTreeSet::new(), "boot-1", Millis(1_000_000_000_000))
+    }
+
+    /// A machine whose disk holds these files.
+    pub fn holding(files: BTreeMap<String, Vec<u8>>) -> Arc<Self> {
+        let directories = files.keys().map(|name| crate::disk::parent(name).to_owned());
+        let directories = directories.filter(|directory| directory != ".").collect();
+        Self::with(files, directories, "boot-1", Millis(1_000_000_000_000))
     }
 
     fn with(
@@ -269,6 +276,15 @@ impl Process {
         options: OpenOptions,
     ) -> Result<FileStore, InitError> {
         FileStore::init_on(platform::platform(self), plan, options)
+    }
+
+    /// Makes a board of what another one exported.
+    pub fn import(
+        self: &Arc<Self>,
+        lines: impl io::BufRead,
+        options: OpenOptions,
+    ) -> Result<FileStore, ImportError> {
+        FileStore::import_on(platform::platform(self), lines, options)
     }
 
     /// Opens the board.

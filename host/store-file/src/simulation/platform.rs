@@ -10,8 +10,9 @@ use super::disk::SimDisk;
 use super::{Process, World};
 use crate::disk::{Disk, Identity};
 use crate::index::{Index, MayCommit, TwinIndex};
-use crate::platform::Platform;
-use crate::words::{Cells, Start, WORDS, Words};
+use crate::platform::{LockHolder, Platform};
+use crate::waiting::Notifier;
+use crate::words::{Cells, MappedWords, Start, WORDS, Words};
 
 struct Simulated {
     process: Arc<Process>,
@@ -85,6 +86,14 @@ impl Platform for Simulated {
         Ok(self.words_of(cells))
     }
 
+    fn statistics(&self, _count: usize) -> io::Result<Option<MappedWords>> {
+        Ok(None)
+    }
+
+    fn make_statistics(&self, _count: usize, _header: &[u64]) -> io::Result<Option<MappedWords>> {
+        Ok(None)
+    }
+
     fn open_index(
         &self,
         name: &str,
@@ -118,7 +127,11 @@ impl Platform for Simulated {
         Ok(())
     }
 
-    fn lock_holder(&self, _file: Identity) -> Option<String> {
-        None
+    fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>> {
+        Ok(None)
+    }
+
+    fn lock_holders(&self, _file: Identity) -> Vec<LockHolder> {
+        Vec::new()
     }
 }

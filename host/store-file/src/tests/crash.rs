@@ -32,10 +32,10 @@ const SEVERAL: Act = |engine, store| {
     }
 };
 
-struct Trial {
-    world: Arc<World>,
-    process: Arc<Process>,
-    testimony: Arc<Mutex<Testimony>>,
+pub(super) struct Trial {
+    pub(super) world: Arc<World>,
+    pub(super) process: Arc<Process>,
+    pub(super) testimony: Arc<Mutex<Testimony>>,
 }
 
 /// A board with some tasks on it, and a fresh process that has it open and in which `fault` is planned.
@@ -65,7 +65,7 @@ fn trial(planted: Option<PlantedBug>, plan_of: Option<(Counted, u64, Fault)>, ac
 
 impl Trial {
     /// What is wrong with the board after the process was killed, or the power failed, at this moment.
-    fn check(&self, after: &str) -> Vec<String> {
+    pub(super) fn check(&self, after: &str) -> Vec<String> {
         let mut wrong: Vec<String> = self.world.order_violations();
         let testimony = self.testimony.lock();
         for survivor in self.world.survivors() {

@@ -221,13 +221,13 @@ fn a_cut_or_overwritten_index_is_made_anew() {
 fn a_board_of_a_newer_format_is_read_and_never_written() {
     let (_directory, path) = closed();
     let pointer = fs::read_to_string(path.join("board.json")).unwrap();
-    fs::write(path.join("board.json"), pointer.replace("\"format\":1", "\"format\":2")).unwrap();
+    fs::write(path.join("board.json"), pointer.replace("\"format\":2", "\"format\":3")).unwrap();
     let before = files(&path);
     let store = open(&path);
     assert!(recalls(&*store.snapshot().unwrap().0, "d"));
     let refused = store.begin(far()).err().unwrap();
     assert!(
-        matches!(refused, taskhost_board::BeginError::Newer { found: 2, known: 1 }),
+        matches!(refused, taskhost_board::BeginError::Newer { found: 3, known: 2 }),
         "{refused}"
     );
     assert!(store.compact(far()).is_err());

@@ -100,3 +100,71 @@ fn a_session_that_ends_takes_its_file_with_it() {
         assert!(!file.exists());
     }
 }
+
+fn process_is_dead(store: &FileStore, process: taskhost_board::Process) -> bool {
+    let vital = Vital::Process(process);
+    store.begin(far()).unwrap().dead(std::slice::from_ref(&vital)) == [vital]
+}
+
+fn sleeper() -> std::process::Child {
+    std::process::Command::new("sleep").arg("60").spawn().unwrap()
+}
+
+#[test]
+fn a_named_process_is_dead_once_it_was_killed_even_before_anybody_has_waited_for_it() {
+    let (directory, store) = fresh();
+    let mut child = sleeper();
+    let named = crate::process(child.id()).unwrap();
+    assert_eq!(named.pid, child.id());
+    assert!(!process_is_dead(&store, named.clone()));
+    child.kill().unwrap();
+    // Its number stays taken until it is waited for; it is dead all the same.
+    let other = open(&board(&directory));
+    locks::wait_until(|| {
+        other.inner.probes.lock().clear();
+        process_is_dead(&other, named.clone())
+    });
+    assert!(crate::process(child.id()).is_err());
+    child.wait().unwrap();
+    assert!(process_is_dead(&open(&board(&directory)), named));
+}
+
+/// Numbers are used again: a claim whose holder was long dead was kept by whoever had its number now.
+#[test]
+fn another_process_that_was_given_the_same_number_is_not_taken_for_the_holder() {
+    let (_directory, store) = fresh();
+    let named = crate::process(std::process::id()).unwrap();
+    let former = taskhost_board::Process { started: named.started - 1, ..named.clone() };
+    assert!(process_is_dead(&store, former));
+    assert!(!process_is_dead(&store, named));
+}
+
+/// Containers share the boot's id while their processes are invisible to each other: the holder looked dead from
+/// outside, and its task was given away.
+#[test]
+fn a_process_of_another_namespace_is_never_proved_dead_and_one_of_another_boot_always_is() {
+    let (_directory, store) = fresh();
+    let mut child = sleeper();
+    let named = crate::process(child.id()).unwrap();
+    kill_and_wait(&mut child);
+    let elsewhere = taskhost_board::Process { namespace: named.namespace + 1, ..named.clone() };
+    assert!(!process_is_dead(&store, elsewhere.clone()));
+    let earlier =
+        taskhost_board::Process { boot: taskhost_board::BootId("earlier".into()), ..elsewhere };
+    assert!(process_is_dead(&store, earlier));
+    assert!(process_is_dead(&store, named));
+}
+
+fn kill_and_wait(child: &mut std::process::Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_is_not_there_cannot_be_named() {
+    let mut child = sleeper();
+    kill_and_wait(&mut child);
+    let error = crate::process(child.id()).unwrap_err().to_string();
+    assert!(error.contains("there is no process"), "{error}");
+    assert!(crate::process(0).is_err() && crate::process(u32::MAX).is_err());
+}

@@ -3,21 +3,22 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command as Program, Stdio};
 
-use taskhost_board::{BeginError, FileFailure, LockFailure, Place};
+use taskhost_board::{BeginError, FileFailure, LockFailure, NoMeter, Place};
 
 use super::*;
+use crate::board_lock::BoardLock;
 use crate::disk::{Disk, Hold, RealDisk};
-use crate::lock::{BoardLock, FileLock, Helpers, LockError};
+use crate::lock::{FileLock, Helpers, LockError};
 
 /// How long others that use policies' files are waited for.
 const WAIT: Duration = Duration::from_secs(10);
 
-fn soon(ms: u64) -> Deadline {
+pub(super) fn soon(ms: u64) -> Deadline {
     Deadline::now() + Duration::from_millis(ms)
 }
 
 /// Takes a lock as one does who has just come.
-fn lock_file(
+pub(super) fn lock_file(
     disk: &Arc<dyn Disk>,
     path: &str,
     hold: Hold,
@@ -26,13 +27,13 @@ fn lock_file(
     Helpers::default().lock(disk, "", path, hold, deadline)
 }
 
-fn disk(path: &Path) -> Arc<dyn Disk> {
+pub(super) fn disk(path: &Path) -> Arc<dyn Disk> {
     let directory = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap();
     Arc::new(RealDisk::new(directory))
 }
 
 /// What a child process does: it runs this very test binary, which ends up in [`child`].
-fn program(role: &str, path: &Path) -> Program {
+pub(super) fn program(role: &str, path: &Path) -> Program {
     let mut program = Program::new(std::env::current_exe().unwrap());
     program
         .args(["--exact", "tests::locks::child", "--nocapture"])
@@ -43,8 +44,13 @@ fn program(role: &str, path: &Path) -> Program {
     program
 }
 
-fn spawn(role: &str, path: &Path) -> (Child, String) {
-    let mut child = program(role, path).spawn().unwrap();
+pub(super) fn spawn(role: &str, path: &Path) -> (Child, String) {
+    start(&mut program(role, path))
+}
+
+/// Starts it, and waits until it says something.
+pub(super) fn start(program: &mut Program) -> (Child, String) {
+    let mut child = program.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let said =
         lines.find_map(|line| line.unwrap().strip_prefix("said: ").map(str::to_owned)).unwrap();
@@ -61,7 +67,12 @@ pub(super) fn kill(mut child: Child) {
 fn child() {
     let Ok(role) = std::env::var("TASKHOST_TEST_ROLE") else { return };
     let path = std::env::var("TASKHOST_TEST_PATH").unwrap();
-    let store = open(Path::new(&path));
+    let options = OpenOptions {
+        inherited: crate::InheritedLocks::from_env(),
+        lock_wait: Duration::from_millis(300),
+        ..OpenOptions::default()
+    };
+    let store = FileStore::open(Path::new(&path), options).unwrap();
     if role == "writer" {
         println!("\nsaid: writing");
         for n in 0_u64.. {
@@ -69,9 +80,20 @@ fn child() {
             println!("told: {told}");
         }
     }
+    if role == "inside" {
+        hand::child(&store);
+        return;
+    }
     let hold: Box<dyn std::any::Any> = match role.as_str() {
         "transaction" => Box::new(store.begin(far()).unwrap()),
         "life" => Box::new(store.live(&SessionId::new("s").unwrap()).unwrap()),
+        "task" => Box::new(store.hold_task(&id("t"), Some("bob"), far()).unwrap()),
+        "figures" => {
+            for _ in 0..100 {
+                store.meter().record(taskhost_board::Measure::Recovery, Duration::from_millis(2));
+            }
+            Box::new(())
+        }
         "policy-lock" => Box::new(store.powers().lock("quota", Duration::from_secs(5)).unwrap()),
         other => panic!("{other}"),
     };
@@ -144,11 +166,11 @@ fn a_lock_that_another_program_holds_on_the_same_file_is_respected() {
 fn a_lock_file_unlinked_while_it_was_waited_for_excludes_nobody_so_the_waiter_starts_over() {
     let directory = tempfile::tempdir().unwrap();
     let disk = disk(directory.path());
-    let first = Arc::new(BoardLock::new(disk.clone(), "board.lock"));
+    let first = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
     let held = first.lock(far()).unwrap();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
-            let lock = Arc::new(BoardLock::new(disk.clone(), "board.lock"));
+            let lock = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
             let guard = lock.lock(far()).unwrap();
             // Nobody else gets a lock on the file that has the name now.
             assert!(lock_file(&disk, "board.lock", Hold::Exclusive, soon(50)).is_err());
@@ -172,7 +194,7 @@ fn waits_for(path: std::path::PathBuf) -> bool {
     locks.lines().any(|line| line.contains("->") && line.contains(&inode))
 }
 
-fn wait_until(mut condition: impl FnMut() -> bool) {
+pub(super) fn wait_until(mut condition: impl FnMut() -> bool) {
     let deadline = far();
     while !condition() {
         assert!(Deadline::now() < deadline, "this never happened");
@@ -184,12 +206,12 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 fn a_wait_that_gave_up_lets_go_at_once_when_it_gets_the_lock_too_late() {
     let directory = tempfile::tempdir().unwrap();
     let disk = disk(directory.path());
-    let held = lock_file(&disk, "a", Hold::Exclusive, far()).unwrap();
-    let late = Arc::new(BoardLock::new(disk.clone(), "a"));
+    let held = lock_file(&disk, "board.lock", Hold::Exclusive, far()).unwrap();
+    let late = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
     assert!(late.lock(soon(30)).is_err());
     drop(held);
     // Its helper has got it, or is about to; either way others do.
-    drop(lock_file(&disk, "a", Hold::Exclusive, far()).unwrap());
+    drop(lock_file(&disk, "board.lock", Hold::Exclusive, far()).unwrap());
     drop(late.lock(far()).unwrap());
 }
 
@@ -227,7 +249,7 @@ fn a_forked_child_neither_uses_a_handle_nor_releases_its_parents_lock() {
     use std::os::unix::process::CommandExt as _;
     let directory = tempfile::tempdir().unwrap();
     let disk = disk(directory.path());
-    let lock = Arc::new(BoardLock::new(disk.clone(), "a"));
+    let lock = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
     let guard = Arc::new(parking_lot::Mutex::new(Some(lock.lock(far()).unwrap())));
     let mut program = Program::new("true");
     let (childs_lock, childs_guard) = (lock, guard.clone());
@@ -244,9 +266,12 @@ fn a_forked_child_neither_uses_a_handle_nor_releases_its_parents_lock() {
         });
     }
     assert!(program.status().unwrap().success());
-    assert!(lock_file(&disk, "a", Hold::Exclusive, soon(50)).is_err(), "the parent still holds it");
+    assert!(
+        lock_file(&disk, "board.lock", Hold::Exclusive, soon(50)).is_err(),
+        "the parent still holds it"
+    );
     drop(guard.lock().take());
-    drop(lock_file(&disk, "a", Hold::Exclusive, far()).unwrap());
+    drop(lock_file(&disk, "board.lock", Hold::Exclusive, far()).unwrap());
 }
 
 #[test]

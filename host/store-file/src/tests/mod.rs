@@ -2,13 +2,22 @@
 //! something has to go wrong at an exact moment.
 
 mod basics;
+mod compact;
+mod contexts;
 mod crash;
 mod damage;
+mod figures;
+mod hand;
 mod lives;
 mod locks;
 mod poison;
 mod races;
+mod retain;
+mod transfer;
 mod twin;
+mod upgrade;
+mod usage;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -189,4 +198,42 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     files
+}
+
+/// Every file of a board with its content, by its path, the index left out.
+fn all_files(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = files(path);
+    for directory in std::fs::read_dir(path).unwrap() {
+        let directory = directory.unwrap();
+        let place = directory.file_name().into_string().unwrap();
+        if directory.file_type().unwrap().is_dir() && place != "index" {
+            let inside = files(&directory.path());
+            all.extend(inside.into_iter().map(|(name, it)| (format!("{place}/{name}"), it)));
+        }
+    }
+    all
+}
+
+/// Every entry, with its number.
+fn entries(store: &FileStore) -> Vec<(Sequence, Entry)> {
+    let mut all = Vec::new();
+    store
+        .history(Sequence(0), &mut |sequence, entry| {
+            all.push((sequence, entry));
+            true
+        })
+        .unwrap();
+    all
+}
+
+/// All that a board holds, as a snapshot would keep it.
+fn records(store: &FileStore) -> Vec<taskhost_board::image::Record> {
+    let (_, reading, _) = store.inner.snapshot(far()).unwrap();
+    let mut all = Vec::new();
+    taskhost_board::image::dump(&reading, taskhost_board::Millis(0), |record| {
+        all.push(record);
+        Ok::<_, taskhost_board::ReadError>(())
+    })
+    .unwrap();
+    all
 }

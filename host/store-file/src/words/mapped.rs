@@ -1,4 +1,4 @@
-//! The shared words in a mapped file: the only unsafe code of this crate besides opening the index.
+//! Words in a mapped file, the shared ones and the statistics: the only unsafe code of this crate besides opening the index.
 
 #![expect(unsafe_code, reason = "words shared between processes have to be mapped")]
 
@@ -8,36 +8,47 @@ use std::sync::atomic::AtomicU64;
 
 use memmap2::MmapRaw;
 
-use super::{Cells, WORDS, WORDS_BYTES};
+use super::Cells;
 
 /// Words in a file that other processes map too.
 pub(crate) struct MappedWords {
     map: MmapRaw,
     file: File,
+    count: usize,
 }
 
 impl MappedWords {
-    /// Maps `file`, which must be open for reading and writing; `None` if it is too short to be one of ours.
-    pub(crate) fn open(file: File) -> io::Result<Option<Self>> {
-        if file.metadata()?.len() < WORDS_BYTES as u64 {
+    /// Maps `file`, which must be open for reading and writing; `None` if it is too short for so many words.
+    pub(crate) fn open(file: File, count: usize) -> io::Result<Option<Self>> {
+        if file.metadata()?.len() < (count * 8) as u64 {
             return Ok(None);
         }
         let map = MmapRaw::map_raw(&file)?;
-        Ok((map.len() >= WORDS_BYTES).then_some(Self { map, file }))
+        Ok((map.len() >= count * 8).then_some(Self { map, file, count }))
     }
-}
 
-impl Cells for MappedWords {
-    fn cell(&self, index: usize) -> &AtomicU64 {
-        assert!(index < WORDS, "there are {WORDS} words");
-        // SAFETY: the map is at least WORDS_BYTES long, page-aligned, readable and writable, and lives as long
+    /// The word at `index`.
+    pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < self.count, "there are {} words", self.count);
+        // SAFETY: the map is at least `count` words long, page-aligned, readable and writable, and lives as long
         // as `self`. It is only ever accessed through atomics, here and in other processes; 64-bit atomics
         // are lock-free and address-free on the platforms this crate is built for. Someone who truncates the
         // file makes the access fault; that is no worse than what they could do to the journal.
         unsafe { AtomicU64::from_ptr(self.map.as_mut_ptr().cast::<u64>().add(index)) }
     }
 
-    fn is_linked(&self) -> bool {
+    /// Whether newcomers find these very words too.
+    pub(crate) fn is_linked(&self) -> bool {
         rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0)
+    }
+}
+
+impl Cells for MappedWords {
+    fn cell(&self, index: usize) -> &AtomicU64 {
+        self.word(index)
+    }
+
+    fn is_linked(&self) -> bool {
+        Self::is_linked(self)
     }
 }

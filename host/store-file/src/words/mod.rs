@@ -30,8 +30,6 @@ use taskhost_board::{Generation, Sequence};
 
 /// How many words there are.
 pub(crate) const WORDS: usize = 16;
-/// The file's length in bytes.
-pub(crate) const WORDS_BYTES: usize = WORDS * 8;
 
 const MAGIC: u64 = 0x7461_736b_686f_0001;
 /// Set in word 2 while `board.json` is being replaced.
@@ -112,6 +110,11 @@ impl Words {
     /// Whether they are words of this version about the board whose home this is.
     pub(crate) fn are_of(&self, home: u64) -> bool {
         self.get(WORD_MAGIC) == MAGIC && self.get(WORD_HOME) == home
+    }
+
+    /// What board, place and boot they are about.
+    pub(crate) fn home(&self) -> u64 {
+        self.get(WORD_HOME)
     }
 
     /// Whether newcomers find these very words too. If not, somebody deleted or replaced the index.

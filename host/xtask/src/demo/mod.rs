@@ -68,7 +68,7 @@ impl Demo {
             return check_and_report(&taskhost, &graph::crates()?, &place, Vec::new());
         }
 
-        Setup {}.run()?;
+        Setup::default().run()?;
         println!("building the policies");
         Guests {}.run()?;
         println!(

@@ -169,8 +169,7 @@ impl Engine {
             details::check(&ids[0], update)?;
         }
         if request.together {
-            let (done, touched) = self.change_these(request, &ids, deadline)?;
-            return Ok(Changed { outcomes: done, touched });
+            return self.change_these(request, &ids, deadline);
         }
         // The patience is for the lock, each time anew.
         let patience = deadline.saturating_duration_since(Deadline::now());
@@ -178,9 +177,9 @@ impl Engine {
         for id in ids {
             let one = std::slice::from_ref(&id);
             match self.change_these(request, one, Deadline::now() + patience) {
-                Ok((done, touched)) => {
-                    changed.outcomes.extend(done);
-                    changed.touched.extend(touched);
+                Ok(one) => {
+                    changed.outcomes.extend(one.outcomes);
+                    changed.touched.extend(one.touched);
                 }
                 // What is wrong with the board is wrong for all of them, and those that were done are done.
                 Err(error) if error.is_about_board() && changed.outcomes.is_empty() => {
@@ -197,21 +196,21 @@ impl Engine {
         request: &ChangeRequest,
         ids: &[TaskId],
         deadline: Deadline,
-    ) -> Result<(Vec<(TaskId, Outcome)>, Vec<Touched>), Error> {
+    ) -> Result<Changed, Error> {
         let agent = match &request.action {
             Action::Block { proof: Some(proof), .. } => Some(proof.agent.clone()),
             _ => request.by.clone(),
         };
         let entry = Request { agent, ..Request::of(request.action.command()) };
         let mut body = |work: &mut Work<'_>| {
-            let mut done = Vec::new();
+            let mut outcomes = Vec::new();
             for id in ids {
                 let changed = work.operate(id, &request.action)?;
-                done.push((id.clone(), if changed { Outcome::Done } else { Outcome::Already }));
+                let outcome = if changed { Outcome::Done } else { Outcome::Already };
+                outcomes.push((id.clone(), outcome));
             }
             work.settle()?;
-            let touched = work.touched(ids)?;
-            Ok((done, touched))
+            Ok(Changed { outcomes, touched: work.touched(ids)? })
         };
         if request.dry_run {
             return Ok(self.rehearse_command(body)?.0);

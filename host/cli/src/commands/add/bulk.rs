@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use taskhost::domain::Error as BoardError;
 use taskhost::{Board, NewTask, TaskId};
@@ -13,7 +14,7 @@ use taskhost::{Board, NewTask, TaskId};
 use super::lines::{Line, Lines};
 use crate::context::Context;
 use crate::exit::{Code, LineFailed, Usage};
-use crate::output::line;
+use crate::output::{Output, line};
 
 /// How many lines one transaction adds.
 const BATCH: usize = 500;
@@ -30,13 +31,19 @@ struct Answer {
 
 pub fn exec(context: &Context, from: &Path, atomic: bool, key: Option<&str>) -> Result<Code> {
     let board = context.open()?;
-    let mut lines = Lines::new(open(from)?);
+    let bar = bar(context, from);
+    let mut lines = Lines::new(open(from, &bar)?);
     let mut next = || -> Result<Option<Line>> {
         let line = lines.next()?;
         Ok(line.map(|line| keyed(line, key)))
     };
-    let answer =
-        if atomic { add_atomically(&board, &mut next)? } else { add_in_order(&board, &mut next)? };
+    let answer = if atomic {
+        add_atomically(&board, &mut next)
+    } else {
+        add_in_order(&board, &mut next, &bar)
+    };
+    bar.finish_and_clear();
+    let answer = answer?;
     context.output.answer(&answer, |out| {
         let before = match answer.repeated {
             0 => String::new(),
@@ -47,13 +54,27 @@ pub fn exec(context: &Context, from: &Path, atomic: bool, key: Option<&str>) -> 
     Ok(Code::Done)
 }
 
-fn open(from: &Path) -> Result<Box<dyn BufRead>> {
+/// How far the file was read, for whoever watches at a terminal. How long standard input is nobody knows.
+fn bar(context: &Context, from: &Path) -> ProgressBar {
+    let length = std::fs::metadata(from).map(|file| file.len()).unwrap_or_default();
+    if context.output == Output::Json {
+        return ProgressBar::hidden();
+    }
+    let template = match length {
+        0 => "{spinner} {msg}",
+        _ => "[{bar:40}] {percent}% {msg}, {eta} left",
+    };
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn open(from: &Path, bar: &ProgressBar) -> Result<Box<dyn BufRead>> {
     if from == Path::new("-") {
         return Ok(Box::new(io::stdin().lock()));
     }
     let file = File::open(from)
         .map_err(|error| Usage(format!("`{}` can't be read: {error}", from.display())))?;
-    Ok(Box::new(BufReader::new(file)))
+    Ok(Box::new(BufReader::new(bar.wrap_read(file))))
 }
 
 fn keyed(mut line: Line, key: Option<&str>) -> Line {
@@ -82,7 +103,11 @@ fn add_atomically(board: &Board, next: &mut dyn FnMut() -> Result<Option<Line>>)
     Ok(answer)
 }
 
-fn add_in_order(board: &Board, next: &mut dyn FnMut() -> Result<Option<Line>>) -> Result<Answer> {
+fn add_in_order(
+    board: &Board,
+    next: &mut dyn FnMut() -> Result<Option<Line>>,
+    bar: &ProgressBar,
+) -> Result<Answer> {
     let mut answer = Answer::default();
     loop {
         let mut lines = Vec::new();
@@ -99,6 +124,7 @@ fn add_in_order(board: &Board, next: &mut dyn FnMut() -> Result<Option<Line>>) -
         }
         let ended = lines.len() < BATCH;
         add_batch(board, &lines, &mut answer)?;
+        bar.set_message(format!("{} added", answer.added));
         if let Some(error) = wrong {
             return Err(after(answer.added, error));
         }

@@ -1,0 +1,158 @@
+//! The board's lock.
+//!
+//! - [`BoardLock`]: the lock as one handle uses it. [`BoardGuard`] is the only proof of holding it, and whatever
+//!   changes a board asks for one.
+//! - [`Outer`]: the lock is held by hand, and this process runs inside (`hand`).
+//!
+//! Inside `taskhost lock board`, the board's lock is held already, by a descriptor that this process has inherited.
+//! Then a handle takes `locks/board-inside.lock` in its place: nobody waits for himself, and those inside exclude
+//! each other, while those outside are excluded by the outer lock.
+//!
+//! Invariants: the threads of one handle take turns, since they share its open file; one who is inside checks each
+//! time that the outer lock is still on the file of its name; a forked child may not use its copy.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+use parking_lot::{Condvar, Mutex};
+use taskhost_board::{Measure, Meter, Tally};
+
+use crate::disk::{Disk, DiskFile, Hold, How, Identity};
+use crate::format::names;
+use crate::lock::{FileLock, Helper, LockError, take};
+
+/// The board's lock, held by hand around this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outer {
+    /// The file that the inherited descriptor stands for.
+    pub(crate) file: Identity,
+}
+
+/// The board's lock, as one handle uses it.
+pub(crate) struct BoardLock {
+    disk: Arc<dyn Disk>,
+    path: String,
+    outer: Option<Outer>,
+    meter: Arc<dyn Meter>,
+    /// Whether a thread of this handle has its turn.
+    turn: Mutex<bool>,
+    turned: Condvar,
+    kept: Mutex<Option<Arc<dyn DiskFile>>>,
+    helper: Arc<Helper>,
+    process: u32,
+}
+
+/// The board's lock is held.
+pub(crate) struct BoardGuard {
+    /// Released before the turn is passed on.
+    file: Option<FileLock>,
+    since: Deadline,
+    board: Arc<BoardLock>,
+}
+
+impl BoardLock {
+    pub(crate) fn new(disk: Arc<dyn Disk>, outer: Option<Outer>, meter: Arc<dyn Meter>) -> Self {
+        let path = if outer.is_some() { names::INSIDE_LOCK } else { names::LOCK }.to_owned();
+        let helper = Helper::new(disk.clone(), path.clone(), Hold::Exclusive, How::Lock);
+        Self {
+            helper: Arc::new(helper),
+            disk,
+            path,
+            outer,
+            meter,
+            turn: Mutex::new(false),
+            turned: Condvar::new(),
+            kept: Mutex::default(),
+            process: std::process::id(),
+        }
+    }
+
+    /// The file that is locked.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Refuses to be used in a fork of the process that made it.
+    pub(crate) fn same_process(&self) -> Result<(), LockError> {
+        if self.process == std::process::id() {
+            Ok(())
+        } else {
+            Err(LockError::Forked(self.process))
+        }
+    }
+
+    /// Takes the lock, waiting for it no longer than until `deadline`.
+    pub(crate) fn lock(self: &Arc<Self>, deadline: Deadline) -> Result<BoardGuard, LockError> {
+        self.same_process()?;
+        let started = Deadline::now();
+        let result = self.lock_since(started, deadline);
+        match &result {
+            Ok(guard) => {
+                self.meter.record(Measure::LockWait, guard.since.duration_since(started));
+            }
+            Err(LockError::Timeout(waited)) => {
+                self.meter.record(Measure::LockWait, *waited);
+                self.meter.count(Tally::Contended);
+                self.meter.count(Tally::TimedOut);
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn lock_since(
+        self: &Arc<Self>,
+        started: Deadline,
+        deadline: Deadline,
+    ) -> Result<BoardGuard, LockError> {
+        let mut turn = self.turn.lock();
+        let mut waited = *turn;
+        while *turn {
+            if self.turned.wait_until(&mut turn, deadline).timed_out() && *turn {
+                return Err(LockError::Timeout(started.elapsed()));
+            }
+        }
+        *turn = true;
+        drop(turn);
+        // Passes the turn on, should anything fail from here on.
+        let mut guard = BoardGuard { file: None, since: started, board: self.clone() };
+        let mut kept = self.kept.lock();
+        let taken =
+            take(&self.disk, &self.path, Hold::Exclusive, deadline, &mut kept, &self.helper)?;
+        drop(kept);
+        waited |= taken.waited;
+        guard.file = Some(taken.lock);
+        self.check_outer()?;
+        guard.since = Deadline::now();
+        if waited {
+            self.meter.count(Tally::Contended);
+        }
+        Ok(guard)
+    }
+
+    /// The lock that was taken by hand must be on the file that others lock.
+    fn check_outer(&self) -> Result<(), LockError> {
+        let Some(outer) = self.outer else { return Ok(()) };
+        let failed = |error| LockError::Io { path: names::LOCK.to_owned(), error };
+        if self.disk.identity(names::LOCK).map_err(failed)? == outer.file {
+            return Ok(());
+        }
+        Err(failed(io::Error::other(
+            "it was replaced while it was locked by hand; end the `taskhost lock` that this runs inside, and start over",
+        )))
+    }
+}
+
+impl Drop for BoardGuard {
+    fn drop(&mut self) {
+        let was_held = self.file.take().is_some();
+        if self.board.process == std::process::id() {
+            *self.board.turn.lock() = false;
+            self.board.turned.notify_one();
+            if was_held {
+                self.board.meter.record(Measure::LockHold, self.since.elapsed());
+            }
+        }
+    }
+}

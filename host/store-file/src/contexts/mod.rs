@@ -1,0 +1,256 @@
+//! Large values beside the board: `context/task/<id>/<key>` and `context/agent/<name>/<key>`, each a file.
+//!
+//! - [`FileContexts`]: reads and changes them. `names`: what their files are called.
+//!
+//! Invariants: a change replaces one value, whole, at one instant, and is durable before it is acknowledged; changes of
+//! one value take turns, by a lock out of sixteen (`locks/context_<n>.lock`, permanent), so that nothing that is
+//! appended is lost; whoever reads a value waits until what is being written is durable, so that nobody is told what a
+//! crash could take back (lists, which show lengths and times, don't wait). A value has its name only once the
+//! directories above it are durable.
+
+mod names;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+use taskhost_board::{
+    BeginError, CONTEXT_BYTES_MAX, ContextEntry, ContextFailure, Contexts, Name, Owner, ReadError,
+    TaskId,
+};
+
+use self::names::{AGENTS, NAME, TASKS};
+use crate::disk::{
+    Hold, How, ReplaceError, TEMPORARY, exists, read_file, read_open, remove_if_there, replace_file,
+};
+use crate::format::Checksum;
+use crate::lock::{FileLock, LockError};
+use crate::state::{Inner, failed, failed_to_write};
+
+/// A board's large values.
+pub(crate) struct FileContexts {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// How many locks the values share.
+const LOCKS: u8 = 16;
+
+fn lock_path(path: &str) -> String {
+    let Checksum(bytes) = Checksum::of(&[path.as_bytes()]);
+    format!("locks/context_{}.lock", bytes[0] % LOCKS)
+}
+
+fn unread(error: ReadError) -> ContextFailure {
+    BeginError::Read(error).into()
+}
+
+impl FileContexts {
+    fn same_process(&self) -> Result<(), ContextFailure> {
+        self.inner.lock.same_process().map_err(|error| unread(ReadError::Failed(error.to_string())))
+    }
+
+    fn locked(&self, path: &str, error: LockError) -> ContextFailure {
+        match error {
+            LockError::Timeout(waited) => {
+                let file = self.inner.disk.identity(path).ok();
+                let holder = file.and_then(|file| self.inner.platform.lock_holder(file));
+                BeginError::Timeout { waited, holder }.into()
+            }
+            other => unread(ReadError::Failed(other.to_string())),
+        }
+    }
+
+    /// Keeps others from changing the value.
+    fn lock(&self, file: &str, deadline: Deadline) -> Result<FileLock, ContextFailure> {
+        self.same_process()?;
+        let path = lock_path(file);
+        let lock = self.inner.helpers.lock(&self.inner.disk, "", &path, Hold::Exclusive, deadline);
+        lock.map_err(|error| self.locked(&path, error))
+    }
+
+    /// Waits until nobody changes the value. Where the lock was never made, nobody ever did.
+    fn settled(&self, file: &str) -> Result<Option<FileLock>, ContextFailure> {
+        self.same_process()?;
+        let path = lock_path(file);
+        let deadline = self.inner.wait_max();
+        let lock =
+            self.inner.helpers.lock_existing(&self.inner.disk, &path, Hold::Shared, deadline);
+        lock.map_err(|error| self.locked(&path, error))
+    }
+
+    fn read(&self, file: &str) -> Result<Option<Vec<u8>>, ContextFailure> {
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            match self.inner.disk.open(file, How::Read) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                opened => read_open(&*opened?).map(Some),
+            }
+        };
+        read().map_err(failed(file)).map_err(unread)
+    }
+
+    /// Replaces a value. Only under its lock.
+    fn replace(&self, owner: &Owner, file: &str, value: &[u8]) -> Result<(), ContextFailure> {
+        if value.len() as u64 > CONTEXT_BYTES_MAX {
+            return Err(ContextFailure::TooLarge);
+        }
+        self.make_directories(owner, file).map_err(failed_to_write(file)).map_err(unread)?;
+        replace_file(&*self.inner.disk, file, value).map_err(|error| match error {
+            ReplaceError::Unchanged(error) => unread(failed_to_write(file)(error)),
+            ReplaceError::Unknown(error) => ContextFailure::Unknown(format!("`{file}`: {error}")),
+        })
+    }
+
+    /// Makes the directories above a value durably, and sweeps up what writers that died have left there.
+    fn make_directories(&self, owner: &Owner, file: &str) -> io::Result<()> {
+        let disk = &*self.inner.disk;
+        if exists(disk, file)? {
+            return Ok(());
+        }
+        // Also where they are there already: whoever made them may have died before they were durable.
+        let (above, own) = names::directories(owner);
+        for (directory, path) in [("context", above), (above, &*own)] {
+            disk.create_dir(path)?;
+            disk.sync_dir(directory)?;
+        }
+        match owner {
+            Owner::Agent(name) if names::is_hashed(&names::encode(name)) => {
+                replace_file(disk, &format!("{own}/{NAME}"), name.as_str().as_bytes())?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Removes what writers of this value that died have left. Only under its lock.
+    fn sweep(&self, owner: &Owner, key: &TaskId) {
+        let (_, own) = names::directories(owner);
+        let disk = &*self.inner.disk;
+        for name in disk.list(&own).unwrap_or_default() {
+            let of = name.strip_prefix(TEMPORARY).and_then(|rest| rest.split_once('-'));
+            if of.is_some_and(|(_, of)| of == key.as_str()) {
+                let _ = remove_if_there(disk, &format!("{own}/{name}"));
+            }
+        }
+    }
+
+    fn entry(&self, directory: &str, name: &str) -> io::Result<Option<ContextEntry>> {
+        let Ok(key) = TaskId::new(name) else { return Ok(None) };
+        let file = match self.inner.disk.open(&format!("{directory}/{name}"), How::Read) {
+            // Removed since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        Ok(Some(ContextEntry { key, bytes: file.len()?, changed_at: file.changed_at()? }))
+    }
+
+    fn list_in(&self, directory: &str) -> Result<Vec<ContextEntry>, ContextFailure> {
+        let list = || -> io::Result<Vec<ContextEntry>> {
+            let names = match self.inner.disk.list(directory) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                listed => listed?,
+            };
+            let entries = names.iter().filter_map(|name| self.entry(directory, name).transpose());
+            entries.collect()
+        };
+        list().map_err(failed(directory)).map_err(unread)
+    }
+
+    /// The owner of a directory, if it is one.
+    fn owner(&self, above: &str, directory: &str) -> Option<Owner> {
+        if above == TASKS {
+            return TaskId::new(directory).ok().map(Owner::Task);
+        }
+        if !names::is_hashed(directory) {
+            return names::decode(directory).map(Owner::Agent);
+        }
+        let name = read_file(&*self.inner.disk, &format!("{above}/{directory}/{NAME}")).ok()?;
+        let name = Name::new(String::from_utf8(name).ok()?).ok()?;
+        (names::encode(&name) == directory).then_some(Owner::Agent(name))
+    }
+}
+
+impl Contexts for FileContexts {
+    fn get(&self, owner: &Owner, key: &TaskId) -> Result<Option<Vec<u8>>, ContextFailure> {
+        let file = names::file(owner, key);
+        let _settled = self.settled(&file)?;
+        self.read(&file)
+    }
+
+    fn set(
+        &self,
+        owner: &Owner,
+        key: &TaskId,
+        value: &[u8],
+        deadline: Deadline,
+    ) -> Result<(), ContextFailure> {
+        let file = names::file(owner, key);
+        let _lock = self.lock(&file, deadline)?;
+        self.sweep(owner, key);
+        self.replace(owner, &file, value)
+    }
+
+    fn append(
+        &self,
+        owner: &Owner,
+        key: &TaskId,
+        more: &[u8],
+        deadline: Deadline,
+    ) -> Result<u64, ContextFailure> {
+        let file = names::file(owner, key);
+        let _lock = self.lock(&file, deadline)?;
+        self.sweep(owner, key);
+        let mut value = self.read(&file)?.unwrap_or_default();
+        value.extend_from_slice(more);
+        self.replace(owner, &file, &value)?;
+        Ok(value.len() as u64)
+    }
+
+    fn remove(
+        &self,
+        owner: &Owner,
+        key: &TaskId,
+        deadline: Deadline,
+    ) -> Result<bool, ContextFailure> {
+        let file = names::file(owner, key);
+        let _lock = self.lock(&file, deadline)?;
+        self.sweep(owner, key);
+        let disk = &*self.inner.disk;
+        let removed = match disk.remove(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            result => result.map(|()| true).map_err(failed_to_write(&file)).map_err(unread)?,
+        };
+        // Also where it was gone: whoever removed it may have died before that was durable.
+        match disk.sync_dir(&names::directories(owner).1) {
+            Err(error) if removed || error.kind() != io::ErrorKind::NotFound => {
+                Err(ContextFailure::Unknown(format!("`{file}`: {error}")))
+            }
+            _ => Ok(removed),
+        }
+    }
+
+    fn list(&self, owner: &Owner) -> Result<Vec<ContextEntry>, ContextFailure> {
+        self.same_process()?;
+        self.list_in(&names::directories(owner).1)
+    }
+
+    fn owners(&self) -> Result<Vec<Owner>, ContextFailure> {
+        self.same_process()?;
+        let mut owners = Vec::new();
+        for above in [TASKS, AGENTS] {
+            let directories = match self.inner.disk.directories(above) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                listed => listed.map_err(failed(above)).map_err(unread)?,
+            };
+            for directory in directories {
+                // Those whose values were all removed have a directory still.
+                if let Some(owner) = self.owner(above, &directory)
+                    && !self.list_in(&format!("{above}/{directory}"))?.is_empty()
+                {
+                    owners.push(owner);
+                }
+            }
+        }
+        owners.sort_unstable();
+        Ok(owners)
+    }
+}

@@ -1,0 +1,83 @@
+//! Writing a whole board down as a stream that any store can take in (`taskhost_board::transfer`).
+//!
+//! Invariant: everything in it is the board at one instant: one view of it, and the history up to the last entry of
+//! that view. Others go on working meanwhile.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use taskhost_board::image::{self, ImageView};
+use taskhost_board::transfer::{Content, Seal, TRANSFER, TransferHeader, TransferLine};
+use taskhost_board::{BeginError, Digest, Millis, ReadError, Sequence, View as _};
+
+use crate::index::SharedReading;
+use crate::state::Inner;
+
+/// A board was not exported, or not to the end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The board can't be read.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// What was read could not be handed on.
+    #[error("what is exported could not be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl From<ReadError> for ExportError {
+    fn from(error: ReadError) -> Self {
+        Self::Begin(error.into())
+    }
+}
+
+impl Inner {
+    /// Hands over every line, the last one of them the end.
+    pub(crate) fn export(
+        &self,
+        each: &mut dyn FnMut(TransferLine) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        let (current, reading, meta) = self.snapshot(self.wait_max())?;
+        let reading = SharedReading::new(reading);
+        let view = ImageView::new(reading.clone());
+        let (head, policies) = (view.head()?, view.policies()?);
+        let digests: BTreeSet<Digest> = policies.digests().collect();
+        let header = TransferHeader {
+            transfer: TRANSFER,
+            board: current.board.clone(),
+            sequence: head.sequence,
+            token: head.token,
+            born: head.born,
+            policies,
+            settings: view.settings()?,
+        };
+        let mut seal = Seal::default();
+        let mut put = |line: TransferLine| -> Result<(), ExportError> {
+            seal.add(&line.encode()?);
+            Ok(each(line)?)
+        };
+        put(TransferLine::Header(Box::new(header)))?;
+        for digest in digests {
+            let content = Content(self.component(digest)?);
+            put(TransferLine::Component { digest, content })?;
+        }
+        let mut stopped = None;
+        self.history_at(&current, &meta, Sequence(0), &mut |line| {
+            let entry = TransferLine::Entry {
+                sequence: line.place.sequence,
+                policy: line.place.policy,
+                entry: Box::new(line.entry),
+            };
+            stopped = put(entry).err();
+            stopped.is_none()
+        })?;
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        // Request keys of any age: how long they are kept is up to whoever takes them in.
+        image::dump(&reading, Millis(0), |record| put(TransferLine::Record(Box::new(record))))?;
+        // Here come the large values, one `TransferLine::Context` each, in the order of owners and keys. They
+        // aren't part of any transaction, so they are read last.
+        let end = seal.end();
+        Ok(each(end)?)
+    }
+}

@@ -1,0 +1,222 @@
+//! What a board's processes measure about themselves, together: how long they wait for the lock and hold it, how long
+//! syncs and hooks take, and how often things happen.
+//!
+//! - [`Recorder`]: where one handle records. A few relaxed atomic additions each, and no system call.
+//! - [`Measured`]: what was recorded since the machine started, by all processes and by each of the last 64.
+//! - `page`: the mapped file. `buckets`: the histograms, whose error is at most 6.25 %.
+//!
+//! The file, `index/stats`, is derived and never synced; it belongs to one board, place and boot. If it is missing,
+//! damaged or another board's, it is made anew. Nothing is decided by it, so whatever fails here is let be, and then
+//! nothing is measured.
+
+mod buckets;
+mod page;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use parking_lot::RwLock;
+use taskhost_board::{Distribution, Figures, Measure, Meter, Millis, Process, ReadError, Tally};
+
+use self::buckets::{MICROS_MAX, upper};
+use self::page::{Owner, Page, Raw, SLOTS, WORDS, Whose};
+use crate::platform::Platform;
+use crate::process::{has_ended, process};
+use crate::state::Inner;
+use crate::store::FileStore;
+
+/// What was measured on a board since its machine was started or its figures were last thrown away.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// Since when.
+    pub since: Millis,
+    /// What all processes measured together.
+    pub all: Figures,
+    /// What each of them did, as far as they are remembered: 64 at most, the dead forgotten first.
+    pub processes: Vec<ProcessFigures>,
+}
+
+/// What one process measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessFigures {
+    /// Its number in its namespace.
+    pub pid: u32,
+    /// When it began to use the board.
+    pub since: Millis,
+    /// Whether it may be living still: known for the processes of one's own namespace.
+    pub alive: bool,
+    /// What it measured.
+    pub figures: Figures,
+}
+
+impl FileStore {
+    /// What the board's processes measured. Empty where nothing can be.
+    pub fn figures(&self) -> Result<Measured, ReadError> {
+        self.inner.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
+        Ok(self.inner.recorder.read(&*self.inner.platform))
+    }
+}
+
+/// Where a handle records.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    entry: RwLock<Option<Entry>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    page: Arc<Page>,
+    /// This process's own figures, if there was room.
+    slot: Option<usize>,
+    home: u64,
+    process: u32,
+}
+
+impl Meter for Recorder {
+    fn record(&self, what: Measure, took: Duration) {
+        self.with(|page, whose| page.record(whose, what, took));
+    }
+
+    fn count(&self, what: Tally) {
+        self.with(|page, whose| page.count(whose, what));
+    }
+}
+
+impl Recorder {
+    fn with(&self, act: impl Fn(&Page, Whose)) {
+        // Whoever is changing the entry does so for an instant.
+        let entry = self.entry.read();
+        let Some(entry) = entry.as_ref().filter(|e| e.process == std::process::id()) else {
+            return;
+        };
+        act(&entry.page, Whose::All);
+        if let Some(slot) = entry.slot {
+            act(&entry.page, Whose::Slot(slot));
+        }
+    }
+
+    /// Records in the figures of the board whose words' home this is.
+    pub(crate) fn attach(&self, platform: &dyn Platform, home: u64) {
+        if self.entry.read().as_ref().is_some_and(|e| e.home == home && e.page.is_linked()) {
+            return;
+        }
+        let page = open(platform, home).map(Arc::new);
+        *self.entry.write() = page.map(|page| Entry {
+            slot: slot(&page, platform),
+            page,
+            home,
+            process: std::process::id(),
+        });
+    }
+
+    /// Makes the figures anew if somebody has removed them.
+    pub(crate) fn attach_again(&self, platform: &dyn Platform) {
+        let home = self.entry.read().as_ref().map(|entry| entry.home);
+        if let Some(home) = home {
+            self.attach(platform, home);
+        }
+    }
+
+    fn read(&self, platform: &dyn Platform) -> Measured {
+        self.attach_again(platform);
+        let Some(Entry { page, .. }) = self.entry.read().clone() else {
+            return Measured::default();
+        };
+        let me = process(std::process::id()).ok();
+        let processes = (0..SLOTS).filter_map(|slot| {
+            let owner = page.owner(slot)?;
+            Some(ProcessFigures {
+                pid: owner.pid(),
+                since: owner.since,
+                alive: !is_dead(owner, me.as_ref()),
+                figures: figures(&page, Whose::Slot(slot)),
+            })
+        });
+        let mut processes: Vec<ProcessFigures> = processes.collect();
+        processes.sort_by_key(|process| (process.since, process.pid));
+        Measured { since: page.since(), all: figures(&page, Whose::All), processes }
+    }
+}
+
+/// The page that is there, or a new one.
+fn open(platform: &dyn Platform, home: u64) -> Option<Page> {
+    let words = platform.statistics(WORDS).ok()?;
+    if let Some(page) = words.and_then(|words| Page::of(words, home)) {
+        return Some(page);
+    }
+    // Of two who make one at once, one records where nobody looks, until it looks again itself.
+    let header = page::header(home, platform.now().wall);
+    Page::of(platform.make_statistics(WORDS, &header).ok()??, home)
+}
+
+/// A slot for this process: its own, a free one, or one whose owner is dead, the oldest first.
+fn slot(page: &Page, platform: &dyn Platform) -> Option<usize> {
+    let me = process(std::process::id()).ok()?;
+    let owners: Vec<Option<Owner>> = (0..SLOTS).map(|slot| page.owner(slot)).collect();
+    if let Some(own) = owners.iter().position(|owner| owner.is_some_and(|owner| owner.is(&me))) {
+        return Some(own);
+    }
+    let mut candidates: Vec<usize> = (0..SLOTS).collect();
+    candidates.sort_by_key(|slot| owners[*slot].map(|owner| owner.since));
+    let now = platform.now().wall;
+    candidates.into_iter().find(|slot| {
+        let owner = owners[*slot];
+        owner.is_none_or(|owner| is_dead(owner, Some(&me))) && page.take(*slot, owner, &me, now)
+    })
+}
+
+/// Whether a slot's owner is proved dead. One who died while taking it counts as dead as well.
+fn is_dead(owner: Owner, me: Option<&Process>) -> bool {
+    me.is_some_and(|me| {
+        if owner.started == 0 {
+            return owner.is_beside(me) && process(owner.pid()).is_err();
+        }
+        let named = Process { pid: owner.pid(), started: owner.started, ..me.clone() };
+        owner.is_beside(me) && has_ended(&named, &me.boot)
+    })
+}
+
+fn figures(page: &Page, whose: Whose) -> Figures {
+    Figures {
+        times: Measure::ALL
+            .into_iter()
+            .map(|what| (what, distribution(&page.times(whose, what))))
+            .collect(),
+        counts: Tally::ALL.into_iter().map(|what| (what, page.counted(whose, what))).collect(),
+    }
+}
+
+fn distribution(raw: &Raw) -> Distribution {
+    let count: u64 = raw.buckets.iter().sum();
+    // Three digits: a thousandth on top of the buckets' own error.
+    let Ok(mut histogram) = Histogram::<u64>::new_with_bounds(1, MICROS_MAX, 3) else {
+        return Distribution::default();
+    };
+    for (bucket, times) in raw.buckets.iter().enumerate().filter(|(_, times)| **times > 0) {
+        histogram.saturating_record_n(upper(bucket), *times);
+    }
+    let no_longer_than = |quantile| histogram.value_at_quantile(quantile).min(raw.max);
+    Distribution {
+        count,
+        mean: if count == 0 { 0.0 } else { raw.sum as f64 / count as f64 },
+        p50: no_longer_than(0.5),
+        p90: no_longer_than(0.9),
+        p99: no_longer_than(0.99),
+        p999: no_longer_than(0.999),
+        max: raw.max,
+    }
+}
+
+impl Inner {
+    /// Syncs, and takes note of how long that took.
+    pub(crate) fn timed_sync(
+        &self,
+        sync: impl FnOnce() -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let started = std::time::Instant::now();
+        let result = sync();
+        self.recorder.record(Measure::Sync, started.elapsed());
+        result
+    }
+}

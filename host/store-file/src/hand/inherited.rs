@@ -1,0 +1,179 @@
+//! Locks that a command was started under, and how it knows.
+//!
+//! `taskhost lock` hands its locked descriptors on to the command that it runs, and names them in the environment
+//! variable `TASKHOST_LOCKS`, from outermost to innermost:
+//!
+//! ```text
+//! board=7@fe00:1311,task:T1=8@fe00:1312        what, descriptor, device and inode of the lock's file in hexadecimal
+//! ```
+//!
+//! - [`InheritedLocks`]: what the environment says. Nothing here reads the environment by itself.
+//! - [`Inherited`]: what is true of it, for one board.
+//!
+//! Invariant: nobody is believed. A lock counts as inherited only if the descriptor is open, stands for the very file
+//! that has the lock's name now, and locking it succeeds, which changes nothing if it is locked already, because a
+//! `flock` belongs to the open file that all copies of a descriptor share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::fs::FlockOperation;
+use taskhost_board::TaskId;
+
+use super::descriptor::duplicate;
+use crate::disk::{Disk, Identity};
+use crate::format::names;
+
+/// The environment variable that names inherited locks.
+pub const LOCKS_VARIABLE: &str = "TASKHOST_LOCKS";
+
+/// What can be locked by hand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lockable {
+    Board,
+    Task(TaskId),
+}
+
+impl Lockable {
+    /// The lock's file.
+    pub(crate) fn path(&self) -> String {
+        match self {
+            Self::Board => names::LOCK.to_owned(),
+            Self::Task(id) => names::task_lock(id),
+        }
+    }
+
+    /// The file that says who holds it.
+    pub(crate) fn note(&self) -> String {
+        match self {
+            Self::Board => names::BOARD_HOLDER.to_owned(),
+            Self::Task(id) => names::task_holder(id),
+        }
+    }
+}
+
+/// One lock that the environment names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) what: Lockable,
+    pub(super) descriptor: RawFd,
+    pub(super) file: Identity,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            Lockable::Board => write!(f, "board")?,
+            Lockable::Task(id) => write!(f, "task:{id}")?,
+        }
+        let Identity { device, inode } = self.file;
+        write!(f, "={}@{device:x}:{inode:x}", self.descriptor)
+    }
+}
+
+impl Named {
+    fn parse(text: &str) -> Option<Self> {
+        let (what, rest) = text.split_once('=')?;
+        let what = match what.strip_prefix("task:") {
+            Some(id) => Lockable::Task(TaskId::new(id).ok()?),
+            None => (what == "board").then_some(Lockable::Board)?,
+        };
+        let (descriptor, file) = rest.split_once('@')?;
+        let (device, inode) = file.split_once(':')?;
+        let hex = |text| u64::from_str_radix(text, 16).ok();
+        let file = Identity { device: hex(device)?, inode: hex(inode)? };
+        Some(Self { what, descriptor: descriptor.parse().ok()?, file })
+    }
+}
+
+/// The locks that whoever started this process holds for it, as the environment names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InheritedLocks {
+    pub(super) named: Vec<Named>,
+}
+
+impl InheritedLocks {
+    /// What this process's environment says. To be called once, by a program at its start.
+    pub fn from_env() -> Self {
+        std::env::var(LOCKS_VARIABLE).map(|text| Self::parse(&text)).unwrap_or_default()
+    }
+
+    /// The same of a variable's value. What can't be read is left out: another version may name more.
+    pub fn parse(text: &str) -> Self {
+        Self { named: text.split(',').filter_map(Named::parse).collect() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn named_count(&self) -> usize {
+        self.named.len()
+    }
+}
+
+/// The locks of one board that are held around this process.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    held: BTreeMap<Lockable, (OwnedFd, Identity)>,
+    /// Those that were named but whose descriptors didn't come along.
+    lost: Vec<Lockable>,
+}
+
+impl Inherited {
+    /// Checks what the environment named against the board in `disk`.
+    pub(crate) fn verify(locks: &InheritedLocks, disk: &dyn Disk) -> Self {
+        let mut found = Self::default();
+        for named in &locks.named {
+            // Another board's, or of a file that was removed since.
+            if disk.identity(&named.what.path()).ok() != Some(named.file) {
+                continue;
+            }
+            match duplicate(named.descriptor).ok().filter(|held| is_locked(held, named.file)) {
+                Some(held) => {
+                    found.held.insert(named.what.clone(), (held, named.file));
+                }
+                None => found.lost.push(named.what.clone()),
+            }
+        }
+        found.lost.retain(|what| !found.held.contains_key(what));
+        found
+    }
+
+    /// The file of an inherited lock.
+    pub(crate) fn file(&self, what: &Lockable) -> Option<Identity> {
+        self.held.get(what).map(|(_, file)| *file)
+    }
+
+    pub(super) fn descriptor(&self, what: &Lockable) -> Option<BorrowedFd<'_>> {
+        self.held.get(what).map(|(held, _)| held.as_fd())
+    }
+
+    /// What to tell one who waits for a lock that is held around himself, although he can't know it.
+    pub(crate) fn hint(&self, what: &Lockable) -> Option<&'static str> {
+        self.lost.contains(what).then_some(
+            "this runs inside `taskhost lock`, but the lock's descriptor was closed on the way: pass it on, in \
+             Python with `close_fds=False`",
+        )
+    }
+}
+
+fn is_locked(descriptor: &OwnedFd, file: Identity) -> bool {
+    rustix::fs::fstat(descriptor)
+        .is_ok_and(|stat| Identity { device: stat.st_dev, inode: stat.st_ino } == file)
+        && rustix::fs::flock(descriptor, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_read_back_and_what_is_not_known_is_left_out() {
+        let text = "board=7@fe00:1311,task:a:b.c=8@1:2";
+        let locks = InheritedLocks::parse(text);
+        let named: Vec<String> = locks.named.iter().map(ToString::to_string).collect();
+        assert_eq!(named.join(","), text);
+        let more = format!("{text},x=1@1:1,task:=1@1:1,board=x@1:1,board=7,,=");
+        assert_eq!(InheritedLocks::parse(&more), locks);
+        assert_eq!(InheritedLocks::parse(""), InheritedLocks::default());
+    }
+}

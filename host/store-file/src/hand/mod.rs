@@ -1,0 +1,141 @@
+//! Locks that people and programs take by hand: `board.lock`, and `locks/task_<id>.lock` for a task.
+//!
+//! - [`HandLock`]: such a lock, held for a command that is run under it.
+//! - [`InheritedLocks`]: how a taskhost that is run inside knows that it needn't wait.
+//! - `tasks`: how claims respect the locks of tasks. `notes`: who holds one.
+//!
+//! Everybody may lock these files with `flock`, from any language. A task's file is made when somebody locks the task,
+//! and removed by a compaction once the task is finished (`sweep`).
+//!
+//! Invariants: a lock that is handed on is only closed, never unlocked, so that it lasts as long as any process has a
+//! copy of its descriptor, even if the `taskhost lock` that took it is killed; where both are wanted, a task's lock is
+//! taken before the board's.
+
+mod descriptor;
+mod inherited;
+mod notes;
+mod tasks;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+use taskhost_board::{BeginError, ReadError, TaskId};
+
+pub(crate) use inherited::{Inherited, Lockable};
+pub use inherited::{InheritedLocks, LOCKS_VARIABLE};
+pub(crate) use tasks::{FileTaskLocks, OwnTasks};
+
+use self::inherited::Named;
+use crate::disk::{Hold, remove_if_there};
+use crate::lock::LockError;
+use crate::state::Inner;
+use crate::store::FileStore;
+
+/// A lock that is held for a command. Dropping it closes it: the lock ends once every process that was given a copy
+/// of the descriptor has closed it too.
+pub struct HandLock {
+    inner: Arc<Inner>,
+    named: Named,
+    /// Whether a note says who holds it.
+    noted: bool,
+    held: OwnedFd,
+}
+
+impl HandLock {
+    /// Lets `command`, and everything else that this process starts from now on, inherit the lock, and tells it so.
+    pub fn pass_on(&self, command: &mut Command) -> io::Result<()> {
+        rustix::io::fcntl_setfd(&self.held, rustix::io::FdFlags::empty())?;
+        command.env(LOCKS_VARIABLE, self.marker());
+        Ok(())
+    }
+
+    /// What the environment variable [`LOCKS_VARIABLE`] must say for those who inherit the descriptor. It also names the
+    /// locks that this process has inherited itself.
+    pub fn marker(&self) -> String {
+        let outer = self.inner.options.inherited.named.iter();
+        let all: Vec<String> = outer.chain([&self.named]).map(ToString::to_string).collect();
+        all.join(",")
+    }
+}
+
+impl AsFd for HandLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.held.as_fd()
+    }
+}
+
+impl Drop for HandLock {
+    fn drop(&mut self) {
+        // While the lock is still held, so that it isn't the next one's note.
+        if self.noted && self.inner.lock.same_process().is_ok() {
+            let _ = remove_if_there(&*self.inner.disk, &self.named.what.note());
+        }
+    }
+}
+
+impl FileStore {
+    /// Locks a task by hand, waiting no longer than until `deadline`: nobody is given the task meanwhile, but whoever
+    /// runs inside. `who` is what others are told. The task need not be on the board yet.
+    pub fn hold_task(
+        &self,
+        id: &TaskId,
+        who: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<HandLock, BeginError> {
+        self.inner.hold(Lockable::Task(id.clone()), who, deadline)
+    }
+
+    /// Locks the board by hand, waiting no longer than until `deadline`: nobody changes it meanwhile, but whoever runs
+    /// inside. This handle itself isn't inside, and would wait.
+    pub fn hold_board(
+        &self,
+        who: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<HandLock, BeginError> {
+        self.inner.hold(Lockable::Board, who, deadline)
+    }
+}
+
+impl Inner {
+    fn hold(
+        self: &Arc<Self>,
+        what: Lockable,
+        who: Option<&str>,
+        deadline: Deadline,
+    ) -> Result<HandLock, BeginError> {
+        let failed =
+            |why: &dyn std::fmt::Display| BeginError::Read(ReadError::Failed(why.to_string()));
+        self.lock.same_process().map_err(|e| failed(&e))?;
+        let path = what.path();
+        let (held, file) = match (self.inherited.descriptor(&what), self.inherited.file(&what)) {
+            // It is held around this process, which must not wait for itself.
+            (Some(held), Some(file)) => (held.try_clone_to_owned(), file),
+            _ => {
+                let lock = self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, deadline);
+                let file = lock.map_err(|error| self.not_held(&what, error))?.into_file();
+                let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
+                let held = file.descriptor().ok_or_else(unsupported);
+                let held = held.and_then(|held| held.try_clone_to_owned());
+                (held, file.identity().map_err(|e| failed(&e))?)
+            }
+        };
+        let held = held.map_err(|e| failed(&format!("`{path}` can't be handed on: {e}")))?;
+        if let Some(who) = who {
+            self.leave_note(&what, who);
+        }
+        let named = Named { what, descriptor: held.as_raw_fd(), file };
+        Ok(HandLock { inner: self.clone(), named, noted: who.is_some(), held })
+    }
+
+    pub(crate) fn not_held(&self, what: &Lockable, error: LockError) -> BeginError {
+        match error {
+            LockError::Timeout(waited) => {
+                BeginError::Timeout { waited, holder: self.blocked_by(what) }
+            }
+            other => BeginError::Read(ReadError::Failed(other.to_string())),
+        }
+    }
+}

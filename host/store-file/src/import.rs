@@ -1,0 +1,167 @@
+//! Taking a whole board in from a stream (`taskhost_board::transfer`): a new board, at a place where there is none.
+//!
+//! 1. Everything is written under names that nobody looks for, and checked, up to the stream's end. A crash leaves
+//!    litter, which the next import or `init` sweeps up.
+//! 2. A mark says that an import is about to give names. A crash leaves the mark, and litter.
+//! 3. The files get their names. A crash leaves the mark and files that nobody was told of: the next import or
+//!    `init` removes both.
+//! 4. `board.json` is written: from here on there is a board, whole and durable.
+//! 5. The mark goes. After a crash before that, whoever opens the board removes it.
+//!
+//! The history becomes the retired journal of generation 1, what the board holds the snapshot of generation 2.
+//!
+//! Invariant: what is there already stays as it is, unless there is no `board.json` and the mark says that nobody
+//! was ever told of it.
+
+use std::io::BufRead;
+
+use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine, TransferReader};
+use taskhost_board::{BeginError, Generation, ReadError};
+
+use crate::disk::{How, exists, remove_if_there, replace_file, temporary_name};
+use crate::format::{BoardFile, FORMAT, names};
+use crate::index::Index;
+use crate::init::{InitError, OpenError};
+use crate::intake::Intake;
+use crate::platform::random_u64;
+use crate::remains::is_temporary;
+use crate::state::{Inner, failed};
+
+/// Under which generation the history stands.
+const PAST: Generation = Generation(1);
+/// The generation that an imported board begins with.
+const FIRST: Generation = Generation(2);
+
+/// A board was not imported; where it was to be, there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// What is imported isn't a whole board.
+    #[error(transparent)]
+    Line(#[from] TransferError),
+    /// It can't be made there.
+    #[error(transparent)]
+    Init(#[from] InitError),
+}
+
+impl From<ReadError> for ImportError {
+    fn from(error: ReadError) -> Self {
+        Self::Init(error.into())
+    }
+}
+
+impl From<BeginError> for ImportError {
+    fn from(error: BeginError) -> Self {
+        Self::Init(OpenError::from(error).into())
+    }
+}
+
+impl Inner {
+    /// Makes the board.
+    pub(crate) fn import(&self, lines: impl BufRead) -> Result<(), ImportError> {
+        self.check_vacant()?;
+        let guard = self.lock(self.wait_max())?;
+        self.check_vacant()?;
+        self.prepare_directory()?;
+        let taken = self.take_in(lines).inspect_err(|_| {
+            // Litter is harmless, and is swept up by the next one who makes a board here.
+            let _ = self.sweep_import();
+        })?;
+        let file = BoardFile { format: FORMAT, board: taken.board, generation: FIRST };
+        // 2. The mark.
+        let marked = replace_file(&*self.disk, names::IMPORTING, file.board.as_bytes());
+        marked.map_err(|e| failed(names::IMPORTING)(e.into()))?;
+        // 3. The names, all durable before the pointer is.
+        for (from, to) in taken.files {
+            self.disk.rename(&from, &to).map_err(failed(&to))?;
+        }
+        for directory in [names::HISTORY, "."] {
+            self.disk.sync_dir(directory).map_err(failed(directory))?;
+        }
+        // 4. The pointer.
+        replace_file(&*self.disk, names::BOARD, &file.encode())
+            .map_err(|e| failed(names::BOARD)(e.into()))?;
+        // 5. The mark is no longer needed.
+        self.end_import()?;
+        self.mend(&guard)?;
+        Ok(())
+    }
+
+    /// Removes what an import that was cut short left, if there is no board. Only by one who is about to make one,
+    /// under the board's lock.
+    pub(crate) fn sweep_import(&self) -> Result<(), ReadError> {
+        for name in self.disk.list(".").map_err(failed("."))? {
+            if is_temporary(&name) {
+                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
+            }
+        }
+        if exists(&*self.disk, names::IMPORTING).map_err(failed(names::IMPORTING))? {
+            for name in [names::retired(PAST), names::tasks(FIRST), names::journal(FIRST)] {
+                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
+            }
+            // The mark goes after what it speaks of.
+            for directory in [names::HISTORY, "."] {
+                if exists(&*self.disk, directory).map_err(failed(directory))? {
+                    self.disk.sync_dir(directory).map_err(failed(directory))?;
+                }
+            }
+            self.end_import()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the mark away, durably. Only where there is a board, or nothing that the mark speaks of.
+    pub(crate) fn end_import(&self) -> Result<(), ReadError> {
+        remove_if_there(&*self.disk, names::IMPORTING).map_err(failed(names::IMPORTING))?;
+        self.disk.sync_dir(".").map_err(failed("."))
+    }
+
+    /// Step 1.
+    fn take_in(&self, lines: impl BufRead) -> Result<Taken, ImportError> {
+        let mut lines = TransferReader::new(lines);
+        let header = match lines.next().transpose()? {
+            Some((_, TransferLine::Header(header))) => *header,
+            _ => return Err(TransferError::at(1, "there is no header").into()),
+        };
+        let epoch = random_u64();
+        let name = names::index(FIRST, epoch);
+        let index = self.platform.create_index(&name, &self.pages)?;
+        let taken = self.take_in_checked(&header, lines, &*index);
+        drop(index);
+        // It was only to check the records: the board's own is made when it is opened.
+        let _ = self.platform.remove_index(&name);
+        taken
+    }
+
+    fn take_in_checked(
+        &self,
+        header: &TransferHeader,
+        lines: TransferReader<impl BufRead>,
+        index: &dyn Index,
+    ) -> Result<Taken, ImportError> {
+        let new = |name: String| -> Result<_, ReadError> {
+            let temporary = temporary_name(&name);
+            let file = self.disk.open(&temporary, How::New).map_err(failed(&temporary))?;
+            Ok((file, (temporary, name)))
+        };
+        let (past, (past_name, _)) = new(names::journal(PAST))?;
+        let (tasks, tasks_name) = new(names::tasks(FIRST))?;
+        let (journal, journal_name) = new(names::journal(FIRST))?;
+        let mut intake = Intake::begin(self, header, (PAST, &*past), (FIRST, &*tasks), index)?;
+        for line in lines {
+            let (number, line) = line?;
+            intake.take(number, line)?;
+        }
+        intake.finish()?;
+        journal.sync().map_err(failed(&journal_name.0))?;
+        let past_name = (past_name, names::retired(PAST));
+        let files = vec![past_name, tasks_name, journal_name];
+        Ok(Taken { board: header.board.clone(), files })
+    }
+}
+
+/// A board's files under names that nobody looks for, all synced.
+struct Taken {
+    board: String,
+    /// Which name is to become which.
+    files: Vec<(String, String)>,
+}

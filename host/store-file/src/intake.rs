@@ -1,0 +1,239 @@
+//! A board's lines on their way into files that nobody looks for yet, each checked.
+//!
+//! Checked are: that every policy has its component, whole; that entries follow each other up to the header's last
+//! one; that no record comes twice and each can be loaded; that no task has a token or a place in the order of
+//! creation that the board would give again. Every error names its line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use taskhost_board::image::{self, Record};
+use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine};
+use taskhost_board::{Digest, Entry, Generation, ReadError, Sequence, Task};
+
+use crate::disk::{DiskFile, append_all};
+use crate::filler::Filler;
+use crate::format::line::{self, Place};
+use crate::format::snapshot::{Header, SnapshotWriter};
+use crate::format::{Checksum, FORMAT};
+use crate::import::ImportError;
+use crate::index::Index;
+use crate::state::{Inner, failed};
+
+/// How many bytes of the history are gathered before they are written.
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// A board while it is taken in.
+pub(crate) struct Intake<'a> {
+    inner: &'a Inner,
+    header: &'a TransferHeader,
+    components: BTreeSet<Digest>,
+    past: Past<'a>,
+    snapshot: SnapshotWriter<'a>,
+    checks: Filler<'a>,
+    seen: BTreeSet<Vec<u8>>,
+    /// The last line's number.
+    line: u64,
+}
+
+impl<'a> Intake<'a> {
+    /// Begins with the header; `past` is the file that the history goes into, `tasks` the snapshot's, and `index`
+    /// is only to check by.
+    pub(crate) fn begin(
+        inner: &'a Inner,
+        header: &'a TransferHeader,
+        past: (Generation, &'a dyn DiskFile),
+        tasks: (Generation, &'a dyn DiskFile),
+        index: &'a dyn Index,
+    ) -> Result<Self, ImportError> {
+        let is_id = |id: &str| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        if !is_id(&header.board) {
+            let why = "the board's id is not up to 64 letters and digits";
+            return Err(TransferError::at(1, why).into());
+        }
+        let now = inner.platform.now();
+        let top = Header {
+            format: FORMAT,
+            board: header.board.clone(),
+            generation: tasks.0,
+            base: header.sequence,
+            token: header.token,
+            born: header.born,
+            policies: header.policies.clone(),
+            settings: header.settings.clone(),
+            created: now.wall,
+        };
+        let mut checks = Filler::new(inner, index);
+        checks.step("importing", |writing| writing.start(&top, &now.boot))?;
+        Ok(Self {
+            inner,
+            header,
+            components: BTreeSet::new(),
+            past: Past {
+                file: past.1,
+                buffer: Vec::new(),
+                generation: past.0,
+                last: None,
+                // Nothing is left of the snapshot that this generation would have started from.
+                chain: Checksum::seed(&header.board, past.0, Checksum::default()),
+            },
+            snapshot: SnapshotWriter::begin(tasks.1, &top).map_err(failed("the snapshot"))?,
+            checks,
+            seen: BTreeSet::new(),
+            line: 1,
+        })
+    }
+
+    /// Takes a line in.
+    pub(crate) fn take(&mut self, number: u64, line: TransferLine) -> Result<(), ImportError> {
+        self.line = number;
+        let at = |why: &dyn std::fmt::Display| TransferError::at(number, why);
+        match line {
+            TransferLine::Component { digest, content } => {
+                let found = Digest::of(&content.0);
+                if found != digest {
+                    let why = format!("the component of `{digest}` is another one: `{found}`");
+                    return Err(at(&why).into());
+                }
+                self.inner.put_components(&BTreeMap::from([(digest, content.0)]))?;
+                self.components.insert(digest);
+            }
+            TransferLine::Entry { sequence, policy, entry } => {
+                self.past.check(sequence, self.header.sequence).map_err(|why| at(&why))?;
+                self.past.add(sequence, policy, &entry)?;
+            }
+            TransferLine::Record(record) => {
+                self.check(&record).map_err(|why| at(&why))?;
+                self.snapshot.record(&record).map_err(failed("the snapshot"))?;
+                let loaded = self.checks.step("importing", |writing| image::load(writing, &record));
+                loaded.map_err(|error| at(&error))?;
+            }
+            // Here large values go in, under names that nobody looks for yet. Until then none is dropped silently.
+            TransferLine::Context { .. } => {
+                return Err(
+                    at(&"this version takes no large values in: use a newer taskhost").into()
+                );
+            }
+            TransferLine::Header(_) | TransferLine::End { .. } => {
+                return Err(at(&"it can't stand here").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what only the end shows, and syncs.
+    pub(crate) fn finish(self) -> Result<(), ImportError> {
+        let end = |why: String| TransferError::at(self.line + 1, why);
+        for digest in self.header.policies.digests() {
+            if !self.components.contains(&digest) {
+                return Err(end(format!("the component of policy `{digest}` is missing")).into());
+            }
+        }
+        if let Some(last) = self.past.last.filter(|last| *last != self.header.sequence) {
+            let why =
+                format!("the history ends at entry {last}, the board at {}", self.header.sequence);
+            return Err(end(why).into());
+        }
+        self.past.finish()?;
+        self.snapshot.finish().map_err(failed("the snapshot"))?;
+        Ok(())
+    }
+
+    fn check(&mut self, record: &Record) -> Result<(), String> {
+        let (key, what): (Vec<&[u8]>, String) = match record {
+            Record::Task(task) => {
+                self.check_counters(task)?;
+                if !self.seen.insert([b"b", &task.born.to_be_bytes()[..]].concat()) {
+                    return Err(format!(
+                        "`{}` has another task's place in the order of creation",
+                        task.id
+                    ));
+                }
+                (vec![b"t", task.id.as_str().as_bytes()], format!("task `{}`", task.id))
+            }
+            Record::Key { command, key, .. } => {
+                let parts = vec![b"k", command.as_str().as_bytes(), b"\0", key.as_bytes()];
+                (parts, format!("request key `{key}`"))
+            }
+            Record::Memory { space: taskhost_board::Space::Custom, key, .. } => {
+                (vec![b"c", key.as_bytes()], format!("memory `{key}`"))
+            }
+            Record::Memory { key, .. } => (vec![b"s", key.as_bytes()], format!("memory `{key}`")),
+            Record::Meta { key, .. } => {
+                (vec![b"m", key.as_str().as_bytes()], format!("metadata `{key}`"))
+            }
+            Record::Wake { on, .. } => {
+                (vec![b"w", on.as_str().as_bytes()], format!("wake of `{on}`"))
+            }
+        };
+        if self.seen.insert(key.concat()) { Ok(()) } else { Err(format!("{what} comes twice")) }
+    }
+
+    /// A token that would be given again would fence nobody.
+    fn check_counters(&self, task: &Task) -> Result<(), String> {
+        let tokens = [
+            task.claim.as_ref().map(|claim| claim.token),
+            task.closed.as_ref().map(|closed| closed.token),
+        ];
+        let header = self.header;
+        if let Some(token) = tokens.into_iter().flatten().find(|token| *token > header.token) {
+            let last = header.token;
+            return Err(format!(
+                "`{}` has token {token}, and the last one given is {last}",
+                task.id
+            ));
+        }
+        if task.born == 0 || task.born > header.born {
+            let (born, last) = (task.born, header.born);
+            return Err(format!("`{}` is number {born} of {last} that were created", task.id));
+        }
+        Ok(())
+    }
+}
+
+/// The history on its way into a retired journal.
+struct Past<'a> {
+    file: &'a dyn DiskFile,
+    buffer: Vec<u8>,
+    generation: Generation,
+    last: Option<Sequence>,
+    chain: Checksum,
+}
+
+impl Past<'_> {
+    fn check(&self, sequence: Sequence, end: Sequence) -> Result<(), String> {
+        if let Some(last) = self.last.filter(|last| last.next() != sequence) {
+            return Err(format!("entry {sequence} follows entry {last}"));
+        }
+        if sequence > end || sequence == Sequence(0) {
+            return Err(format!("there is no entry {sequence}: the last one is {end}"));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, sequence: Sequence, policy: String, entry: &Entry) -> Result<(), ReadError> {
+        let place = Place {
+            sequence,
+            generation: self.generation,
+            prev: self.chain,
+            policy,
+            // Nothing in it counts before all of it is synced.
+            durable_through: Sequence(sequence.0 - 1),
+        };
+        let (bytes, sum) =
+            line::encode(&place, entry).map_err(|e| ReadError::Failed(e.to_string()))?;
+        self.buffer.extend_from_slice(&bytes);
+        (self.last, self.chain) = (Some(sequence), sum);
+        if self.buffer.len() >= BUFFER_BYTES {
+            append_all(self.file, &self.buffer).map_err(failed("the history"))?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), ReadError> {
+        append_all(self.file, &self.buffer).map_err(failed("the history"))?;
+        self.file.sync().map_err(failed("the history"))
+    }
+}

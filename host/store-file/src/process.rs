@@ -1,0 +1,133 @@
+//! Processes that claims name: which one a number stands for, and whether it has ended.
+//!
+//! - [`process`]: names a living process, so that it is never taken for another one.
+//! - [`has_ended`]: whether a named process is proved dead.
+//!
+//! A number alone proves nothing, since numbers are used again: the start time tells two processes of one number
+//! apart, the boot tells two starts of the machine apart, and the namespace says for whom the number means anything.
+//! Invariant: what can't be known proves nothing. Where `/proc` doesn't show our own namespace, or hides other users'
+//! processes, nobody is called dead because of that; the lease is the last word.
+
+use std::io;
+
+use rustix::process::{Pid, test_kill_process};
+use taskhost_board::{BootId, Process};
+
+/// Names a living process, so that its end can prove its holder's death. An error says that there is none of this
+/// number, or that it can't be told.
+pub fn process(pid: u32) -> io::Result<Process> {
+    let boot = boot()?;
+    let namespace = namespace().ok_or_else(|| {
+        io::Error::other("`/proc` doesn't show this process's own namespace, so no process can be named by its number")
+    })?;
+    let found = match stat(pid) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        result => Some(result?),
+    };
+    match found {
+        Some(found) if !found.has_ended => {
+            Ok(Process { pid, started: found.started, boot, namespace })
+        }
+        _ => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!(
+                "there is no process `{pid}` here: name one that is running, in the same container"
+            ),
+        )),
+    }
+}
+
+/// The id of this boot.
+pub(crate) fn boot() -> io::Result<BootId> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_err(|e| io::Error::new(e.kind(), format!("the boot's id could not be read: {e}")))?;
+    Ok(BootId(boot.trim().to_owned()))
+}
+
+/// Whether `process` is proved dead, by one who runs in the boot `boot`.
+pub(crate) fn has_ended(process: &Process, boot: &BootId) -> bool {
+    if process.boot != *boot {
+        // Nobody outlives their boot.
+        return true;
+    }
+    if namespace() != Some(process.namespace) {
+        return false;
+    }
+    match stat(process.pid) {
+        Ok(found) => found.has_ended || found.started != process.started,
+        Err(error) if is_gone(&error) => is_unknown_to_the_kernel(process.pid),
+        Err(_) => false,
+    }
+}
+
+/// The file is missing, or its process ended while it was read.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+/// `/proc` may be mounted so that it hides other users' processes; the kernel doesn't.
+fn is_unknown_to_the_kernel(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+/// Our own namespace of process numbers; `None` if it isn't the one that `/proc` shows.
+fn namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt as _;
+    let shown = std::fs::read_link("/proc/self").ok()?;
+    let is_ours = shown.to_str()?.parse() == Ok(std::process::id());
+    is_ours.then(|| std::fs::metadata("/proc/self/ns/pid").ok().map(|found| found.ino()))?
+}
+
+/// What `/proc/<pid>/stat` says of a process.
+struct Stat {
+    started: u64,
+    has_ended: bool,
+}
+
+fn stat(pid: u32) -> io::Result<Stat> {
+    let text = std::fs::read(format!("/proc/{pid}/stat"))?;
+    parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+        io::Error::other(format!("`/proc/{pid}/stat` can't be read: it has another form"))
+    })
+}
+
+fn parse(text: &str) -> Option<Stat> {
+    // The second field is the command in parentheses, and may hold anything, spaces and parentheses as well.
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // The first of these is the third field of the file.
+    let state = fields.first()?;
+    let threads: u64 = fields.get(17)?.parse().ok()?;
+    let started = fields.get(19)?.parse().ok()?;
+    // A process whose first thread has ended looks like a zombie while the others work on.
+    let has_ended = matches!(*state, "X" | "x") || (*state == "Z" && threads <= 1);
+    Some(Stat { started, has_ended })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(command: &str, state: &str, threads: u64, started: u64) -> String {
+        let before = "1 2 3 4 5 6 7 8 9 10 11 12 13 14";
+        format!("4711 ({command}) {state} {before} 15 16 {threads} 0 {started} 123 456")
+    }
+
+    #[test]
+    fn the_command_may_hold_anything() {
+        for command in ["sh", "a b", "x) Z 1 1", "((", ")", ""] {
+            let found = parse(&line(command, "S", 1, 99)).unwrap();
+            assert!(!found.has_ended && found.started == 99, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_zombie_has_ended_unless_other_threads_of_it_work_on() {
+        assert!(parse(&line("sh", "Z", 1, 99)).unwrap().has_ended);
+        assert!(!parse(&line("sh", "Z", 2, 99)).unwrap().has_ended);
+        assert!(parse(&line("sh", "X", 1, 99)).unwrap().has_ended);
+        assert!(parse("4711 (sh) S 1").is_none() && parse("").is_none());
+    }
+}
