@@ -66,6 +66,29 @@ pub enum Command {
 }
 
 impl Command {
+    /// Every command, in the order of their declaration.
+    pub const ALL: [Self; 19] = [
+        Self::Add,
+        Self::Claim,
+        Self::Heartbeat,
+        Self::Complete,
+        Self::Fail,
+        Self::Release,
+        Self::PolicySet,
+        Self::Assign,
+        Self::Unassign,
+        Self::Update,
+        Self::Cancel,
+        Self::Retry,
+        Self::Block,
+        Self::Unblock,
+        Self::Review,
+        Self::Archive,
+        Self::ConfigSet,
+        Self::MetaSet,
+        Self::Upkeep,
+    ];
+
     /// The word used on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -379,6 +402,33 @@ impl TaskUpdate {
 }
 
 impl Change {
+    /// Every word that [`Change::event`] gives.
+    pub const EVENTS: [&'static str; 23] = [
+        "added",
+        "claimed",
+        "renewed",
+        "kept",
+        "released",
+        "recovered",
+        "retried",
+        "in_review",
+        "sent_back",
+        "accepted",
+        "completed",
+        "failed",
+        "cancelled",
+        "blocked",
+        "unblocked",
+        "assigned",
+        "unassigned",
+        "updated",
+        "archived",
+        "policy_set",
+        "settings_set",
+        "meta_set",
+        "fell_back",
+    ];
+
     /// The task it is about, if it is about one.
     pub fn task(&self) -> Option<&TaskId> {
         match self {

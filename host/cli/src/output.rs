@@ -40,6 +40,14 @@ impl Output {
         }
     }
 
+    /// Gives one of many answers, a line each; `false` if nobody reads them any more.
+    pub fn event<T: Serialize + std::fmt::Display>(self, body: &T) -> Result<bool> {
+        match self {
+            Self::Json => print_if_read(&(json(body)? + "\n")),
+            Self::Text => print_if_read(&(visible(&body.to_string()) + "\n")),
+        }
+    }
+
     /// Says something to people, and nothing with `--json`.
     pub fn hint(self, text: &str) {
         if self == Self::Text {
@@ -55,11 +63,17 @@ pub fn note(text: &str) {
 }
 
 fn print(text: &str) -> Result<()> {
+    // Whoever reads may have enough, as `head` does.
+    print_if_read(text).map(|_| ())
+}
+
+/// `false` if nobody reads it.
+fn print_if_read(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever reads has enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("standard output can't be written"),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("standard output can't be written"),
     }
 }
 

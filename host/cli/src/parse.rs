@@ -1,8 +1,9 @@
 //! What options' values may look like, the same for every command.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use taskhost::{AgentKind, Millis, Status, wire};
+use taskhost::domain::Command;
+use taskhost::{AgentKind, Change, Millis, Status, wire};
 
 /// The longest lease, which the board wouldn't take longer either.
 const LEASE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -65,13 +66,50 @@ pub fn time(text: &str) -> Result<Millis, String> {
     })
 }
 
+/// A time in RFC 3339, or how long ago it was, such as `2h`.
+pub fn past_time(text: &str) -> Result<Millis, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    past_time_at(text, now)
+}
+
+fn past_time_at(text: &str, now: Duration) -> Result<Millis, String> {
+    if let Ok(time) = wire::parse_time(text) {
+        return Ok(time);
+    }
+    let ago = duration(text).map_err(|_| {
+        format!(
+            "`{text}` is no time: write one in RFC 3339 such as `2030-01-31T09:00:00Z`, or how long \
+             ago it was, such as `2h`"
+        )
+    })?;
+    let at = now.saturating_sub(ago);
+    Ok(Millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// The word for something that happens on a board.
+pub fn event(text: &str) -> Result<&'static str, String> {
+    word(text, "event", Change::EVENTS.into_iter().map(|event| (event, event)))
+}
+
+/// The command behind something that happened.
+pub fn command(text: &str) -> Result<Command, String> {
+    word(text, "command", Command::ALL.into_iter().map(|command| (command.as_str(), command)))
+}
+
+/// What `text` is the word for.
+fn word<T>(
+    text: &str,
+    what: &str,
+    mut words: impl Iterator<Item = (&'static str, T)> + Clone,
+) -> Result<T, String> {
+    let known: Vec<String> = words.clone().map(|(word, _)| format!("`{word}`")).collect();
+    let found = words.find(|(word, _)| *word == text).map(|(_, value)| value);
+    found.ok_or_else(|| format!("there is no {what} `{text}`: there are {}", known.join(", ")))
+}
+
 /// A task's status.
 pub fn status(text: &str) -> Result<Status, String> {
-    let found = Status::ALL.into_iter().find(|status| status.as_str() == text);
-    found.ok_or_else(|| {
-        let words: Vec<String> = Status::ALL.iter().map(|status| format!("`{status}`")).collect();
-        format!("there is no status `{text}`: there are {}", words.join(", "))
-    })
+    word(text, "status", Status::ALL.into_iter().map(|status| (status.as_str(), status)))
 }
 
 /// A kind of worker.
@@ -119,6 +157,23 @@ mod tests {
             check(text, None);
         }
         check(&format!("{}d", u64::MAX), None);
+    }
+
+    #[test]
+    fn past_time_is_a_time_or_how_long_ago_it_was() {
+        let now = Duration::from_secs(10_000);
+        assert_eq!(past_time_at("2h", now), Ok(Millis(2_800_000)));
+        assert_eq!(past_time_at("30d", now), Ok(Millis(0)));
+        assert_eq!(past_time_at("1970-01-01T00:00:01Z", now), Ok(Millis(1_000)));
+        assert!(past_time_at("yesterday", now).is_err());
+    }
+
+    #[test]
+    fn words_that_there_are_not_are_refused_with_those_there_are() {
+        assert_eq!(event("completed"), Ok("completed"));
+        assert!(event("finished").unwrap_err().contains("`completed`"));
+        assert_eq!(command("policy set"), Ok(Command::PolicySet));
+        assert!(status("done").unwrap_err().contains("`completed`"));
     }
 
     #[test]

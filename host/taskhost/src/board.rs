@@ -9,7 +9,7 @@ use taskhost_board::{
     AddOutcome, Agent, BoardSettings, Census, ChangeRequest, Changed, Contexts, Digest, Engine,
     Entry, Explanation, Family, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name,
     NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Sequence,
-    Store, Task, TaskId,
+    Store, Task, TaskId, View,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
@@ -151,6 +151,12 @@ impl Board {
         Ok(self.engine.task(id)?)
     }
 
+    /// The board at one instant: what is read from it belongs together, whatever others change meanwhile.
+    pub fn view(&self) -> Result<Box<dyn View>, Error> {
+        let (view, _) = self.store.snapshot()?;
+        Ok(view)
+    }
+
     /// Tasks in the order of their creation.
     pub fn list(&self, query: &ListQuery) -> Result<Page, Error> {
         let (view, _) = self.store.snapshot()?;
@@ -161,6 +167,12 @@ impl Board {
     pub fn head(&self) -> Result<Head, Error> {
         let (view, _) = self.store.snapshot()?;
         Ok(view.head()?)
+    }
+
+    /// When the next lease ends or the next task's time comes, if that is known.
+    pub fn next_due(&self) -> Result<Option<Millis>, Error> {
+        let (view, now) = self.store.snapshot()?;
+        Ok(view.next_due(&now)?)
     }
 
     /// Why a task can or can't be claimed now.

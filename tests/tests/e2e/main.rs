@@ -12,3 +12,4 @@ mod policies;
 mod regressions;
 mod run;
 mod scale;
+mod seeing;

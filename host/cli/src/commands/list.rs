@@ -3,10 +3,9 @@
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::domain::Page;
-use taskhost::wire::WireTask;
 use taskhost::{ListQuery, Name, Status, TaskId};
 
-use super::task_text;
+use super::standing::Standing;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::{line, table};
@@ -19,6 +18,11 @@ const EXAMPLES: &str = "\
 Example: what agents work on now
 
   taskhost list --status in_progress
+
+Example: what could be claimed now, and what is reserved for somebody
+
+  taskhost list --ready
+  taskhost list --assignee alice
 
 Example: the page after the one that ended with `next page: --cursor 50`
 
@@ -43,6 +47,15 @@ pub struct Args {
     /// Only what agents of this name hold
     #[arg(long, value_name = "NAME")]
     agent: Option<Name>,
+    /// Only what is reserved for agents of this name
+    #[arg(long, value_name = "NAME")]
+    assignee: Option<Name>,
+    /// Only what can be claimed now, by somebody who fits
+    #[arg(long)]
+    ready: bool,
+    /// Only what has no parent
+    #[arg(long, conflicts_with = "parent")]
+    roots: bool,
     /// How many at most, up to 10000
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
     limit: u64,
@@ -53,7 +66,7 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Answer {
-    tasks: Vec<WireTask>,
+    tasks: Vec<Standing>,
     total: u64,
     next_cursor: Option<String>,
 }
@@ -64,10 +77,12 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
         types: args.types,
         labels: args.labels,
         parent: args.parent,
+        assignee: args.assignee,
+        ready: args.ready,
+        roots: args.roots,
         agent: args.agent,
         past: args.cursor,
         limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
-        ..ListQuery::default()
     };
     let answer = answer(&context.open()?.list(&query)?);
     context.output.answer(&answer, |out| write(out, &answer))?;
@@ -79,7 +94,7 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
 
 fn answer(page: &Page) -> Answer {
     Answer {
-        tasks: page.tasks.iter().map(WireTask::from).collect(),
+        tasks: page.tasks.iter().map(Standing::from).collect(),
         total: page.total,
         next_cursor: page.next.map(|next| next.to_string()),
     }
@@ -87,21 +102,22 @@ fn answer(page: &Page) -> Answer {
 
 fn write(out: &mut String, answer: &Answer) {
     if !answer.tasks.is_empty() {
-        let rows: Vec<[String; 5]> = answer.tasks.iter().map(row).collect();
-        table(out, ["ID", "TYPE", "STATUS", "PRIORITY", "WHO"], &rows);
+        let rows: Vec<[String; 7]> = answer.tasks.iter().map(row).collect();
+        table(out, ["ID", "TYPE", "STATUS", "READY", "PRIORITY", "NEEDS", "WHO"], &rows);
     }
     line(out, format_args!("{} of {}", answer.tasks.len(), answer.total));
 }
 
-fn row(task: &WireTask) -> [String; 5] {
-    let reserved = || task.assignee.as_ref().map(|who| format!("for {}", task_text::assignee(who)));
-    let who = task.claim.as_ref().map(|claim| claim.agent.clone()).or_else(reserved);
+fn row(standing: &Standing) -> [String; 7] {
+    let task = &standing.task;
     [
         task.id.clone(),
         task.task_type.clone(),
         task.status.into(),
+        standing.readiness.unwrap_or_default().into(),
         task.priority.to_string(),
-        who.unwrap_or_default(),
+        task.needs.join(","),
+        standing.who().unwrap_or_default(),
     ]
 }
 

@@ -5,6 +5,7 @@ mod asker;
 mod claim;
 mod complete;
 mod doctor;
+mod events;
 mod explain;
 mod fail;
 mod heartbeat;
@@ -18,7 +19,19 @@ mod run;
 #[cfg(test)]
 pub mod sample;
 mod show;
+mod standing;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the store's figures and what it takes up on disk are given to it next"
+    )
+)]
+mod stats;
+mod status;
 mod task_text;
+mod tree;
+mod watch;
 
 use anyhow::Result;
 
@@ -37,8 +50,11 @@ pub enum Command {
     Release(release::Args),
     Show(show::Args),
     List(list::Args),
+    Tree(tree::Args),
+    Status(status::Args),
     Explain(explain::Args),
     History(history::Args),
+    Watch(watch::Args),
     Run(run::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
@@ -58,8 +74,11 @@ impl Command {
             Self::Release(args) => release::exec(context, args),
             Self::Show(args) => show::exec(context, &args),
             Self::List(args) => list::exec(context, args),
+            Self::Tree(args) => tree::exec(context, &args),
+            Self::Status(args) => status::exec(context, &args),
             Self::Explain(args) => explain::exec(context, args),
             Self::History(args) => history::exec(context, &args),
+            Self::Watch(args) => watch::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),

@@ -1,18 +1,17 @@
 //! `history`: what happened on a board, and who did it.
 
-mod event;
-
 use std::collections::VecDeque;
 use std::str::FromStr;
 
 use anyhow::Result;
 use serde::Serialize;
-use taskhost::{Name, Sequence, TaskId};
+use taskhost::{Millis, Sequence, TaskId};
 
-use self::event::{Event, Holders};
+use super::events::{self, Event, Holders, Wanted};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
+use crate::parse;
 
 /// The most events that are shown at once.
 const LIMIT_MAX: u64 = 1_000_000;
@@ -25,7 +24,11 @@ Example: everything that happened to a task
 Example: what an agent did last, and what it did before that
 
   taskhost history --agent alice --limit 20
-  taskhost history --agent alice --limit 20 --before 4711";
+  taskhost history --agent alice --limit 20 --before 4711
+
+Example: what was completed or failed in the last two hours
+
+  taskhost history --event completed --event failed --since 2h";
 
 /// Show what happened on the board, the newest last
 #[derive(Debug, clap::Args)]
@@ -33,11 +36,16 @@ Example: what an agent did last, and what it did before that
 pub struct Args {
     /// Only what happened to this task
     id: Option<TaskId>,
-    /// Only what agents of this name did, or lost
-    #[arg(long, value_name = "NAME")]
-    agent: Option<Name>,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Only what happened at this time or later, in RFC 3339, or so long ago, such as `2h`
+    #[arg(long, value_name = "TIME", value_parser = parse::past_time)]
+    since: Option<Millis>,
+    /// Only what happened before this time, given likewise
+    #[arg(long, value_name = "TIME", value_parser = parse::past_time)]
+    until: Option<Millis>,
     /// How many events at most, the newest
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
+    #[arg(long, visible_alias = "last", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
     limit: u64,
     /// Only what happened before this, as the page after it said
     #[arg(long, value_name = "CURSOR")]
@@ -78,7 +86,8 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let mut holders = Holders::default();
     // From the beginning, because only the claims before tell whose claim an event ended.
     board.history(Sequence(0), |sequence, entry| {
-        for (part, event) in event::of_entry(sequence, &entry, &mut holders).into_iter().enumerate()
+        for (part, event) in
+            events::of_entry(sequence, &entry, &mut holders).into_iter().enumerate()
         {
             let place = Cursor { sequence: sequence.0, part };
             if wanted(args, place, &event) {
@@ -115,7 +124,9 @@ fn wanted(args: &Args, place: Cursor, event: &Event) -> bool {
     args.past.is_none_or(|past| place.sequence > past)
         && args.before.is_none_or(|before| place < before)
         && args.id.as_ref().is_none_or(|id| event.is_about(id))
-        && args.agent.as_ref().is_none_or(|name| event.is_by(name))
+        && args.since.is_none_or(|since| event.time() >= since)
+        && args.until.is_none_or(|until| event.time() < until)
+        && args.wanted.has(event)
 }
 
 #[cfg(test)]

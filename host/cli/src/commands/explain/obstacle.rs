@@ -1,85 +1,17 @@
-//! `explain`: why a task can or can't be claimed now, and by whom.
+//! What stands between a task and being claimed, as JSON and as a line.
 
-use anyhow::Result;
-use serde::Serialize;
 use serde_json::{Value, json};
-use taskhost::wire::{self, WireAssignee, WireTask};
-use taskhost::{Agent, Board, Explanation, Name, Obstacle, TaskId};
+use taskhost::{Name, Obstacle, Status, wire};
 
-use super::asker::Asker;
-use super::task_text;
-use crate::context::Context;
-use crate::exit::Code;
+use super::quoted;
+use super::relation::Relations;
 use crate::output::line;
 
 /// A policy names no more of the tasks that one waits for: where so many are named, there may be others.
 const NAMED_MAX: usize = 64;
 
-const EXAMPLES: &str = "\
-Example: can anybody claim it?
-
-  taskhost explain build_1a2b3c4d
-
-Example: can this agent, which can do something?
-
-  taskhost explain build_1a2b3c4d --agent alice --capability gpu";
-
-/// Say why a task can or can't be claimed now, and by whom
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// The task
-    id: TaskId,
-    /// By this agent; by anybody if none is named
-    #[arg(long, value_name = "NAME")]
-    agent: Option<Name>,
-    #[command(flatten)]
-    asker: Asker,
-}
-
-/// `by`: who may claim it once nothing else is in the way.
-#[derive(Serialize)]
-struct Answer {
-    task: WireTask,
-    agent: Option<String>,
-    claimable: bool,
-    obstacles: Vec<Value>,
-    by: By,
-    log: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct By {
-    assignee: Option<WireAssignee>,
-    needs: Vec<String>,
-}
-
-pub fn exec(context: &Context, args: Args) -> Result<Code> {
-    let board = context.open()?;
-    let agent = args.agent.map(|name| asker(&board, &name, &args.asker)).transpose()?;
-    let explanation = board.explain(&args.id, agent.as_ref())?;
-    let answer = answer(&explanation, agent.as_ref());
-    context.output.answer(&answer, |out| write(out, &explanation, &answer))?;
-    Ok(Code::Done)
-}
-
-fn asker(board: &Board, name: &Name, asker: &Asker) -> Result<Agent, taskhost::Error> {
-    Ok(board.session(&asker.session(name, None))?.agent().clone())
-}
-
-fn answer(explanation: &Explanation, agent: Option<&Agent>) -> Answer {
-    let task = WireTask::from(&explanation.task);
-    Answer {
-        agent: agent.map(|agent| agent.name.to_string()),
-        claimable: explanation.obstacles.is_empty(),
-        obstacles: explanation.obstacles.iter().map(obstacle).collect(),
-        by: By { assignee: task.assignee.clone(), needs: task.needs.clone() },
-        log: explanation.log.clone(),
-        task,
-    }
-}
-
-fn obstacle(obstacle: &Obstacle) -> Value {
+/// The obstacle as JSON.
+pub fn json(obstacle: &Obstacle, relations: &Relations) -> Value {
     match obstacle {
         Obstacle::Finished(status) => json!({ "kind": "finished", "status": status.as_str() }),
         Obstacle::Held { claim, lease_until, over } => json!({
@@ -95,7 +27,13 @@ fn obstacle(obstacle: &Obstacle) -> Value {
         Obstacle::Waiting { on, why } => {
             let on: Vec<Value> = on
                 .iter()
-                .map(|(id, status)| json!({ "id": id.as_str(), "status": status.map(|status| status.as_str()) }))
+                .map(|(id, status)| {
+                    json!({
+                        "id": id.as_str(),
+                        "status": status.map(Status::as_str),
+                        "relation": relations.get(id).map(|relation| relation.as_str()),
+                    })
+                })
                 .collect();
             json!({ "kind": "waiting", "on": on, "reason": why })
         }
@@ -116,37 +54,8 @@ fn obstacle(obstacle: &Obstacle) -> Value {
     }
 }
 
-fn write(out: &mut String, explanation: &Explanation, answer: &Answer) {
-    let by = answer.agent.as_ref().map(|name| format!(" by `{name}`")).unwrap_or_default();
-    let id = &answer.task.id;
-    let limited = answer.by.assignee.is_some() || !answer.by.needs.is_empty();
-    if answer.claimable && answer.agent.is_none() && limited {
-        line(out, format_args!("`{id}` can be claimed now, by an agent that fits:"));
-    } else if answer.claimable {
-        line(out, format_args!("`{id}` can be claimed now{by}"));
-    } else {
-        line(out, format_args!("`{id}` can't be claimed now{by}:"));
-    }
-    for obstacle in &explanation.obstacles {
-        write_obstacle(out, obstacle);
-    }
-    if answer.agent.is_none() && !explanation.task.status.is_finished() {
-        if let Some(assignee) = &answer.by.assignee {
-            line(out, format_args!("- it is reserved for `{}`", task_text::assignee(assignee)));
-        }
-        if !answer.by.needs.is_empty() {
-            line(
-                out,
-                format_args!("- it needs an agent capable of {}", quoted(&explanation.task.needs)),
-            );
-        }
-    }
-    for logged in &answer.log {
-        line(out, format_args!("policy: {logged}"));
-    }
-}
-
-fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
+/// The obstacle as a line, or as some.
+pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations) {
     let because =
         |why: &Option<String>| why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let text = match obstacle {
@@ -173,7 +82,9 @@ fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
             );
             for (id, status) in on {
                 let status = status.map_or("no such task", |status| status.as_str());
-                line(out, format_args!("  - `{id}`, which is {status}"));
+                let relation = relations.get(id).map(|relation| relation.in_words());
+                let relation = relation.map(|is| format!(" {is},")).unwrap_or_default();
+                line(out, format_args!("  - `{id}`,{relation} which is {status}"));
             }
             return;
         }
@@ -194,22 +105,23 @@ fn write_obstacle(out: &mut String, obstacle: &Obstacle) {
     line(out, format_args!("- {text}"));
 }
 
-fn quoted(names: &[Name]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
-    use taskhost::{Assignee, Millis, Status};
+    use taskhost::{Assignee, Millis, TaskId};
 
+    use super::super::relation::Relation;
     use super::*;
     use crate::commands::sample;
 
+    fn relations() -> Relations {
+        Relations::from([(TaskId::new("other").unwrap(), Relation::Parent)])
+    }
+
     #[track_caller]
     fn check(seen: Obstacle, json: Value, text: &str) {
-        assert_eq!(obstacle(&seen), json);
+        assert_eq!(super::json(&seen, &relations()), json);
         let mut out = String::new();
-        write_obstacle(&mut out, &seen);
+        write(&mut out, &seen, &relations());
         assert_eq!(out.trim_end(), text);
     }
 
@@ -219,7 +131,7 @@ mod tests {
         let text = |count: usize| {
             let on = (0..count).map(|n| (TaskId::new(format!("t{n}")).unwrap(), None)).collect();
             let mut out = String::new();
-            write_obstacle(&mut out, &Obstacle::Waiting { on, why: None });
+            write(&mut out, &Obstacle::Waiting { on, why: None }, &Relations::new());
             out.lines().next().unwrap().to_owned()
         };
         assert_eq!(text(NAMED_MAX), "- it waits for at least 64 other tasks");
@@ -234,8 +146,8 @@ mod tests {
                 on: vec![(other, Some(Status::Failed))],
                 why: Some("it failed".into()),
             },
-            json!({ "kind": "waiting", "on": [{ "id": "other", "status": "failed" }], "reason": "it failed" }),
-            "- it waits for 1 other task: it failed\n  - `other`, which is failed",
+            json!({ "kind": "waiting", "on": [{ "id": "other", "status": "failed", "relation": "parent" }], "reason": "it failed" }),
+            "- it waits for 1 other task: it failed\n  - `other`, its parent, which is failed",
         );
         check(
             Obstacle::Held {

@@ -1,0 +1,156 @@
+//! Measurements as JSON. Lengths of time are in microseconds, sizes in bytes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use taskhost::domain::{Distribution, Figures, Measure, Tally};
+use taskhost::{Millis, wire};
+
+/// What was measured on a board.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// Since when.
+    pub since: Millis,
+    /// By all processes together.
+    pub all: Figures,
+    /// By each of those that are remembered.
+    pub processes: Vec<ProcessFigures>,
+}
+
+/// What one process measured.
+#[derive(Debug, Clone)]
+pub struct ProcessFigures {
+    pub pid: u32,
+    /// When it began to use the board.
+    pub since: Millis,
+    /// Whether it may be living still.
+    pub alive: bool,
+    pub figures: Figures,
+}
+
+/// What a board takes up on disk, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiskUse {
+    pub journal: u64,
+    pub snapshot: u64,
+    pub index: u64,
+    pub history: u64,
+    pub policies: u64,
+    pub context: u64,
+    pub output: u64,
+    pub policy_files: u64,
+    pub total: u64,
+}
+
+/// `times` has what was measured at least once; `counts` has everything.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    pub since: String,
+    pub times: BTreeMap<&'static str, Spread>,
+    pub counts: BTreeMap<&'static str, u64>,
+    pub processes: Vec<OneProcess>,
+    pub disk: Disk,
+}
+
+/// What one process measured, those that are alive first.
+#[derive(Debug, Serialize)]
+pub struct OneProcess {
+    pub pid: u32,
+    pub since: String,
+    pub alive: bool,
+    pub times: BTreeMap<&'static str, Spread>,
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// How lengths of time are distributed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Spread {
+    pub count: u64,
+    pub mean_us: f64,
+    pub p50_us: u64,
+    pub p90_us: u64,
+    pub p99_us: u64,
+    pub p999_us: u64,
+    pub max_us: u64,
+}
+
+/// `total_bytes` counts locks and whatever else is there, too.
+#[derive(Debug, Serialize)]
+pub struct Disk {
+    pub journal_bytes: u64,
+    pub snapshot_bytes: u64,
+    pub index_bytes: u64,
+    pub history_bytes: u64,
+    pub policies_bytes: u64,
+    pub context_bytes: u64,
+    pub output_bytes: u64,
+    pub policy_files_bytes: u64,
+    pub total_bytes: u64,
+}
+
+impl Answer {
+    pub fn new(measured: &Measured, disk: &DiskUse) -> Self {
+        let mut processes: Vec<&ProcessFigures> = measured.processes.iter().collect();
+        processes.sort_by_key(|process| (!process.alive, process.since.0, process.pid));
+        Self {
+            since: wire::time(measured.since),
+            times: times(&measured.all),
+            counts: counts(&measured.all),
+            processes: processes.into_iter().map(OneProcess::new).collect(),
+            disk: Disk::new(disk),
+        }
+    }
+}
+
+impl OneProcess {
+    fn new(process: &ProcessFigures) -> Self {
+        Self {
+            pid: process.pid,
+            since: wire::time(process.since),
+            alive: process.alive,
+            times: times(&process.figures),
+            counts: counts(&process.figures),
+        }
+    }
+}
+
+impl Disk {
+    fn new(disk: &DiskUse) -> Self {
+        Self {
+            journal_bytes: disk.journal,
+            snapshot_bytes: disk.snapshot,
+            index_bytes: disk.index,
+            history_bytes: disk.history,
+            policies_bytes: disk.policies,
+            context_bytes: disk.context,
+            output_bytes: disk.output,
+            policy_files_bytes: disk.policy_files,
+            total_bytes: disk.total,
+        }
+    }
+}
+
+fn times(figures: &Figures) -> BTreeMap<&'static str, Spread> {
+    let measured = Measure::ALL.into_iter().filter_map(|measure| {
+        let found = figures.times.get(&measure).filter(|found| found.count > 0)?;
+        Some((measure.as_str(), spread(found)))
+    });
+    measured.collect()
+}
+
+fn counts(figures: &Figures) -> BTreeMap<&'static str, u64> {
+    let count = |tally: Tally| figures.counts.get(&tally).copied().unwrap_or_default();
+    Tally::ALL.into_iter().map(|tally| (tally.as_str(), count(tally))).collect()
+}
+
+fn spread(found: &Distribution) -> Spread {
+    Spread {
+        count: found.count,
+        mean_us: found.mean,
+        p50_us: found.p50,
+        p90_us: found.p90,
+        p99_us: found.p99,
+        p999_us: found.p999,
+        max_us: found.max,
+    }
+}
