@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use taskhost::domain::{BoardSettings, PolicySet, Request};
+use taskhost::domain::{BoardSettings, Cause, Command, PolicySet, Request};
 use taskhost::wire::{self, WireAssignee, WireTask};
 use taskhost::{Change, Entry, Json, Name, Sequence, Task, TaskId};
 
@@ -75,8 +75,9 @@ impl Holders {
 /// Who did it: whoever asked, for the step that was asked for; nobody for what the policy made follow.
 fn doer(request: &Request, change: &Change) -> Option<String> {
     let by_policy = match change {
-        Change::Finished { verb, .. } => verb.is_none(),
-        Change::Kept { .. } | Change::Recovered { .. } => true,
+        Change::Finished { verb, .. } => verb.is_none() && request.command != Command::Cancel,
+        Change::Recovered { cause, .. } => *cause != Cause::Operator,
+        Change::Kept { .. } => true,
         _ => false,
     };
     request.agent.as_ref().filter(|_| !by_policy).map(ToString::to_string)
@@ -116,9 +117,11 @@ fn details(change: &Change) -> Map<String, Value> {
         Change::FellBack { hook, kind, detail } => {
             json!({ "hook": hook, "kind": kind, "detail": detail })
         }
-        Change::Recovered { cause, not_before, .. } => {
-            json!({ "cause": cause, "not_before": not_before.map(wire::time) })
-        }
+        Change::Recovered { cause, reason, not_before, .. } => json!({
+            "cause": cause,
+            "reason": reason,
+            "not_before": not_before.map(wire::time),
+        }),
         Change::Retried { error, not_before, .. } => {
             json!({ "error": error, "not_before": not_before.map(wire::time) })
         }
@@ -203,7 +206,6 @@ impl fmt::Display for Event {
 
 #[cfg(test)]
 mod tests {
-    use taskhost::domain::{Cause, Command};
     use taskhost::{Millis, Status, Verb};
 
     use super::*;
@@ -231,7 +233,12 @@ mod tests {
     #[test]
     fn recovery_is_nobodys_deed_and_names_who_lost_the_task() {
         let mut holders = Holders(HashMap::from([(id(), name("alice"))]));
-        let recovered = Change::Recovered { id: id(), cause: Cause::HolderDead, not_before: None };
+        let recovered = Change::Recovered {
+            id: id(),
+            cause: Cause::HolderDead,
+            reason: None,
+            not_before: None,
+        };
         assert_eq!(
             events("bob", Command::Claim, vec![recovered], &mut holders),
             [json!({
@@ -246,6 +253,28 @@ mod tests {
             })]
         );
         assert!(holders.0.is_empty());
+    }
+
+    #[test]
+    fn what_somebody_took_back_or_cancelled_is_their_deed() {
+        // The history had nobody do it, as if the policy had.
+        let mut holders = Holders(HashMap::from([(id(), name("alice"))]));
+        let reason = Some("stuck".to_owned());
+        let taken =
+            Change::Recovered { id: id(), cause: Cause::Operator, reason, not_before: None };
+        let taken = events("olga", Command::Release, vec![taken], &mut holders);
+        assert_eq!((&taken[0]["agent"], &taken[0]["holder"]), (&json!("olga"), &json!("alice")));
+        assert_eq!(taken[0]["details"], json!({ "cause": "operator", "reason": "stuck" }));
+        let cancelled = Change::Finished {
+            id: id(),
+            status: Status::Cancelled,
+            verb: None,
+            reason: None,
+            result: None,
+            error: None,
+        };
+        let cancelled = events("olga", Command::Cancel, vec![cancelled], &mut holders);
+        assert_eq!(cancelled[0]["agent"], "olga");
     }
 
     #[test]
