@@ -1,7 +1,12 @@
 //! The commands, one file each: the help text, the arguments, `exec`, then helpers in the order of their calls.
 
 mod add;
+mod archive;
 mod asker;
+mod assign;
+mod block;
+mod cancel;
+mod changing;
 mod claim;
 mod complete;
 mod doctor;
@@ -14,11 +19,16 @@ mod init;
 mod list;
 mod policy;
 mod release;
+mod retry;
+mod review;
 mod run;
 #[cfg(test)]
 pub mod sample;
 mod show;
 mod task_text;
+mod unassign;
+mod unblock;
+mod update;
 
 use anyhow::Result;
 
@@ -35,6 +45,15 @@ pub enum Command {
     Complete(complete::Args),
     Fail(fail::Args),
     Release(release::Args),
+    Assign(assign::Args),
+    Unassign(unassign::Args),
+    Update(update::Args),
+    Cancel(cancel::Args),
+    Retry(retry::Args),
+    Block(block::Args),
+    Unblock(unblock::Args),
+    Review(review::Args),
+    Archive(archive::Args),
     Show(show::Args),
     List(list::Args),
     Explain(explain::Args),
@@ -56,6 +75,15 @@ impl Command {
             Self::Complete(args) => complete::exec(context, &args),
             Self::Fail(args) => fail::exec(context, args),
             Self::Release(args) => release::exec(context, args),
+            Self::Assign(args) => assign::exec(context, args),
+            Self::Unassign(args) => unassign::exec(context, args),
+            Self::Update(args) => update::exec(context, args),
+            Self::Cancel(args) => cancel::exec(context, args),
+            Self::Retry(args) => retry::exec(context, args),
+            Self::Block(args) => block::exec(context, args),
+            Self::Unblock(args) => unblock::exec(context, args),
+            Self::Review(args) => review::exec(context, args),
+            Self::Archive(args) => archive::exec(context, args),
             Self::Show(args) => show::exec(context, &args),
             Self::List(args) => list::exec(context, args),
             Self::Explain(args) => explain::exec(context, args),
