@@ -54,9 +54,19 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", visible(text));
 }
 
+/// Writes everything that `source` gives to standard output, as it is.
+pub fn copy(source: &mut impl io::Read) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    written(io::copy(source, &mut stdout).and_then(|_| stdout.flush()))
+}
+
 fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+fn written(result: io::Result<()>) -> Result<()> {
+    match result {
         // Whoever reads has enough, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("standard output can't be written"),

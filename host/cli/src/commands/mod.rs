@@ -9,6 +9,8 @@ mod cancel;
 mod changing;
 mod claim;
 mod complete;
+mod config;
+mod context;
 mod doctor;
 mod explain;
 mod fail;
@@ -17,6 +19,7 @@ mod history;
 mod holder;
 mod init;
 mod list;
+mod meta;
 mod policy;
 mod release;
 mod retry;
@@ -62,6 +65,12 @@ pub enum Command {
     Doctor(doctor::Args),
     #[command(subcommand)]
     Policy(policy::Command),
+    #[command(subcommand)]
+    Config(config::Command),
+    #[command(subcommand)]
+    Meta(meta::Command),
+    #[command(subcommand)]
+    Context(context::Command),
 }
 
 impl Command {
@@ -91,6 +100,9 @@ impl Command {
             Self::Run(args) => run::exec(context, args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),
+            Self::Config(command) => command.exec(context),
+            Self::Meta(command) => command.exec(context),
+            Self::Context(command) => command.exec(context),
         }
     }
 }

@@ -8,7 +8,7 @@ use taskhost::domain::{BeginError, CommitError, Error as BoardError, ReadError, 
 use taskhost::wire::WireAssignee;
 use taskhost::{Claim, ContextFailure, InitError, Millis, OpenError, wire};
 
-use super::{Code, Conflicting, LineFailed, Usage};
+use super::{Code, Conflicting, LineFailed, NoSuchValue, Usage};
 
 /// What is said about an error.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,8 @@ pub fn problem(error: &anyhow::Error) -> Problem {
         inner.with("line", failed.line).with("added", failed.added)
     } else if error.is::<Usage>() {
         new(Code::Usage, "usage", false)
+    } else if error.is::<NoSuchValue>() {
+        new(Code::Missing, "no_such_value", false)
     } else if error.is::<Conflicting>() {
         new(Code::Invalid, "conflict", false)
     } else {

@@ -5,9 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use taskhost::domain::{BoardSettings, Cause, Command, PolicySet, Request};
+use taskhost::domain::{Cause, Command, PolicySet, Request};
 use taskhost::wire::{self, WireAssignee, WireTask};
 use taskhost::{Change, Entry, Json, Name, Sequence, Task, TaskId};
+
+use crate::commands::config::settings;
 
 /// Something that happened. `agent` is who did it; `holder` is whose claim it was about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,7 +134,7 @@ fn details(change: &Change) -> Map<String, Value> {
             json!({ "assignee": assignee.as_ref().map(WireAssignee::from) })
         }
         Change::PoliciesSet(set) => policies(set),
-        Change::SettingsSet(settings) => board_settings(settings),
+        Change::SettingsSet(settings) => Value::Object(settings::unusual(settings)),
         Change::Answered { .. }
         | Change::Wake { .. }
         | Change::Woken { .. }
@@ -168,10 +170,6 @@ fn policies(set: &PolicySet) -> Value {
         "standard": set.standard.digest.to_string(),
         "standard_settings": set.standard.settings,
     })
-}
-
-fn board_settings(settings: &BoardSettings) -> Value {
-    json!({ "unfenced": settings.unfenced, "shared_files": settings.shared_files })
 }
 
 /// One line: sequence, time, who, what, to which task, and the rest.
