@@ -42,10 +42,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "ids")]
     finished: bool,
     /// With `--finished`: only what ended at least this long ago
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration, requires = "finished")]
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, conflicts_with = "ids")]
     older_than: Option<Duration>,
     /// With `--finished`: at most so many families, the oldest
-    #[arg(long, value_name = "N", requires = "finished", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "ids", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     #[command(flatten)]
     asked: Asked,
