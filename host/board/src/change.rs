@@ -207,6 +207,9 @@ pub enum Change {
         id: TaskId,
         /// Why.
         cause: Cause,
+        /// What an operator said about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
         /// Not to be offered before this time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<Millis>,
@@ -363,6 +366,13 @@ pub struct TaskUpdate {
     /// Words to find it by; sorted, without repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<Name>>,
+    /// Words to add to those it has when it is changed, so that of two who add one each neither is lost. A
+    /// [`Change::Updated`] has the list that came of it instead.
+    #[serde(skip)]
+    pub add_labels: Vec<Name>,
+    /// Words to take away from those it has then.
+    #[serde(skip)]
+    pub remove_labels: Vec<Name>,
     /// What an agent must be capable of; sorted, without repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<Name>>,
@@ -524,14 +534,15 @@ impl Change {
                 end_claim(task, Some(Verb::Release));
                 reopen(task, reason.clone(), None);
             }
-            Self::Recovered { cause, not_before, .. } => {
+            Self::Recovered { cause, reason, not_before, .. } => {
                 end_claim(task, None);
-                let reason = match cause {
+                let usual = match cause {
                     Cause::LeaseOver => "its last holder's lease ran out",
                     Cause::HolderDead => "its last holder died",
                     Cause::Policy => "the policy took it from its last holder",
                     Cause::Operator => "an operator took it from its last holder",
                 };
+                let reason = reason.as_deref().unwrap_or(usual);
                 reopen(task, Some(reason.to_owned()), *not_before);
             }
             Self::Retried { error, not_before, .. } => {

@@ -1,15 +1,16 @@
-//! JSON that the caller gives on the command line, in a file, or on standard input.
+//! What the caller gives on the command line, in a file, or on standard input.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use taskhost::Json;
 
 use crate::exit::Usage;
+use crate::parse;
 
 /// The largest JSON value read, in bytes; a board takes no larger one either.
-const BYTES_MAX: u64 = 1 << 20;
+const JSON_BYTES_MAX: u64 = 1 << 20;
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,33 +36,50 @@ pub fn source(text: &str) -> Result<Source, String> {
 impl Source {
     /// The JSON value that stands there.
     pub fn json(&self) -> Result<Json> {
-        let (place, text) = match self {
-            Self::Here(text) => ("the argument".to_owned(), text.clone()),
-            Self::File(path) => (format!("`{path}`"), read(File::open(path), path)?),
-            Self::Stdin => {
-                ("standard input".to_owned(), read(Ok(io::stdin().lock()), "standard input")?)
-            }
-        };
-        let parsed = Json::parse(&text);
+        let parsed = Json::parse(&self.text()?);
         parsed.map_err(|error| {
+            let place = self.place();
             Usage(format!("{place} isn't JSON: {error}; a plain text needs its own double quotes"))
                 .into()
         })
     }
+
+    /// The text that stands there.
+    pub fn text(&self) -> Result<String> {
+        let bytes = self.bytes(JSON_BYTES_MAX, "keep it in a file and give its name as data")?;
+        String::from_utf8(bytes).map_err(|_| Usage(format!("{} isn't UTF-8", self.place())).into())
+    }
+
+    /// The bytes that stand there, at most `max`; `instead` says what to do with more.
+    pub fn bytes(&self, max: u64, instead: &str) -> Result<Vec<u8>> {
+        let place = self.place();
+        let bytes = match self {
+            Self::Here(text) => text.clone().into_bytes(),
+            Self::File(path) => read(File::open(path), &place, max)?,
+            Self::Stdin => read(Ok(io::stdin().lock()), &place, max)?,
+        };
+        if bytes.len() as u64 > max {
+            let max = parse::show_bytes(max);
+            return Err(Usage(format!("{place} is larger than {max}: {instead}")).into());
+        }
+        Ok(bytes)
+    }
+
+    fn place(&self) -> String {
+        match self {
+            Self::Here(_) => "the argument".into(),
+            Self::File(path) => format!("`{path}`"),
+            Self::Stdin => "standard input".into(),
+        }
+    }
 }
 
-fn read(source: io::Result<impl Read>, name: &str) -> Result<String> {
-    let source = source.map_err(|error| Usage(format!("`{name}` can't be read: {error}")))?;
-    let mut text = String::new();
-    let mut bounded = BufReader::new(source.take(BYTES_MAX + 1));
-    bounded.read_to_string(&mut text).with_context(|| format!("`{name}` can't be read"))?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(Usage(format!(
-            "`{name}` is larger than 1 MiB: keep it in a file and give its name as data"
-        ))
-        .into());
-    }
-    Ok(text)
+/// Reads one byte more than `max` at most, by which the caller sees that there is more.
+fn read(source: io::Result<impl Read>, place: &str, max: u64) -> Result<Vec<u8>> {
+    let unread = |error: io::Error| Usage(format!("{place} can't be read: {error}"));
+    let mut bytes = Vec::new();
+    source.map_err(unread)?.take(max + 1).read_to_end(&mut bytes).map_err(unread)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -74,5 +92,13 @@ mod tests {
         assert_eq!(source("-"), Ok(Source::Stdin));
         assert_eq!(source("-1"), Ok(Source::Here("-1".into())));
         assert!(source("@").is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_with_what_to_do_instead() {
+        let here = |bytes: usize| Source::Here("x".repeat(bytes));
+        assert_eq!(here(1024).bytes(1024, "cut it").unwrap().len(), 1024);
+        let why = here(1025).bytes(1024, "cut it").unwrap_err().to_string();
+        assert_eq!(why, "the argument is larger than 1KiB: cut it");
     }
 }

@@ -62,6 +62,12 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", visible(text));
 }
 
+/// Writes everything that `source` gives to standard output, as it is.
+pub fn copy(source: &mut impl io::Read) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    written(io::copy(source, &mut stdout).and_then(|_| stdout.flush())).map(|_| ())
+}
+
 fn print(text: &str) -> Result<()> {
     // Whoever reads may have enough, as `head` does.
     print_if_read(text).map(|_| ())
@@ -70,7 +76,12 @@ fn print(text: &str) -> Result<()> {
 /// `false` if nobody reads it.
 fn print_if_read(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// `false` if whoever reads has enough, as `head` does.
+fn written(result: io::Result<()>) -> Result<bool> {
+    match result {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error).context("standard output can't be written"),

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use taskhost::domain::Command;
-use taskhost::{AgentKind, Change, Millis, Status, wire};
+use taskhost::{AgentKind, Change, Millis, Status, TaskId, wire};
 
 /// The longest lease, which the board wouldn't take longer either.
 const LEASE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -11,10 +11,23 @@ const LEASE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The longest key, which the board wouldn't take longer either.
 const KEY_BYTES_MAX: usize = 256;
 
+/// The units of lengths of time, the largest first.
+const UNITS_MS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// The units of sizes.
+const UNITS_BYTES: [(&str, u64); 7] = [
+    ("B", 1),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];
+
 /// A length of time: whole numbers with units, the largest first, as in `500ms`, `30m` or `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS_MS: [(&str, u64); 5] =
-        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let wrong = || {
         format!(
             "`{text}` isn't a length of time: write one such as `500ms`, `30m`, `1h30m` or `2d`"
@@ -40,6 +53,42 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(sum_ms)) }
 }
 
+/// A length of time as [`duration`] reads it.
+pub fn show_duration(ms: u64) -> String {
+    let mut left = ms;
+    let mut text = String::new();
+    for (unit, unit_ms) in UNITS_MS {
+        if left >= unit_ms {
+            text += &format!("{}{unit}", left / unit_ms);
+            left %= unit_ms;
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
+/// A size in bytes: a whole number, with a unit of 1024 as in `64MiB`, of 1000 as in `100MB`, or without one.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        format!("`{text}` isn't a size: write one such as `64MiB`, `100MB` or `1048576`, in bytes")
+    };
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = if unit.is_empty() { "B" } else { unit };
+    let found = UNITS_BYTES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let (_, unit_bytes) = found.ok_or_else(wrong)?;
+    number.checked_mul(*unit_bytes).ok_or_else(wrong)
+}
+
+/// A size as [`bytes`] reads it.
+pub fn show_bytes(bytes: u64) -> String {
+    let whole = |(_, unit): &&(&str, u64)| unit.is_power_of_two() && bytes % unit == 0;
+    match UNITS_BYTES.iter().rev().find(whole) {
+        Some((name, unit)) if *unit > 1 && bytes > 0 => format!("{}{name}", bytes / unit),
+        _ => bytes.to_string(),
+    }
+}
+
 /// The length of a lease.
 pub fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
@@ -57,6 +106,15 @@ pub fn key(text: &str) -> Result<String, String> {
         return Err(format!("a key has 1 to {KEY_BYTES_MAX} bytes, none of them zero"));
     }
     Ok(text.to_owned())
+}
+
+/// The key of a value that is kept beside the tasks.
+pub fn value_key(text: &str) -> Result<TaskId, String> {
+    TaskId::new(text).map_err(|_| {
+        format!(
+            "`{text}` can't be a key: it is a letter or digit, then up to 127 letters, digits, `.`, `_`, `:` or `-`"
+        )
+    })
 }
 
 /// A time in RFC 3339.
@@ -174,6 +232,35 @@ mod tests {
         assert!(event("finished").unwrap_err().contains("`completed`"));
         assert_eq!(command("policy set"), Ok(Command::PolicySet));
         assert!(status("done").unwrap_err().contains("`completed`"));
+    }
+
+    #[test]
+    fn durations_are_shown_as_they_can_be_read() {
+        for (ms, text) in [(0, "0s"), (1, "1ms"), (90_250, "1m30s250ms"), (604_800_000, "7d")] {
+            assert_eq!(show_duration(ms), text);
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)));
+        }
+    }
+
+    #[test]
+    fn sizes_are_numbers_with_units_of_1024_or_1000() {
+        let sizes = [
+            ("64MiB", 64 << 20, "64MiB"),
+            ("64mib", 64 << 20, "64MiB"),
+            ("100MB", 100_000_000, "100000000"),
+            ("1048576", 1 << 20, "1MiB"),
+            ("1536KiB", 1536 << 10, "1536KiB"),
+            ("4GiB", 4 << 30, "4GiB"),
+            ("0", 0, "0"),
+            ("12B", 12, "12"),
+        ];
+        for (text, size, shown) in sizes {
+            assert_eq!(bytes(text), Ok(size));
+            assert_eq!(show_bytes(size), shown);
+        }
+        for text in ["", "MiB", "64M", "64 MiB", "1.5GiB", "-1", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
     }
 
     #[test]

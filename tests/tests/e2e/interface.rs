@@ -17,6 +17,15 @@ fn every_command_has_help_with_an_example() {
         "complete",
         "fail",
         "release",
+        "assign",
+        "unassign",
+        "update",
+        "cancel",
+        "retry",
+        "block",
+        "unblock",
+        "review",
+        "archive",
         "show",
         "list",
         "explain",
@@ -24,15 +33,26 @@ fn every_command_has_help_with_an_example() {
         "run",
         "doctor",
         "policy",
+        "config",
+        "meta",
+        "context",
     ];
     for command in commands {
         assert!(top.contains(command), "{command} is missing in: {top}");
         let help = board.run_plain(&[command, "--help"]).exits(0).stdout;
         assert!(help.contains("Example"), "{command}: {help}");
     }
-    for command in ["list", "show", "set", "check"] {
-        let help = board.run_plain(&["policy", command, "--help"]).exits(0).stdout;
-        assert!(help.contains("Example"), "policy {command}: {help}");
+    let parts: [(&str, &[&str]); 4] = [
+        ("policy", &["list", "show", "set", "check"]),
+        ("config", &["get", "set", "list", "unset"]),
+        ("meta", &["get", "set", "unset", "list"]),
+        ("context", &["get", "set", "append", "list", "remove"]),
+    ];
+    for (command, part) in
+        parts.iter().flat_map(|(command, of)| of.iter().map(move |part| (command, part)))
+    {
+        let help = board.run_plain(&[command, part, "--help"]).exits(0).stdout;
+        assert!(help.contains("Example"), "{command} {part}: {help}");
     }
 }
 

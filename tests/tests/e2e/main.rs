@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod changing;
 mod claims;
+mod config;
 mod crashes;
 mod damage;
 mod death;
 mod interface;
 mod locks;
+mod meta;
 mod policies;
 mod regressions;
 mod run;

@@ -60,7 +60,9 @@ impl Work<'_> {
         let change = match self
             .hook(Measure::Recovery, Access::Change, |hooks, tx| hooks.recover(tx, id, cause))?
         {
-            Rescue::Release => Change::Recovered { id: id.clone(), cause, not_before: None },
+            Rescue::Release => {
+                Change::Recovered { id: id.clone(), cause, reason: None, not_before: None }
+            }
             Rescue::KeepUntil(until) => {
                 let lease = Lease::starting(&now, until.0.saturating_sub(now.wall.0));
                 Change::Kept { id: id.clone(), lease }

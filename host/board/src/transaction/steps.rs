@@ -65,7 +65,8 @@ impl Transaction {
         }
         self.take_step()?;
         self.happen(id, Event::Released, "");
-        self.apply(Change::Recovered { id: id.clone(), cause: Cause::Policy, not_before })?;
+        let cause = Cause::Policy;
+        self.apply(Change::Recovered { id: id.clone(), cause, reason: None, not_before })?;
         Ok(())
     }
 

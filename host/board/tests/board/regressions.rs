@@ -204,7 +204,7 @@ fn tokens_grow_even_past_a_claim_that_ended_in_its_own_entry() {
     drop(opened.view());
     let changes = vec![
         Change::Claimed { id: id("u"), claim: Box::new(claim) },
-        Change::Recovered { id: id("u"), cause: Cause::Policy, not_before: None },
+        Change::Recovered { id: id("u"), cause: Cause::Policy, reason: None, not_before: None },
         Change::Answered { id: id("u"), readiness: taskhost_board::Readiness::Ready(0) },
     ];
     let request = taskhost_board::Request::of(taskhost_board::Command::Claim);

@@ -1,9 +1,16 @@
 //! The commands, one file each: the help text, the arguments, `exec`, then helpers in the order of their calls.
 
 mod add;
+mod archive;
 mod asker;
+mod assign;
+mod block;
+mod cancel;
+mod changing;
 mod claim;
 mod complete;
+mod config;
+mod context;
 mod doctor;
 mod events;
 mod explain;
@@ -13,8 +20,11 @@ mod history;
 mod holder;
 mod init;
 mod list;
+mod meta;
 mod policy;
 mod release;
+mod retry;
+mod review;
 mod run;
 #[cfg(test)]
 pub mod sample;
@@ -31,6 +41,9 @@ mod stats;
 mod status;
 mod task_text;
 mod tree;
+mod unassign;
+mod unblock;
+mod update;
 mod watch;
 
 use anyhow::Result;
@@ -48,6 +61,15 @@ pub enum Command {
     Complete(complete::Args),
     Fail(fail::Args),
     Release(release::Args),
+    Assign(assign::Args),
+    Unassign(unassign::Args),
+    Update(update::Args),
+    Cancel(cancel::Args),
+    Retry(retry::Args),
+    Block(block::Args),
+    Unblock(unblock::Args),
+    Review(review::Args),
+    Archive(archive::Args),
     Show(show::Args),
     List(list::Args),
     Tree(tree::Args),
@@ -59,6 +81,12 @@ pub enum Command {
     Doctor(doctor::Args),
     #[command(subcommand)]
     Policy(policy::Command),
+    #[command(subcommand)]
+    Config(config::Command),
+    #[command(subcommand)]
+    Meta(meta::Command),
+    #[command(subcommand)]
+    Context(context::Command),
 }
 
 impl Command {
@@ -72,6 +100,15 @@ impl Command {
             Self::Complete(args) => complete::exec(context, &args),
             Self::Fail(args) => fail::exec(context, args),
             Self::Release(args) => release::exec(context, args),
+            Self::Assign(args) => assign::exec(context, args),
+            Self::Unassign(args) => unassign::exec(context, args),
+            Self::Update(args) => update::exec(context, args),
+            Self::Cancel(args) => cancel::exec(context, args),
+            Self::Retry(args) => retry::exec(context, args),
+            Self::Block(args) => block::exec(context, args),
+            Self::Unblock(args) => unblock::exec(context, args),
+            Self::Review(args) => review::exec(context, args),
+            Self::Archive(args) => archive::exec(context, args),
             Self::Show(args) => show::exec(context, &args),
             Self::List(args) => list::exec(context, args),
             Self::Tree(args) => tree::exec(context, &args),
@@ -82,6 +119,9 @@ impl Command {
             Self::Run(args) => run::exec(context, args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),
+            Self::Config(command) => command.exec(context),
+            Self::Meta(command) => command.exec(context),
+            Self::Context(command) => command.exec(context),
         }
     }
 }

@@ -63,6 +63,11 @@ pub struct Usage(pub String);
 #[error("{0}")]
 pub struct Conflicting(pub String);
 
+/// There is no value of that name.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoSuchValue(pub String);
+
 /// Some of a file's lines were added, or none, and then one could not be.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {why:#}{}", match added { 0 => String::new(), n => format!(" (of the lines before it, {n} were added)") })]

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use taskhost::domain::{BeginError, CommitError, Error as BoardError, ReadError, SwitchError};
+use taskhost::wire::WireAssignee;
 use taskhost::{Claim, ContextFailure, InitError, Millis, OpenError, wire};
 
-use super::{Code, Conflicting, LineFailed, Usage};
+use super::{Code, Conflicting, LineFailed, NoSuchValue, Usage};
 
 /// What is said about an error.
 #[derive(Debug, Serialize)]
@@ -33,6 +34,8 @@ pub fn problem(error: &anyhow::Error) -> Problem {
         inner.with("line", failed.line).with("added", failed.added)
     } else if error.is::<Usage>() {
         new(Code::Usage, "usage", false)
+    } else if error.is::<NoSuchValue>() {
+        new(Code::Missing, "no_such_value", false)
     } else if error.is::<Conflicting>() {
         new(Code::Invalid, "conflict", false)
     } else {
@@ -128,7 +131,11 @@ fn of_board(error: &BoardError) -> Problem {
         }
         BoardError::Assigned { id, assignee } => new(Code::Taken, "assigned", false)
             .with("task", id.as_str())
-            .with("holder", assignee.name.as_str()),
+            .with("holder", assignee.name.as_str())
+            .with(
+                "assignee",
+                serde_json::to_value(WireAssignee::from(&**assignee)).unwrap_or_default(),
+            ),
         BoardError::MetaChanged { key, now } => new(Code::Invalid, "meta_changed", true)
             .with("key", key.as_str())
             .with("now", serde_json::from_str::<Value>(now.as_str()).unwrap_or_default()),

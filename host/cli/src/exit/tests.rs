@@ -9,10 +9,11 @@ use taskhost::domain::{
     ReadError, SwitchError,
 };
 use taskhost::{
-    Claim, Digest, InitError, Millis, Name, OpenError, SessionId, Status, TaskId, Token, Verb,
+    Assignee, Claim, ContextFailure, Digest, InitError, Json, Millis, Name, OpenError, SessionId,
+    Status, TaskId, Token, Verb,
 };
 
-use super::{Code, Conflicting, LineFailed, Usage, problem};
+use super::{Code, Conflicting, LineFailed, NoSuchValue, Usage, problem};
 
 /// Checks code, word and whether to try again; `more` is what must be said besides.
 #[track_caller]
@@ -112,6 +113,36 @@ fn somebody_elses_task_says_who_holds_it() {
     check_board(ended, Code::Taken, "claim_ended", false, held);
     let reserved = BoardError::Reserved { id: id(), assignee: Name::new("carol").unwrap() };
     check_board(reserved, Code::Taken, "reserved", false, json!({ "holder": "carol" }));
+    let assignee = Box::new(Assignee {
+        name: Name::new("carol").unwrap(),
+        kind: taskhost::AgentKind::Human,
+        hostname: None,
+        by: Some(Name::new("olga").unwrap()),
+    });
+    let assigned = BoardError::Assigned { id: id(), assignee };
+    let who = json!({ "name": "carol", "kind": "human", "hostname": null, "by": "olga" });
+    let more = json!({ "task": "t", "holder": "carol", "assignee": who });
+    check_board(assigned, Code::Taken, "assigned", false, more);
+}
+
+#[test]
+fn value_that_somebody_changed_is_said_so_that_one_can_decide_again() {
+    let key = TaskId::new("round").unwrap();
+    let now = Json::parse("{\"n\": 8}").unwrap();
+    let changed = BoardError::MetaChanged { key, now };
+    let more = json!({ "key": "round", "now": { "n": 8 } });
+    check_board(changed, Code::Invalid, "meta_changed", true, more);
+}
+
+#[test]
+fn large_values_have_the_codes_of_everything_else() {
+    let context = |failure: ContextFailure| taskhost::Error::Context(failure);
+    check(context(ContextFailure::TooLarge), Code::Usage, "too_large", false, json!({}));
+    let timeout = BeginError::Timeout { waited: Duration::from_secs(1), holder: None };
+    let timeout = context(ContextFailure::Begin(timeout));
+    check(timeout, Code::LockTimeout, "lock_timeout", true, json!({ "waited_ms": 1000 }));
+    let unknown = context(ContextFailure::Unknown("EIO".into()));
+    check(unknown, Code::OutcomeUnknown, "outcome_unknown", true, json!({}));
 }
 
 #[test]
@@ -123,6 +154,7 @@ fn what_is_missing_is_named() {
         false,
         json!({ "task": "t" }),
     );
+    check(NoSuchValue("no".into()), Code::Missing, "no_such_value", false, json!({}));
     let error = taskhost::Error::Open(OpenError::NoBoard { path: "x".into() });
     check(error, Code::Missing, "no_such_board", false, json!({ "board": "x" }));
 }

@@ -13,10 +13,9 @@ impl Work<'_> {
             family.push(self.task(&id)?);
         }
         if let Some(open) = family.iter().find(|task| !task.status.is_finished()) {
-            return Err(Self::wrong_status(
-                open,
-                &format!("`{id}` is archived once everything below it has ended"),
-            ));
+            let which = if open.id == *id { "it" } else { "everything below it" };
+            let detail = format!("`{id}` can be archived once {which} has ended");
+            return Err(Self::wrong_status(open, &detail));
         }
         for task in &family {
             for other in self.dependents_of(&task.id)? {

@@ -139,8 +139,12 @@ impl Work<'_> {
                 Err(Self::wrong_status(&task, "nobody holds it"))
             };
         }
-        let cause = Cause::Operator;
-        self.tx_mut().apply(Change::Recovered { id: id.clone(), cause, not_before: None })?;
+        self.tx_mut().apply(Change::Recovered {
+            id: id.clone(),
+            cause: Cause::Operator,
+            reason: reason.map(str::to_owned),
+            not_before: None,
+        })?;
         self.tell(id, Event::Released, reason.unwrap_or("an operator took it from its holder"))?;
         Ok(true)
     }

@@ -2,13 +2,22 @@
 
 use super::super::add::{check_size, sorted};
 use super::{Error, Work};
-use crate::{Assignee, Change, Event, Json, Name, TaskId, TaskUpdate};
+use crate::{Assignee, Change, Event, Json, Name, Task, TaskId, TaskUpdate};
 
 /// Checks an update before the board is touched.
 pub(super) fn check(id: &TaskId, update: &TaskUpdate) -> Result<(), Error> {
     if *update == TaskUpdate::default() {
         return Err(Error::Invalid(format!("nothing is to be changed of `{id}`: say what")));
     }
+    if let Some(both) = update.add_labels.iter().find(|add| update.remove_labels.contains(add)) {
+        return Err(Error::Invalid(format!(
+            "label `{both}` can't be added and removed at once: say which of the two"
+        )));
+    }
+    check_sizes(id, update)
+}
+
+fn check_sizes(id: &TaskId, update: &TaskUpdate) -> Result<(), Error> {
     let none = Json::default();
     check_size(
         id.as_str(),
@@ -16,6 +25,22 @@ pub(super) fn check(id: &TaskId, update: &TaskUpdate) -> Result<(), Error> {
         update.needs.as_deref().unwrap_or_default(),
         update.data.as_ref().unwrap_or(&none),
     )
+}
+
+/// The update as it stands in the journal: whole lists, in order.
+fn resolved(update: &TaskUpdate, task: &Task) -> TaskUpdate {
+    let mut update = update.clone();
+    let add = std::mem::take(&mut update.add_labels);
+    let remove = std::mem::take(&mut update.remove_labels);
+    if !add.is_empty() || !remove.is_empty() {
+        let mut labels = update.labels.take().unwrap_or_else(|| task.labels.clone());
+        labels.retain(|label| !remove.contains(label));
+        labels.extend(add);
+        update.labels = Some(labels);
+    }
+    update.labels = update.labels.as_deref().map(sorted);
+    update.needs = update.needs.as_deref().map(sorted);
+    update
 }
 
 impl Work<'_> {
@@ -68,9 +93,8 @@ impl Work<'_> {
                 "a finished task stays as it is: retry it first, or add another",
             ));
         }
-        let mut update = update.clone();
-        update.labels = update.labels.as_deref().map(sorted);
-        update.needs = update.needs.as_deref().map(sorted);
+        let update = resolved(update, &task);
+        check_sizes(id, &update)?;
         if update.is_idle(&task) {
             return Ok(false);
         }

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use taskhost::domain::{BoardSettings, PolicySet};
+use taskhost::domain::PolicySet;
 use taskhost::wire::{self, WireAssignee, WireTask};
 use taskhost::{Change, Json, Name, Task};
+
+use crate::commands::config::settings;
 
 /// What is worth knowing about this change, as JSON; nothing that it doesn't say.
 pub fn of(change: &Change) -> Map<String, Value> {
@@ -47,9 +49,11 @@ pub fn of(change: &Change) -> Map<String, Value> {
         Change::FellBack { hook, kind, detail } => {
             json!({ "hook": hook, "kind": kind, "detail": detail })
         }
-        Change::Recovered { cause, not_before, .. } => {
-            json!({ "cause": cause, "not_before": not_before.map(wire::time) })
-        }
+        Change::Recovered { cause, reason, not_before, .. } => json!({
+            "cause": cause,
+            "reason": reason,
+            "not_before": not_before.map(wire::time),
+        }),
         Change::Retried { error, not_before, .. } => {
             json!({ "error": error, "not_before": not_before.map(wire::time) })
         }
@@ -60,7 +64,7 @@ pub fn of(change: &Change) -> Map<String, Value> {
             json!({ "assignee": assignee.as_ref().map(WireAssignee::from) })
         }
         Change::PoliciesSet(set) => policies(set),
-        Change::SettingsSet(settings) => board_settings(settings),
+        Change::SettingsSet(settings) => Value::Object(settings::unusual(settings)),
         Change::Answered { .. }
         | Change::Wake { .. }
         | Change::Woken { .. }
@@ -96,22 +100,6 @@ fn policies(set: &PolicySet) -> Value {
         "settings": set.leading().settings,
         "standard": set.standard.digest.to_string(),
         "standard_settings": set.standard.settings,
-    })
-}
-
-fn board_settings(settings: &BoardSettings) -> Value {
-    let limits = &settings.policy_limits;
-    json!({
-        "unfenced": settings.unfenced,
-        "shared_files": settings.shared_files,
-        "fallback": settings.fallback,
-        "policy_deadline_ms": limits.deadline_ms,
-        "policy_memory_bytes": limits.memory_bytes,
-        "policy_steps": limits.steps,
-        "history_age_ms": settings.history.age_ms,
-        "history_bytes": settings.history.bytes,
-        "compact_bytes": settings.compact_bytes,
-        "keys_kept_ms": settings.keys_kept_ms,
     })
 }
 

@@ -128,7 +128,12 @@ mod tests {
     #[test]
     fn recovery_is_nobodys_deed_and_names_who_lost_the_task() {
         let mut holders = Holders(HashMap::from([(id(), name("alice"))]));
-        let recovered = Change::Recovered { id: id(), cause: Cause::HolderDead, not_before: None };
+        let recovered = Change::Recovered {
+            id: id(),
+            cause: Cause::HolderDead,
+            reason: None,
+            not_before: None,
+        };
         assert_eq!(
             events("bob", Command::Claim, vec![recovered], &mut holders),
             [json!({

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn operators_are_named_for_what_they_asked_for() {
         check(Command::Cancel, cancelled(), true);
-        let taken = |cause| Change::Recovered { id: id(), cause, not_before: None };
+        let taken = |cause| Change::Recovered { id: id(), cause, reason: None, not_before: None };
         check(Command::Release, taken(Cause::Operator), true);
         check(Command::Retry, Change::Reopened { id: id(), reason: None, afresh: true }, true);
         check(Command::Block, Change::Blocked { id: id(), reason: None, verb: None }, true);
@@ -113,7 +113,12 @@ mod tests {
     #[test]
     fn what_followed_is_nobodys_deed() {
         check(Command::Fail, cancelled(), false);
-        let dead = Change::Recovered { id: id(), cause: Cause::HolderDead, not_before: None };
+        let dead = Change::Recovered {
+            id: id(),
+            cause: Cause::HolderDead,
+            reason: None,
+            not_before: None,
+        };
         check(Command::Claim, dead, false);
         check(Command::Complete, Change::Assigned { id: id(), assignee: None }, false);
         let fell = Change::FellBack {
