@@ -13,9 +13,10 @@ use taskhost_board::{
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
-    FileStore, InitPlan, Notice, OnProgress, OpenOptions as StoreOptions, Report,
+    DiskUse, HandLock, InheritedLocks, Measured, FileStore, InitPlan, Notice, OnProgress, OpenOptions as StoreOptions, Report,
 };
 
+use crate::tending::Tending;
 use crate::{Error, Session, SessionOptions, bare, system};
 
 /// The standard policy that this version makes new boards with.
@@ -30,11 +31,19 @@ pub struct OpenOptions {
     pub allow_unsafe_file_system: bool,
     /// Told about what takes long, such as making the index anew.
     pub progress: Option<OnProgress>,
+    /// The locks that are held around this process by `taskhost lock`: those that its environment names, unless said
+    /// otherwise.
+    pub inherited: InheritedLocks,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), allow_unsafe_file_system: false, progress: None }
+        Self {
+            timeout: Duration::from_secs(5),
+            allow_unsafe_file_system: false,
+            progress: None,
+            inherited: InheritedLocks::from_env(),
+        }
     }
 }
 
@@ -64,6 +73,7 @@ pub struct Board {
     store: Arc<FileStore>,
     engine: Engine,
     timeout: Duration,
+    tending: Arc<Tending>,
 }
 
 impl Board {
@@ -93,11 +103,11 @@ impl Board {
         Self::over(FileStore::open(path.as_ref(), store_options(options))?, options.timeout)
     }
 
-    fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
         let store = Arc::new(store);
         let runtime = Runtime::new(RuntimeOptions::new(store.powers()))?;
         let engine = Engine::new(store.clone(), Arc::new(runtime), Arc::new(system::entropy));
-        Ok(Self { store, engine, timeout })
+        Ok(Self { store, engine, timeout, tending: Arc::default() })
     }
 
     /// The commands, with all their options.
@@ -108,6 +118,10 @@ impl Board {
     /// Where the board is kept.
     pub fn store(&self) -> &FileStore {
         &self.store
+    }
+
+    pub(crate) fn tend(&self) {
+        self.tending.tend(&self.store);
     }
 
     /// Until when a command that begins now waits for the board's lock.
@@ -255,6 +269,37 @@ impl Board {
         self.store.contexts()
     }
 
+    /// What the board's processes measured about themselves.
+    pub fn figures(&self) -> Result<Measured, Error> {
+        Ok(self.store.figures()?)
+    }
+
+    /// What the board takes up on disk.
+    pub fn disk_use(&self) -> Result<DiskUse, Error> {
+        Ok(self.store.disk_use()?)
+    }
+
+    /// Makes the journal short again, and removes what of the history isn't kept. Others go on working meanwhile.
+    pub fn compact(&self) -> Result<(), Error> {
+        Ok(self.store.compact(self.deadline()).map_err(taskhost_board::Error::from)?)
+    }
+
+    /// Compacts if the journal is long enough for that and nobody is at it already; says whether it did.
+    pub fn compact_if_due(&self) -> Result<bool, Error> {
+        let done = self.store.compact_if_due(self.deadline());
+        Ok(done.map_err(taskhost_board::Error::from)?)
+    }
+
+    /// Locks a task by hand: nobody is given it meanwhile, but whoever runs inside.
+    pub fn hold_task(&self, id: &TaskId, who: Option<&str>) -> Result<HandLock, Error> {
+        Ok(self.store.hold_task(id, who, self.deadline())?)
+    }
+
+    /// Locks the board by hand: nobody changes it meanwhile, but whoever runs inside. This handle isn't inside.
+    pub fn hold_board(&self, who: Option<&str>) -> Result<HandLock, Error> {
+        Ok(self.store.hold_board(who, self.deadline())?)
+    }
+
     /// The policies that decide, and their settings.
     pub fn policies(&self) -> Result<PolicySet, Error> {
         let (view, _) = self.store.snapshot()?;
@@ -314,5 +359,6 @@ pub(crate) fn store_options(options: &OpenOptions) -> StoreOptions {
     let mut store = StoreOptions { lock_wait: options.timeout, ..StoreOptions::default() };
     store.allow_unsafe_fs = options.allow_unsafe_file_system;
     store.progress.clone_from(&options.progress);
+    store.inherited.clone_from(&options.inherited);
     store
 }

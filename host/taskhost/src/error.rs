@@ -2,7 +2,7 @@
 
 use taskhost_board::{BeginError, CommitError, ContextFailure, InvalidName, ReadError};
 use taskhost_policy::RuntimeError;
-use taskhost_store_file::{InitError, OpenError};
+use taskhost_store_file::{ExportError, ImportError, InitError, OpenError};
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum Error {
     /// A large value could not be read or changed.
     #[error(transparent)]
     Context(#[from] ContextFailure),
+    /// The board was not exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A board was not imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A name isn't one.
     #[error(transparent)]
     Name(InvalidName),

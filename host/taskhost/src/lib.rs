@@ -27,13 +27,16 @@
 mod bare;
 mod board;
 mod error;
+mod moving;
 mod session;
 mod system;
+mod tending;
 pub mod wire;
 
 pub use bare::{check_policy, examine};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
+pub use moving::repair;
 pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
 pub use system::hostname;
 pub use taskhost_board as domain;
@@ -47,5 +50,6 @@ pub use taskhost_board::{
 };
 pub use taskhost_policy::HookLimits;
 pub use taskhost_store_file::{
+    DiskUse, ExportError, HandLock, ImportError, InheritedLocks, Losses, Measured, ProcessFigures, Repaired, process,
     Finding, InitError, Notice, OnProgress, OpenError, Progress, Report, Severity,
 };

@@ -104,7 +104,9 @@ impl Session {
     pub fn claim_with(&self, options: &ClaimOptions) -> Result<ClaimOutcome, Error> {
         let request = self.request(options);
         if options.wait.is_zero() {
-            return Ok(self.board.engine().claim(&request, self.board.deadline())?);
+            let answer = self.board.engine().claim(&request, self.board.deadline());
+            self.board.tend();
+            return Ok(answer?);
         }
         let began = Instant::now();
         loop {

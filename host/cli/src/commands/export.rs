@@ -1,0 +1,64 @@
+//! `export`: a whole board as JSON lines.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::context::Context;
+use crate::exit::{Code, Conflicting};
+
+const EXAMPLES: &str = "\
+Example: a copy in a file, and a board made of it elsewhere
+
+  taskhost export board.jsonl
+  taskhost --board /elsewhere/.taskhost import board.jsonl
+
+Example: how many tasks of each status does a copy have?
+
+  taskhost export | jq -r '.record.task.status // empty' | sort | uniq -c
+
+It is the board at one instant: tasks, claims with their tokens, history, request keys, policies and what they remember, \
+settings, metadata, large values. What commands printed (`output/`) and what policies keep in files is not in it.";
+
+/// Write the whole board as JSON lines
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The file, which must not exist yet; standard output if none is given
+    #[arg(value_name = "FILE|-", default_value = "-")]
+    file: PathBuf,
+}
+
+pub fn exec(context: &Context, args: &Args) -> Result<Code> {
+    let board = context.open()?;
+    if args.file == Path::new("-") {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match board.export(&mut out).map(|_| ()) {
+            // Whoever reads has enough, as `head` does.
+            Err(taskhost::Error::Export(taskhost::ExportError::Write(error)))
+                if error.kind() == io::ErrorKind::BrokenPipe => {}
+            done => done?,
+        }
+        match out.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            done => done.context("standard output can't be written")?,
+        }
+        return Ok(Code::Done);
+    }
+    let shown = args.file.display();
+    let file = File::create_new(&args.file).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Conflicting(format!("`{shown}` exists already: choose another name")).into()
+        }
+        _ => anyhow::Error::new(error).context(format!("`{shown}` can't be written")),
+    })?;
+    let mut out = BufWriter::new(file);
+    let lines = board.export(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error);
+    // Somebody may delete the board because it is in the file.
+    file.and_then(|file| file.sync_all()).with_context(|| format!("`{shown}` can't be written"))?;
+    context.output.hint(&format!("{lines} lines are in `{shown}`"));
+    Ok(Code::Done)
+}
