@@ -16,12 +16,14 @@
 //! policy-files/               what policies keep                                                   powers
 //! locks/task_<id>.lock        a task's lock, taken by hand; `.holder` beside it says by whom       hand
 //! locks/policy_<name>.lock    what policies lock                                                   powers
+//! locks/board-inside.lock     the board's lock for those inside `taskhost lock board`              board_lock
+//! locks/context_<n>.lock      changes of large values take turns                                  contexts
 //! locks/switch.lock           switches take turns                                                  switch
 //! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```
 //!
-//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of generations in `switch` and `publish`, recovery in
-//! `mend`. Invariants:
+//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
+//! generations in `switch` and `publish`, recovery in `mend`. Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
