@@ -17,6 +17,8 @@
 //! policy-files/               what policies keep                                                   powers
 //! locks/task_<id>.lock        a task's lock, taken by hand; `.holder` beside it says by whom       hand
 //! locks/policy_<name>.lock    what policies lock                                                   powers
+//! locks/board-inside.lock     the board's lock for those inside `taskhost lock board`              board_lock
+//! locks/context_<n>.lock      changes of large values take turns                                  contexts
 //! locks/switch.lock           switches take turns                                                  switch
 //! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```

@@ -57,6 +57,7 @@ pub(crate) trait Platform: Send + Sync {
 }
 
 /// A process that holds a lock.
+#[derive(PartialEq, Eq)]
 pub(crate) struct LockHolder {
     /// Its number, if it can be seen from here.
     pub(crate) pid: Option<u32>,
@@ -221,7 +222,14 @@ impl Platform for Real {
 
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder> {
         let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-        locks.lines().filter_map(|line| holder_in(line, file)).collect()
+        let mut holders: Vec<LockHolder> = Vec::new();
+        for holder in locks.lines().filter_map(|line| holder_in(line, file)) {
+            // A line is seen twice if others come and go while the list is read.
+            if !holders.contains(&holder) {
+                holders.push(holder);
+            }
+        }
+        holders
     }
 }
 

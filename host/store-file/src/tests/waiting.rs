@@ -284,7 +284,7 @@ fn the_thread_that_listens_ends_with_its_handle() {
     };
     let mark = store.mark().unwrap();
     store.wait(mark, Duration::from_millis(10)).unwrap();
-    assert!(threads() >= 1);
+    wait_until(|| threads() >= 1);
     let watching = Arc::downgrade(&store.inner);
     drop(store);
     wait_until(|| watching.upgrade().is_none());
