@@ -1,6 +1,9 @@
 //! What every command needs: which board, how long to wait, how to answer.
 
+use std::cell::OnceCell;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::{Command as Process, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +22,7 @@ pub struct Context {
     pub output: Output,
     timeout: Duration,
     allow_unsafe_file_system: bool,
+    opened: OnceCell<Board>,
 }
 
 impl Context {
@@ -28,6 +32,7 @@ impl Context {
             output: if global.json { Output::Json } else { Output::Text },
             timeout: global.timeout,
             allow_unsafe_file_system: global.allow_unsafe_file_system,
+            opened: OnceCell::new(),
         }
     }
 
@@ -37,16 +42,39 @@ impl Context {
             timeout: self.timeout,
             allow_unsafe_file_system: self.allow_unsafe_file_system,
             progress: Some(progress()),
+            ..OpenOptions::default()
         }
     }
 
-    /// Opens the board, and says what was mended on the way.
+    /// Opens the board.
     pub fn open(&self) -> Result<Board, Error> {
         let board = Board::open_with(&self.board, &self.open_options())?;
+        let _ = self.opened.set(board.clone());
+        Ok(board)
+    }
+
+    /// Says what was mended or upgraded on the way, and has the journal made short if it is long: by a process of its
+    /// own, so that nobody waits for it.
+    pub fn tidy_up(&self) {
+        let Some(board) = self.opened.get() else { return };
         for notice in board.notices() {
             note(&format!("taskhost: {notice}"));
         }
-        Ok(board)
+        if board.store().compaction_is_due() {
+            // If it can't be started now, the next command tries again.
+            let _ = self.compact_apart();
+        }
+    }
+
+    fn compact_apart(&self) -> std::io::Result<()> {
+        let mut compact = Process::new(std::env::current_exe()?);
+        compact.arg("--board").arg(&self.board).args(["compact", "--if-due"]);
+        if self.allow_unsafe_file_system {
+            compact.arg("--allow-unsafe-file-system");
+        }
+        // Not in this one's process group: whoever stops a script doesn't mean it.
+        compact.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        compact.spawn().map(|_| ())
     }
 
     /// How to call taskhost on this board, for a hint that can be typed as it stands.

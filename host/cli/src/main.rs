@@ -29,8 +29,10 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error, std::env::args_os()),
     };
     let context = Context::new(cli.global);
-    match cli.command.exec(&context) {
+    let code = match cli.command.exec(&context) {
         Ok(code) => code.into(),
         Err(error) => exit::failed(context.output, &error),
-    }
+    };
+    context.tidy_up();
+    code
 }

@@ -8,7 +8,10 @@ use std::io;
 
 use taskhost_board::image::{self, ImageView};
 use taskhost_board::transfer::{Content, Seal, TRANSFER, TransferHeader, TransferLine};
-use taskhost_board::{BeginError, Digest, Millis, ReadError, Sequence, View as _};
+use taskhost_board::{
+    BeginError, ContextEntry, ContextFailure, Contexts, Digest, Millis, ReadError, Sequence,
+    View as _,
+};
 
 use crate::index::SharedReading;
 use crate::state::Inner;
@@ -24,6 +27,15 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
+impl From<ContextFailure> for ExportError {
+    fn from(error: ContextFailure) -> Self {
+        match error {
+            ContextFailure::Begin(error) => Self::Begin(error),
+            other => Self::Begin(ReadError::Failed(other.to_string()).into()),
+        }
+    }
+}
+
 impl From<ReadError> for ExportError {
     fn from(error: ReadError) -> Self {
         Self::Begin(error.into())
@@ -34,6 +46,7 @@ impl Inner {
     /// Hands over every line, the last one of them the end.
     pub(crate) fn export(
         &self,
+        contexts: &dyn Contexts,
         each: &mut dyn FnMut(TransferLine) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let (current, reading, meta) = self.snapshot(self.wait_max())?;
@@ -75,8 +88,15 @@ impl Inner {
         }
         // Request keys of any age: how long they are kept is up to whoever takes them in.
         image::dump(&reading, Millis(0), |record| put(TransferLine::Record(Box::new(record))))?;
-        // Here come the large values, one `TransferLine::Context` each, in the order of owners and keys. They
-        // aren't part of any transaction, so they are read last.
+        // They aren't part of any transaction, so they are read last; what is removed meanwhile is left out.
+        for owner in contexts.owners()? {
+            for ContextEntry { key, .. } in contexts.list(&owner)? {
+                if let Some(value) = contexts.get(&owner, &key)? {
+                    let owner = owner.clone();
+                    put(TransferLine::Context { owner, key, content: Content(value) })?;
+                }
+            }
+        }
         let end = seal.end();
         Ok(each(end)?)
     }

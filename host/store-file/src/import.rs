@@ -18,11 +18,12 @@ use std::io::BufRead;
 use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine, TransferReader};
 use taskhost_board::{BeginError, Generation, ReadError};
 
+use crate::contexts;
 use crate::disk::{How, exists, remove_if_there, replace_file, temporary_name};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::index::Index;
 use crate::init::{InitError, OpenError};
-use crate::intake::Intake;
+use crate::intake::{Intake, Value};
 use crate::platform::random_u64;
 use crate::remains::is_temporary;
 use crate::state::{Inner, failed};
@@ -74,6 +75,9 @@ impl Inner {
         for (from, to) in taken.files {
             self.disk.rename(&from, &to).map_err(failed(&to))?;
         }
+        for (from, owner, key) in taken.values {
+            contexts::place(&*self.disk, &from, &owner, &key).map_err(failed(&from))?;
+        }
         for directory in [names::HISTORY, "."] {
             self.disk.sync_dir(directory).map_err(failed(directory))?;
         }
@@ -98,6 +102,7 @@ impl Inner {
             for name in [names::retired(PAST), names::tasks(FIRST), names::journal(FIRST)] {
                 remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
             }
+            contexts::remove_all(&*self.disk).map_err(failed("context"))?;
             // The mark goes after what it speaks of.
             for directory in [names::HISTORY, "."] {
                 if exists(&*self.disk, directory).map_err(failed(directory))? {
@@ -151,11 +156,11 @@ impl Inner {
             let (number, line) = line?;
             intake.take(number, line)?;
         }
-        intake.finish()?;
+        let values = intake.finish()?;
         journal.sync().map_err(failed(&journal_name.0))?;
         let past_name = (past_name, names::retired(PAST));
         let files = vec![past_name, tasks_name, journal_name];
-        Ok(Taken { board: header.board.clone(), files })
+        Ok(Taken { board: header.board.clone(), files, values })
     }
 }
 
@@ -164,4 +169,5 @@ struct Taken {
     board: String,
     /// Which name is to become which.
     files: Vec<(String, String)>,
+    values: Vec<Value>,
 }

@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use taskhost_board::image::{self, Record};
 use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine};
-use taskhost_board::{Digest, Entry, Generation, ReadError, Sequence, Task};
+use taskhost_board::{
+    CONTEXT_BYTES_MAX, ContextFailure, Digest, Entry, Generation, Owner, ReadError, Sequence, Task,
+    TaskId,
+};
 
-use crate::disk::{DiskFile, append_all};
+use crate::disk::{DiskFile, How, append_all, temporary_name};
 use crate::filler::Filler;
 use crate::format::line::{self, Place};
 use crate::format::snapshot::{Header, SnapshotWriter};
@@ -22,6 +25,9 @@ use crate::state::{Inner, failed};
 /// How many bytes of the history are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 18;
 
+/// A synced file under a name that nobody looks for, and whose large value it is to be.
+pub(crate) type Value = (String, Owner, TaskId);
+
 /// A board while it is taken in.
 pub(crate) struct Intake<'a> {
     inner: &'a Inner,
@@ -31,6 +37,7 @@ pub(crate) struct Intake<'a> {
     snapshot: SnapshotWriter<'a>,
     checks: Filler<'a>,
     seen: BTreeSet<Vec<u8>>,
+    values: Vec<Value>,
     /// The last line's number.
     line: u64,
 }
@@ -81,6 +88,7 @@ impl<'a> Intake<'a> {
             snapshot: SnapshotWriter::begin(tasks.1, &top).map_err(failed("the snapshot"))?,
             checks,
             seen: BTreeSet::new(),
+            values: Vec::new(),
             line: 1,
         })
     }
@@ -109,11 +117,17 @@ impl<'a> Intake<'a> {
                 let loaded = self.checks.step("importing", |writing| image::load(writing, &record));
                 loaded.map_err(|error| at(&error))?;
             }
-            // Here large values go in, under names that nobody looks for yet. Until then none is dropped silently.
-            TransferLine::Context { .. } => {
-                return Err(
-                    at(&"this version takes no large values in: use a newer taskhost").into()
-                );
+            TransferLine::Context { owner, key, content } => {
+                if content.0.len() as u64 > CONTEXT_BYTES_MAX {
+                    return Err(at(&ContextFailure::TooLarge).into());
+                }
+                let disk = &*self.inner.disk;
+                let temporary = temporary_name("value");
+                let file = disk.open(&temporary, How::New).map_err(failed(&temporary))?;
+                append_all(&*file, &content.0)
+                    .and_then(|()| file.sync())
+                    .map_err(failed(&temporary))?;
+                self.values.push((temporary, owner, key));
             }
             TransferLine::Header(_) | TransferLine::End { .. } => {
                 return Err(at(&"it can't stand here").into());
@@ -122,8 +136,8 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Checks what only the end shows, and syncs.
-    pub(crate) fn finish(self) -> Result<(), ImportError> {
+    /// Checks what only the end shows, and syncs. Says which files are to become which large values.
+    pub(crate) fn finish(self) -> Result<Vec<Value>, ImportError> {
         let end = |why: String| TransferError::at(self.line + 1, why);
         for digest in self.header.policies.digests() {
             if !self.components.contains(&digest) {
@@ -137,7 +151,7 @@ impl<'a> Intake<'a> {
         }
         self.past.finish()?;
         self.snapshot.finish().map_err(failed("the snapshot"))?;
-        Ok(())
+        Ok(self.values)
     }
 
     fn check(&mut self, record: &Record) -> Result<(), String> {

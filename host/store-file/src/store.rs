@@ -140,7 +140,7 @@ impl FileStore {
         &self,
         each: &mut dyn FnMut(TransferLine) -> io::Result<()>,
     ) -> Result<(), ExportError> {
-        self.inner.export(each)
+        self.inner.export(&*self.contexts(), each)
     }
 
     /// Examines everything, and changes nothing that opening the board wouldn't change.

@@ -13,7 +13,8 @@ use taskhost_board::{
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
-    DiskUse, HandLock, InheritedLocks, Measured, FileStore, InitPlan, Notice, OnProgress, OpenOptions as StoreOptions, Report,
+    DiskUse, FileStore, HandLock, InheritedLocks, InitPlan, Measured, Notice, OnProgress,
+    OpenOptions as StoreOptions, Report,
 };
 
 use crate::tending::Tending;
@@ -74,6 +75,12 @@ pub struct Board {
     engine: Engine,
     timeout: Duration,
     tending: Arc<Tending>,
+}
+
+impl std::fmt::Debug for Board {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Board").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 impl Board {

@@ -50,6 +50,7 @@ pub use taskhost_board::{
 };
 pub use taskhost_policy::HookLimits;
 pub use taskhost_store_file::{
-    DiskUse, ExportError, HandLock, ImportError, InheritedLocks, Losses, Measured, ProcessFigures, Repaired, process,
-    Finding, InitError, Notice, OnProgress, OpenError, Progress, Report, Severity,
+    DiskUse, ExportError, Finding, HandLock, ImportError, InheritedLocks, InitError, Losses,
+    Measured, Notice, OnProgress, OpenError, ProcessFigures, Progress, Repaired, Report, Severity,
+    process,
 };

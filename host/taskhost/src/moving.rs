@@ -41,8 +41,7 @@ pub fn repair(
     lossy: bool,
     options: &OpenOptions,
 ) -> Result<Repaired, Error> {
-    let components =
-        BTreeMap::from([(Digest::of(STANDARD_POLICY), STANDARD_POLICY.to_vec())]);
+    let components = BTreeMap::from([(Digest::of(STANDARD_POLICY), STANDARD_POLICY.to_vec())]);
     let options = RepairOptions { open: store_options(options), lossy, components };
     Ok(FileStore::repair(path.as_ref(), options)?)
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::wire::{self, WireTask};
-use taskhost::{ClaimOptions, ClaimOutcome, Filter, Millis, Name, NothingWhy, SessionId, TaskId};
+use taskhost::{
+    ClaimOptions, ClaimOutcome, Filter, Millis, Name, NothingWhy, Process, SessionId,
+    SessionOptions, TaskId,
+};
 
 use super::asker::{Asker, Wanted};
 use super::task_text;
 use crate::context::{Context, shell_word};
-use crate::exit::Code;
+use crate::exit::{Code, Usage};
 use crate::output::line;
 use crate::parse;
 
@@ -26,6 +29,10 @@ Example: one of two types, for an agent that can do something; wait for one if t
 Example: this task; the exit code is 4 if somebody else has it
 
   taskhost claim build_1a2b3c4d --agent alice --lease 2h
+
+Example: a script's claim, which ends when the script does
+
+  taskhost claim --agent alice --holder-pid $$
 
 Keep the token: `complete`, `fail`, `release` and `heartbeat` ask for it.";
 
@@ -51,6 +58,10 @@ pub struct Args {
     /// How long to wait for a task if there is none now
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "0s")]
     wait: Duration,
+    /// The process whose end is to end the claim: when it has died, the task comes back at once. Whoever is in
+    /// another namespace of process numbers waits for the lease
+    #[arg(long, value_name = "PID")]
+    holder_pid: Option<u32>,
     /// Repeated with the same key, the request gives the same claim again
     #[arg(long, value_name = "KEY", value_parser = parse::key)]
     key: Option<String>,
@@ -73,6 +84,7 @@ struct Nothing {
 
 pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let session = args.asker.session(&args.agent, args.session.as_ref().map(SessionId::as_str));
+    let session = SessionOptions { holder: holder(args.holder_pid)?, ..session };
     let session = context.open()?.session(&session)?;
     let options = ClaimOptions {
         filter: Filter { only: args.id, ..args.wanted.filter() },
@@ -95,6 +107,13 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
             Ok(Code::Nothing)
         }
     }
+}
+
+fn holder(pid: Option<u32>) -> Result<Option<Process>> {
+    let named = pid.map(|pid| {
+        taskhost::process(pid).map_err(|error| Usage(format!("`--holder-pid {pid}`: {error}")))
+    });
+    Ok(named.transpose()?)
 }
 
 fn answer_claimed(context: &Context, agent: &Name, claimed: &Claimed) -> Result<()> {

@@ -1,8 +1,8 @@
-//! `doctor`: what is wrong with a board.
+//! `doctor`: what is wrong with a board, and mending it.
 
 use anyhow::Result;
 use serde::Serialize;
-use taskhost::{Finding, Report, Severity};
+use taskhost::{Finding, Repaired, Report, Severity};
 
 use crate::context::Context;
 use crate::exit::Code;
@@ -13,13 +13,46 @@ Example:
 
   taskhost doctor --json
 
-The exit code is 9 if something is wrong. Nothing is changed: what can be mended without a loss mends itself when \
-the board is opened.";
+Example: make a damaged board usable again; what was damaged is kept in its `history/`
+
+  taskhost doctor --repair
+
+The exit code is 9 if something is wrong, or is still wrong. Without `--repair` nothing is changed. With it nothing is \
+deleted or overwritten, and where something that was acknowledged would be lost, nothing is changed either until you \
+say `--lossy` too: then see first whether there is a copy to restore.";
 
 /// Look at every part of the board and say what is wrong with it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {}
+pub struct Args {
+    /// Repair what is damaged, setting it aside
+    #[arg(long)]
+    repair: bool,
+    /// With `--repair`: even if something that was acknowledged is lost
+    #[arg(long, requires = "repair")]
+    lossy: bool,
+}
+
+/// What a repair did. With `needs_lossy` nothing was changed, and `lost` is what would be.
+#[derive(Serialize)]
+struct Mended {
+    done: Vec<String>,
+    set_aside: Vec<String>,
+    lost: Option<Lost>,
+    needs_lossy: bool,
+    left: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Lost {
+    first_entry: Option<u64>,
+    last_entry: Option<u64>,
+    readable_lines: u64,
+    unreadable_lines: u64,
+    tasks: Vec<String>,
+    notes: Vec<String>,
+    summary: String,
+}
 
 #[derive(Serialize)]
 struct Answer {
@@ -37,11 +70,61 @@ struct Found {
     next: String,
 }
 
-pub fn exec(context: &Context, _: &Args) -> Result<Code> {
+pub fn exec(context: &Context, args: &Args) -> Result<Code> {
+    if args.repair {
+        return repair(context, args.lossy);
+    }
     let report = taskhost::examine(&context.board, &context.open_options())?;
     let answer = answer(&report);
     context.output.answer(&answer, |out| write(out, &answer))?;
     Ok(if answer.clean { Code::Done } else { Code::Damaged })
+}
+
+fn repair(context: &Context, lossy: bool) -> Result<Code> {
+    let mended = mended(taskhost::repair(&context.board, lossy, &context.open_options())?);
+    context.output.answer(&mended, |out| write_mended(out, &mended))?;
+    let is_well = !mended.needs_lossy && mended.left.is_empty();
+    Ok(if is_well { Code::Done } else { Code::Damaged })
+}
+
+fn mended(repaired: Repaired) -> Mended {
+    let lost = (!repaired.lost.is_nothing()).then(|| Lost {
+        first_entry: repaired.lost.entries.map(|(first, _)| first.0),
+        last_entry: repaired.lost.entries.map(|(_, last)| last.0),
+        readable_lines: repaired.lost.readable,
+        unreadable_lines: repaired.lost.unreadable,
+        tasks: repaired.lost.tasks.iter().map(ToString::to_string).collect(),
+        notes: repaired.lost.notes.clone(),
+        summary: repaired.lost.to_string(),
+    });
+    let Repaired { done, set_aside, needs_lossy, left, .. } = repaired;
+    Mended { done, set_aside, lost, needs_lossy, left }
+}
+
+fn write_mended(out: &mut String, mended: &Mended) {
+    for done in &mended.done {
+        line(out, done);
+    }
+    for path in &mended.set_aside {
+        line(out, format_args!("kept: `{path}`"));
+    }
+    match &mended.lost {
+        Some(lost) if mended.needs_lossy => {
+            line(out, format_args!("would be lost: {}", lost.summary));
+            line(
+                out,
+                "nothing was changed: restore the board from a copy, or accept the loss by `--lossy`",
+            );
+        }
+        Some(lost) => line(out, format_args!("lost: {}", lost.summary)),
+        None if mended.done.is_empty() && mended.left.is_empty() => {
+            line(out, "there was nothing to repair");
+        }
+        None => {}
+    }
+    for left in &mended.left {
+        line(out, format_args!("not repaired: {left}"));
+    }
 }
 
 fn answer(report: &Report) -> Answer {

@@ -120,7 +120,6 @@ fn spawn(context: &Context, lock: &HandLock, run: &Run) -> Result<ExitStatus> {
     }
     lock.pass_on(&mut command).context("the lock can't be handed on")?;
     let shown = program.to_string_lossy();
-    let mut child =
-        command.spawn().with_context(|| format!("`{shown}` can't be started"))?;
+    let mut child = command.spawn().with_context(|| format!("`{shown}` can't be started"))?;
     child.wait().context("how the command ended can't be found out")
 }

@@ -8,18 +8,22 @@ mod block;
 mod cancel;
 mod changing;
 mod claim;
+mod compact;
 mod complete;
 mod config;
 mod context;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 mod fail;
 mod heartbeat;
 mod history;
 mod holder;
+mod import;
 mod init;
 mod list;
+mod lock;
 mod meta;
 mod policy;
 mod release;
@@ -30,13 +34,6 @@ mod run;
 pub mod sample;
 mod show;
 mod standing;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the store's figures and what it takes up on disk are given to it next"
-    )
-)]
 mod stats;
 mod status;
 mod task_text;
@@ -77,7 +74,12 @@ pub enum Command {
     Explain(explain::Args),
     History(history::Args),
     Watch(watch::Args),
+    Stats(stats::Args),
+    Lock(lock::Args),
     Run(run::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Compact(compact::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
     Policy(policy::Command),
@@ -116,7 +118,12 @@ impl Command {
             Self::Explain(args) => explain::exec(context, args),
             Self::History(args) => history::exec(context, &args),
             Self::Watch(args) => watch::exec(context, &args),
+            Self::Stats(args) => stats::exec(context, &args),
+            Self::Lock(args) => lock::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
+            Self::Export(args) => export::exec(context, &args),
+            Self::Import(args) => import::exec(context, &args),
+            Self::Compact(args) => compact::exec(context, &args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),
             Self::Config(command) => command.exec(context),

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use taskhost::domain::{BeginError, CommitError, Error as BoardError, ReadError, SwitchError};
 use taskhost::wire::WireAssignee;
-use taskhost::{Claim, ContextFailure, InitError, Millis, OpenError, wire};
+use taskhost::{
+    Claim, ContextFailure, ExportError, ImportError, InitError, Millis, OpenError, wire,
+};
 
 use super::{Code, Conflicting, LineFailed, NoSuchValue, Usage};
 
@@ -49,16 +51,25 @@ pub fn problem(error: &anyhow::Error) -> Problem {
 pub fn of_taskhost(error: &taskhost::Error) -> Problem {
     match error {
         taskhost::Error::Board(error) => of_board(error),
-        taskhost::Error::Open(error) | taskhost::Error::Init(InitError::Open(error)) => {
-            of_open(error)
-        }
-        taskhost::Error::Init(InitError::Exists) => new(Code::Invalid, "board_exists", false),
-        taskhost::Error::Init(InitError::MissingComponent(_)) => {
-            new(Code::Unexpected, "unexpected", false)
-        }
+        taskhost::Error::Open(error) => of_open(error),
+        taskhost::Error::Init(error) => of_init(error),
         taskhost::Error::Runtime(_) => new(Code::Unexpected, "no_runtime", false),
         taskhost::Error::Name(_) => new(Code::Usage, "usage", false),
         taskhost::Error::Context(error) => of_context(error),
+        taskhost::Error::Export(ExportError::Begin(error)) => of_begin(error),
+        taskhost::Error::Export(ExportError::Write(_)) => new(Code::Unexpected, "io", false),
+        taskhost::Error::Import(ImportError::Init(error)) => of_init(error),
+        taskhost::Error::Import(ImportError::Line(error)) => {
+            new(Code::Usage, "invalid_import", false).with("line", error.line)
+        }
+    }
+}
+
+fn of_init(error: &InitError) -> Problem {
+    match error {
+        InitError::Open(error) => of_open(error),
+        InitError::Exists => new(Code::Invalid, "board_exists", false),
+        InitError::MissingComponent(_) => new(Code::Unexpected, "unexpected", false),
     }
 }
 

@@ -21,7 +21,8 @@ use taskhost_board::{
 
 use self::names::{AGENTS, NAME, TASKS};
 use crate::disk::{
-    Hold, How, ReplaceError, TEMPORARY, exists, read_file, read_open, remove_if_there, replace_file,
+    Disk, Hold, How, ReplaceError, TEMPORARY, exists, read_file, read_open, remove_if_there,
+    replace_file,
 };
 use crate::format::Checksum;
 use crate::lock::{FileLock, LockError};
@@ -93,32 +94,13 @@ impl FileContexts {
         if value.len() as u64 > CONTEXT_BYTES_MAX {
             return Err(ContextFailure::TooLarge);
         }
-        self.make_directories(owner, file).map_err(failed_to_write(file)).map_err(unread)?;
+        make_directories(&*self.inner.disk, owner, file)
+            .map_err(failed_to_write(file))
+            .map_err(unread)?;
         replace_file(&*self.inner.disk, file, value).map_err(|error| match error {
             ReplaceError::Unchanged(error) => unread(failed_to_write(file)(error)),
             ReplaceError::Unknown(error) => ContextFailure::Unknown(format!("`{file}`: {error}")),
         })
-    }
-
-    /// Makes the directories above a value durably, and sweeps up what writers that died have left there.
-    fn make_directories(&self, owner: &Owner, file: &str) -> io::Result<()> {
-        let disk = &*self.inner.disk;
-        if exists(disk, file)? {
-            return Ok(());
-        }
-        // Also where they are there already: whoever made them may have died before they were durable.
-        let (above, own) = names::directories(owner);
-        for (directory, path) in [("context", above), (above, &*own)] {
-            disk.create_dir(path)?;
-            disk.sync_dir(directory)?;
-        }
-        match owner {
-            Owner::Agent(name) if names::is_hashed(&names::encode(name)) => {
-                replace_file(disk, &format!("{own}/{NAME}"), name.as_str().as_bytes())?;
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Removes what writers of this value that died have left. Only under its lock.
@@ -167,6 +149,52 @@ impl FileContexts {
         let name = Name::new(String::from_utf8(name).ok()?).ok()?;
         (names::encode(&name) == directory).then_some(Owner::Agent(name))
     }
+}
+
+/// Makes the directories above a value durably.
+fn make_directories(disk: &dyn Disk, owner: &Owner, file: &str) -> io::Result<()> {
+    if exists(disk, file)? {
+        return Ok(());
+    }
+    // Also where they are there already: whoever made them may have died before they were durable.
+    let (above, own) = names::directories(owner);
+    for (directory, path) in [("context", above), (above, &*own)] {
+        disk.create_dir(path)?;
+        disk.sync_dir(directory)?;
+    }
+    match owner {
+        Owner::Agent(name) if names::is_hashed(&names::encode(name)) => {
+            replace_file(disk, &format!("{own}/{NAME}"), name.as_str().as_bytes())?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Gives a synced file its name as a value, durably. Only where nobody else can change it: before there is a board.
+pub(crate) fn place(disk: &dyn Disk, from: &str, owner: &Owner, key: &TaskId) -> io::Result<()> {
+    let file = names::file(owner, key);
+    make_directories(disk, owner, &file)?;
+    disk.rename(from, &file)?;
+    disk.sync_dir(&names::directories(owner).1)
+}
+
+/// Removes every value. Only where there is no board.
+pub(crate) fn remove_all(disk: &dyn Disk) -> io::Result<()> {
+    let listed = |listed: io::Result<Vec<String>>| match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    };
+    for above in [TASKS, AGENTS] {
+        for directory in listed(disk.directories(above))? {
+            let own = format!("{above}/{directory}");
+            for name in listed(disk.list(&own))? {
+                remove_if_there(disk, &format!("{own}/{name}"))?;
+            }
+            disk.sync_dir(&own)?;
+        }
+    }
+    Ok(())
 }
 
 impl Contexts for FileContexts {

@@ -40,7 +40,7 @@ use crate::format::snapshot::Header;
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Meta};
 use crate::init::{self, OpenError};
-use crate::options::OpenOptions;
+use crate::options::{Notice, OpenOptions};
 use crate::platform::{Platform, random_u64};
 use crate::publish::{Next, PublishError};
 use crate::remains::remains;
@@ -298,11 +298,9 @@ impl Inner {
         let generation = Generation(highest.generation.max(file.generation.0) + 1);
         let margin = if restored.lost.is_nothing() { 0 } else { MARGIN };
         let header = self.header_after(file, restored, generation, highest, margin)?;
-        // What the switch takes away is kept first, as it is.
+        // What the switch takes away is kept first, as it is: damaged, or what a damaged journal continues.
         let old = names::tasks(file.generation);
-        if matches!(restored.way, Way::Replayed | Way::Salvaged)
-            && exists(&*self.disk, &old).map_err(failed(&old))?
-        {
+        if exists(&*self.disk, &old).map_err(failed(&old))? {
             let content = read_file(&*self.disk, &old).map_err(failed(&old))?;
             let kept = self.free_name(&format!("{aside}-{old}"))?;
             replace_file(&*self.disk, &kept, &content).map_err(|e| failed(&kept)(e.into()))?;
@@ -337,6 +335,9 @@ impl Inner {
             Err(error) => return Err(ReadError::Failed(error.to_string()).into()),
         };
         self.retire(&current, false);
+        if file.format < FORMAT {
+            report.done.push(Notice::Upgraded { from: file.format, to: FORMAT }.to_string());
+        }
         report.done.push(match restored.way {
             Way::Replayed => {
                 format!("the board was made anew from its history, as generation {generation}")

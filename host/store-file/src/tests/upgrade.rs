@@ -18,7 +18,7 @@ fn fixture() -> BTreeMap<String, Vec<u8>> {
 }
 
 /// A copy, as git leaves it: without lock file, index and empty directories.
-fn old_board() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn old_board() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = board(&directory);
     for (name, content) in fixture() {

@@ -3,6 +3,12 @@
 mod answer;
 mod text;
 
+use anyhow::Result;
+
+use self::answer::Answer;
+use crate::context::Context;
+use crate::exit::Code;
+
 const EXAMPLES: &str = "\
 Example: how long do commands wait for the board's lock?
 
@@ -16,3 +22,10 @@ Example: for a program
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {}
+
+pub fn exec(context: &Context, _: &Args) -> Result<Code> {
+    let board = context.open()?;
+    let answer = Answer::new(&board.figures()?, &board.disk_use()?);
+    context.output.answer(&answer, |out| text::write(out, &answer))?;
+    Ok(Code::Done)
+}

@@ -149,8 +149,8 @@ mod tests {
     use taskhost::Millis;
     use taskhost::domain::{Distribution, Figures};
 
-    use super::super::answer::{DiskUse, Measured, ProcessFigures};
     use super::*;
+    use taskhost::{DiskUse, Measured, ProcessFigures};
 
     fn figures() -> Figures {
         let waits = Distribution {
