@@ -82,7 +82,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 
 /// A size as [`bytes`] reads it.
 pub fn show_bytes(bytes: u64) -> String {
-    let whole = |(_, unit): &&(&str, u64)| unit.is_power_of_two() && bytes % unit == 0;
+    let whole = |(_, unit): &&(&str, u64)| unit.is_power_of_two() && bytes.is_multiple_of(*unit);
     match UNITS_BYTES.iter().rev().find(whole) {
         Some((name, unit)) if *unit > 1 && bytes > 0 => format!("{}{name}", bytes / unit),
         _ => bytes.to_string(),

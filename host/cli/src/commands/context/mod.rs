@@ -29,7 +29,7 @@ Example: what the agents called alice know
 
   taskhost context append --agent alice learned 'the linker needs 8 GiB'
 
-Each change replaces one value, whole and durably. The values of a task go with it when it is archived.";
+Each change replaces one value, whole and durably.";
 
 /// Keep large values, of up to 64 MiB, for a task or an agent
 #[derive(Debug, clap::Subcommand)]

@@ -67,7 +67,7 @@ pub fn list(board: &Path, task: &TaskId) -> io::Result<Vec<Left>> {
                 return Ok(found);
             }
             let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
-            let ms = seconds.saturating_mul(1_000) + stat.st_mtime_nsec as u64 / 1_000_000;
+            let ms = seconds.saturating_mul(1_000) + stat.st_mtime_nsec / 1_000_000;
             found.push(Left {
                 place: Place { attempt: attempt.clone(), file },
                 bytes: u64::try_from(stat.st_size).unwrap_or_default(),

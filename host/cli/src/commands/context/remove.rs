@@ -15,7 +15,7 @@ Example:
 
   taskhost context remove --task build_1a2b3c4d notes
 
-If there is none, that is well too. What `run` left of an attempt stays until the task is archived.";
+If there is none, that is well too. What `run` left of an attempt stays.";
 
 /// Remove a value
 #[derive(Debug, clap::Args)]
