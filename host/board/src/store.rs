@@ -13,8 +13,8 @@ use crate::{
 /// A transaction could not be opened. Nothing happened.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BeginError {
-    /// Somebody else held the board's lock until the deadline.
-    #[error("the board's lock was held by somebody else for {waited:.1?}{}", holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    /// Somebody else held the board's lock, or that of a task that was asked for, until the deadline.
+    #[error("the lock was held by somebody else for {waited:.1?}{}", holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
     Timeout {
         /// How long it was waited for.
         waited: Duration,

@@ -146,12 +146,13 @@ impl BoardLock {
 
 impl Drop for BoardGuard {
     fn drop(&mut self) {
+        let held = self.since.elapsed();
         let was_held = self.file.take().is_some();
         if self.board.process == std::process::id() {
             *self.board.turn.lock() = false;
             self.board.turned.notify_one();
             if was_held {
-                self.board.meter.record(Measure::LockHold, self.since.elapsed());
+                self.board.meter.record(Measure::LockHold, held);
             }
         }
     }

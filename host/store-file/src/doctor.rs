@@ -1,5 +1,5 @@
 //! The doctor: looks at everything a board consists of, and says what it found. It repairs nothing: what can be
-//! mended without losing anything mends itself when a board is opened.
+//! mended without losing anything mends itself when a board is opened, and for the rest there is `repair`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -74,7 +74,7 @@ impl Report {
 }
 
 const RESTORE: &str =
-    "restore the board from a copy, or ask for help with this report; nothing was changed";
+    "restore the board from a copy, or let a repair say what it can save; nothing was changed";
 /// How often the examination starts over because the generation was replaced meanwhile.
 const ATTEMPTS_MAX: u64 = 10;
 /// How often, and with which pause, it is looked whether the index has caught up with the journal.
@@ -249,7 +249,7 @@ impl Inner {
             true
         });
         report.entries = Some(count);
-        let hole = "the board works on; what happened before can't be shown in full";
+        let hole = "the board works on; a repair sets aside what is before the damage";
         if let Err(error) = read {
             return report.add(Severity::Damage, names::HISTORY, error, hole);
         }
@@ -283,6 +283,10 @@ impl Inner {
         for name in self.disk.list(names::HISTORY).unwrap_or_default() {
             if name.starts_with("dropped-") {
                 let what = "the end of a journal that a crash had torn is kept here; nothing in it was acknowledged";
+                report.add(Severity::Note, &format!("{}/{name}", names::HISTORY), what, HARMLESS);
+            }
+            if name.starts_with("damaged-") {
+                let what = "a repair has set this aside";
                 report.add(Severity::Note, &format!("{}/{name}", names::HISTORY), what, HARMLESS);
             }
         }

@@ -97,12 +97,7 @@ pub(crate) fn open_directory(
     path: &Path,
     options: &OpenOptions,
 ) -> Result<Arc<dyn Platform>, OpenError> {
-    let platform = platform(path, options).map_err(|error| match error {
-        OpenError::Io { path, error } if error.kind() == io::ErrorKind::NotFound => {
-            OpenError::NoBoard { path }
-        }
-        other => other,
-    })?;
+    let platform = platform_at(path, options)?;
     match exists(&**platform.disk(), names::BOARD) {
         Ok(true) => Ok(platform),
         Ok(false) => Err(match remains(&**platform.disk()) {
@@ -111,6 +106,19 @@ pub(crate) fn open_directory(
         }),
         Err(error) => Err(OpenError::Io { path: path.to_owned(), error }),
     }
+}
+
+/// The directory at `path` as a platform, whatever is in it.
+pub(crate) fn platform_at(
+    path: &Path,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Platform>, OpenError> {
+    platform(path, options).map_err(|error| match error {
+        OpenError::Io { path, error } if error.kind() == io::ErrorKind::NotFound => {
+            OpenError::NoBoard { path }
+        }
+        other => other,
+    })
 }
 
 /// Makes the directory at `path`, durably, and opens it. Who may read and write it is left to the umask.

@@ -2,6 +2,7 @@
 //!
 //! - [`FileStore`]: a handle of a board; implements [`taskhost_board::Store`].
 //! - [`InitPlan`], [`OpenOptions`]: how a board is made and opened. [`Report`]: what the doctor finds.
+//! - [`RepairOptions`], [`Repaired`]: what may be done to a damaged board, and what was. [`DiskUse`]: what one takes up.
 //!
 //! ```text
 //! board.json                  format, board id, generation: a pointer, replaced by atomic rename   format
@@ -11,7 +12,7 @@
 //! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
 //! index/stats                 what the processes of this boot measured                             figures
 //! context/                    large values of tasks and agents                                     contexts
-//! history/                    retired journals, and torn ends that were set aside                  history
+//! history/                    retired journals; torn ends and damaged files that were set aside    history, retain
 //! policies/<sha256>.wasm      the board's policies
 //! policy-files/               what policies keep                                                   powers
 //! locks/task_<id>.lock        a task's lock, taken by hand; `.holder` beside it says by whom       hand
@@ -21,8 +22,8 @@
 //! ```
 //!
 //! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
-//! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`.
-//! Invariants:
+//! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`,
+//! what recovery refuses in `repair`, and how boards travel in `export`, `import` and `intake`. Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
@@ -62,6 +63,7 @@ mod powers;
 mod process;
 mod publish;
 mod remains;
+mod repair;
 mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
@@ -86,5 +88,6 @@ pub use init::{InitError, InitPlan, OpenError};
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
 pub use process::process;
+pub use repair::{Losses, RepairOptions, Repaired};
 pub use store::FileStore;
 pub use usage::DiskUse;

@@ -41,7 +41,7 @@ impl Inner {
     }
 
     /// The same; with `broken`, the index is made anew because of that.
-    fn mend_index(
+    pub(crate) fn mend_index(
         &self,
         guard: &BoardGuard,
         broken: Option<String>,
@@ -444,7 +444,7 @@ impl Inner {
     pub(crate) fn write_snapshot(
         &self,
         header: &Header,
-        reading: &SharedReading,
+        reading: &impl image::Read,
         now: Millis,
     ) -> Result<(String, Checksum), ReadError> {
         let name = crate::disk::temporary_name(&names::tasks(header.generation));

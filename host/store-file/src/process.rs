@@ -67,7 +67,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 /// `/proc` may be mounted so that it hides other users' processes; the kernel doesn't.
-fn is_unknown_to_the_kernel(pid: u32) -> bool {
+pub(crate) fn is_unknown_to_the_kernel(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }

@@ -23,6 +23,7 @@ use crate::init::{self, InitError, InitPlan, OpenError};
 use crate::options::{Notice, OpenOptions};
 use crate::platform::Platform;
 use crate::powers::FilePowers;
+use crate::repair::{self, RepairOptions, Repaired};
 use crate::state::{Inner, failed};
 use crate::usage::DiskUse;
 
@@ -145,6 +146,12 @@ impl FileStore {
     /// Examines everything, and changes nothing that opening the board wouldn't change.
     pub fn doctor(&self) -> Report {
         self.inner.doctor()
+    }
+
+    /// Repairs the board at `path`, also one that can't be opened. Nothing is deleted or overwritten, and nothing is
+    /// given up unless `options` say so; what is in the way is set aside in the history.
+    pub fn repair(path: &Path, options: RepairOptions) -> Result<Repaired, OpenError> {
+        repair::repair(path, options)
     }
 
     /// Frees what dead processes left in the index. For long-lived processes, now and then.

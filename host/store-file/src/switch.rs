@@ -107,7 +107,7 @@ impl Inner {
     }
 
     /// Takes the lock of switches; `None` if somebody else is at it already and that will do.
-    fn turn(
+    pub(crate) fn turn(
         &self,
         purpose: &Purpose<'_, '_>,
         deadline: Deadline,

@@ -10,5 +10,6 @@ mod interface;
 mod locks;
 mod policies;
 mod regressions;
+mod run;
 mod scale;
 mod seeing;

@@ -22,7 +22,7 @@ use taskhost_board::{Distribution, Figures, Measure, Meter, Millis, Process, Rea
 use self::buckets::{MICROS_MAX, upper};
 use self::page::{Owner, Page, Raw, SLOTS, WORDS, Whose};
 use crate::platform::Platform;
-use crate::process::{has_ended, process};
+use crate::process::{has_ended, is_unknown_to_the_kernel, process};
 use crate::state::Inner;
 use crate::store::FileStore;
 
@@ -70,7 +70,6 @@ struct Entry {
     /// This process's own figures, if there was room.
     slot: Option<usize>,
     home: u64,
-    process: u32,
 }
 
 impl Meter for Recorder {
@@ -87,9 +86,7 @@ impl Recorder {
     fn with(&self, act: impl Fn(&Page, Whose)) {
         // Whoever is changing the entry does so for an instant.
         let entry = self.entry.read();
-        let Some(entry) = entry.as_ref().filter(|e| e.process == std::process::id()) else {
-            return;
-        };
+        let Some(entry) = entry.as_ref() else { return };
         act(&entry.page, Whose::All);
         if let Some(slot) = entry.slot {
             act(&entry.page, Whose::Slot(slot));
@@ -102,12 +99,7 @@ impl Recorder {
             return;
         }
         let page = open(platform, home).map(Arc::new);
-        *self.entry.write() = page.map(|page| Entry {
-            slot: slot(&page, platform),
-            page,
-            home,
-            process: std::process::id(),
-        });
+        *self.entry.write() = page.map(|page| Entry { slot: slot(&page, platform), page, home });
     }
 
     /// Makes the figures anew if somebody has removed them.
@@ -150,6 +142,9 @@ fn open(platform: &dyn Platform, home: u64) -> Option<Page> {
     Page::of(platform.make_statistics(WORDS, &header).ok()??, home)
 }
 
+/// How many of the oldest owners are asked whether they are still who they were.
+const EXAMINED_MAX: usize = 4;
+
 /// A slot for this process: its own, a free one, or one whose owner is dead, the oldest first.
 fn slot(page: &Page, platform: &dyn Platform) -> Option<usize> {
     let me = process(std::process::id()).ok()?;
@@ -160,10 +155,13 @@ fn slot(page: &Page, platform: &dyn Platform) -> Option<usize> {
     let mut candidates: Vec<usize> = (0..SLOTS).collect();
     candidates.sort_by_key(|slot| owners[*slot].map(|owner| owner.since));
     let now = platform.now().wall;
-    candidates.into_iter().find(|slot| {
-        let owner = owners[*slot];
-        owner.is_none_or(|owner| is_dead(owner, Some(&me))) && page.take(*slot, owner, &me, now)
-    })
+    let take = |slot: usize| page.take(slot, owners[slot], &me, now).then_some(slot);
+    // Every command comes by here, so most owners are only asked about as cheaply as can be.
+    let is_gone = |owner: Owner| owner.is_beside(&me) && is_unknown_to_the_kernel(owner.pid());
+    let free = candidates.iter().filter(|slot| owners[**slot].is_none_or(is_gone));
+    let reused = candidates.iter().take(EXAMINED_MAX);
+    let reused = reused.filter(|slot| owners[**slot].is_some_and(|o| is_dead(o, Some(&me))));
+    free.chain(reused).find_map(|slot| take(*slot))
 }
 
 /// Whether a slot's owner is proved dead. One who died while taking it counts as dead as well.

@@ -113,7 +113,7 @@ fn digest_of(bytes: [u8; 32]) -> Digest {
     hex.parse().expect("64 hex digits are a digest")
 }
 
-fn parse_header(bytes: &[u8], name: &str) -> Result<Header, ReadError> {
+pub(crate) fn parse_header(bytes: &[u8], name: &str) -> Result<Header, ReadError> {
     // Asked first: another format's header may not parse as ours.
     #[derive(Deserialize)]
     struct AnyTop {

@@ -54,7 +54,15 @@ impl Inner {
 
     /// The same for one who has waited in vain: also what he may not know about himself.
     pub(crate) fn blocked_by(&self, what: &Lockable) -> Option<String> {
-        let parts = [self.holder_of(what), self.inherited.hint(what).map(str::to_owned)];
+        let holder = self.holder_of(what);
+        let holder = match what {
+            Lockable::Board => holder,
+            Lockable::Task(id) => {
+                let who = holder.as_deref().unwrap_or("somebody");
+                Some(format!("task `{id}` is locked by {who}"))
+            }
+        };
+        let parts = [holder, self.inherited.hint(what).map(str::to_owned)];
         let said: Vec<String> = parts.into_iter().flatten().collect();
         (!said.is_empty()).then(|| said.join("; "))
     }

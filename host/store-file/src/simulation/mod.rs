@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use taskhost_board::{BootId, Instant, Millis};
+use taskhost_board::{BeginError, BootId, Instant, Millis};
 
 pub use survive::Survivor;
 pub use witness::{Testimony, Witnessed};
@@ -36,7 +36,9 @@ pub use witness::{Testimony, Witnessed};
 use crate::disk::Hold;
 use crate::index::TwinIndex;
 use crate::words::WORDS;
-use crate::{FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions};
+use crate::{
+    FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions, RepairOptions, Repaired,
+};
 use record::Event;
 
 /// What happens to a process at one of its operations.
@@ -285,6 +287,11 @@ impl Process {
         options: OpenOptions,
     ) -> Result<FileStore, ImportError> {
         FileStore::import_on(platform::platform(self), lines, options)
+    }
+
+    /// Repairs the board.
+    pub fn repair(self: &Arc<Self>, options: RepairOptions) -> Result<Repaired, BeginError> {
+        crate::repair::repair_on(platform::platform(self), options)
     }
 
     /// Opens the board.

@@ -209,6 +209,42 @@ fn no_entry_is_slept_through_however_the_writer_and_the_waiter_meet() {
     });
 }
 
+/// A writer that dies between the append and the count leaves a line that nobody hears of again; and one that is
+/// stopped there goes on later, without a sound.
+#[test]
+fn a_line_that_is_written_and_does_not_count_is_a_sign() {
+    use std::io::Write as _;
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    remember(&other, "k").unwrap();
+    let mark = store.mark().unwrap();
+    let journal = board(&directory).join("journal-1.jsonl");
+    let seen = woken(&store, mark, || {
+        let mut journal = std::fs::OpenOptions::new().append(true).open(&journal).unwrap();
+        journal.write_all(b"{\"half a").unwrap();
+    });
+    assert_eq!((seen.newest, seen.deaths), (mark.newest, mark.deaths + 1));
+    // Whoever looks under the lock mends it.
+    let seen = woken(&store, seen, || {
+        remember(&other, "l").unwrap();
+    });
+    assert_eq!(seen.newest, Sequence(2));
+    // A line that the words don't count yet is looked at until they do: nothing is heard of that.
+    let current = store.inner.open_generation().unwrap();
+    current.words.set_appended(Sequence(1));
+    let before = store.mark().unwrap();
+    assert_eq!(before.newest, Sequence(1));
+    let touched = std::fs::OpenOptions::new().append(true).open(&journal).unwrap();
+    let told =
+        woken(&store, before, || touched.set_len(touched.metadata().unwrap().len()).unwrap());
+    assert_eq!((told.newest, told.deaths), (Sequence(1), before.deaths + 1));
+    let counted = woken(&store, told, || {
+        std::thread::sleep(Duration::from_millis(50));
+        current.words.set_appended(Sequence(2));
+    });
+    assert_eq!((counted.newest, counted.deaths), (Sequence(2), told.deaths));
+}
+
 /// Sixty-four agents that wait for work must cost nothing.
 #[test]
 fn an_idle_board_wakes_nobody() {

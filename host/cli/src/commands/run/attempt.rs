@@ -1,31 +1,25 @@
-//! One attempt at a task: its directory, the command in it, and the lease while it runs.
+//! One attempt at a task: its directory, the command in it, and how long it may run.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use taskhost::domain::Error as BoardError;
 use taskhost::wire::WireTask;
 use taskhost::{Agent, Claim, Claimed, Json, Task};
 
 use super::Run;
 use super::child::Child;
 use super::ending;
-use super::progress::Repeats;
+use super::lease::{Hold, Lease};
+use super::shown::Shown;
 
-/// How long a command has to end by itself when the run is stopped.
-const STOP_GRACE: Duration = Duration::from_secs(5);
-/// How long it has when its task belongs to somebody else already.
+/// How long a command has at most when its task belongs to somebody else already.
 const LOST_GRACE: Duration = Duration::from_secs(1);
 /// How often the worker looks whether the run is stopped.
 const LOOK: Duration = Duration::from_millis(100);
-/// After a heartbeat that didn't get through, the next comes no later than this.
-const BEAT_AGAIN: Duration = Duration::from_secs(1);
-/// How long a heartbeat waits for the board's lock: meanwhile the worker hears no signal.
-const BEAT_WAITS: Duration = Duration::from_secs(1);
 
 /// How an attempt ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,12 +28,28 @@ pub enum Ended {
     Done(Json),
     /// It failed, or could not even be called with what the task has.
     Failed(String),
-    /// The run was stopped.
-    Stopped,
+    /// It was stopped, or not even made, for this reason, which is no fault of the task's.
+    Stopped(String),
     /// The claim was taken away meanwhile.
     Lost(String),
     /// The command ended the claim itself.
     Settled,
+}
+
+/// An attempt, and where it can be looked up.
+pub struct Attempt {
+    pub ended: Ended,
+    /// The directory of what the command printed, in the board's; absent if it never ran.
+    pub output: Option<PathBuf>,
+    /// What people see of that.
+    pub shown: Option<Shown>,
+}
+
+impl Attempt {
+    /// One in which the command didn't run.
+    pub fn without_command(ended: Ended) -> Self {
+        Self { ended, output: None, shown: None }
+    }
 }
 
 /// Where an attempt keeps what belongs to it.
@@ -48,43 +58,34 @@ struct Place {
 }
 
 /// Runs the command for the task. An error means that no attempt was made, through no fault of the task's.
-pub fn run(run: &Run, agent: &Agent, claimed: &Claimed, claim: &Claim) -> Result<Ended> {
+pub fn run(run: &Run, agent: &Agent, claimed: &Claimed, claim: &Claim) -> Result<Attempt> {
     let task = claimed.task();
+    let failed = |why| Ok(Attempt::without_command(Ended::Failed(why)));
     let mut command = match run.template.fill(task) {
         Ok(command) => command,
-        Err(why) => return Ok(Ended::Failed(why)),
+        Err(why) => return failed(why),
     };
     let place = Place::make(&run.board_dir, task, claim)
         .context("the directory for the command's output can't be made")?;
     prepare(&mut command, run, agent, claim, task, &place)
         .context("the command's files can't be made")?;
+    let shown = Shown::begin(run, agent, [place.file("stdout"), place.file("stderr")]);
     let mut child = match Child::spawn(command) {
         Ok(child) => child,
-        Err(error) if run.template.program_is_fixed() => {
+        // What passes is no task's fault; nor is a program that is the same for all of them, unless told so.
+        Err(error)
+            if super::passes_in_time(&error)
+                || (run.template.program_is_fixed() && !run.keep_going) =>
+        {
             return Err(error).context("the command can't be started");
         }
-        Err(error) => return Ok(Ended::Failed(format!("the command can't be started: {error}"))),
+        Err(error) => return failed(format!("the command can't be started: {error}")),
     };
-    match watch(run, claimed, claim, &child) {
-        Watched::Exited { settled } => {
-            let status = child.status().context("how the command exited can't be found out")?;
-            if settled {
-                return Ok(Ended::Settled);
-            }
-            Ok(match ending::of(status, &place.file("result.json"), &place.file("stderr")) {
-                Ok(result) => Ended::Done(result),
-                Err(why) => Ended::Failed(why),
-            })
-        }
-        Watched::Stopped => {
-            child.end(STOP_GRACE, || run.stop.hurries()).context("the command can't be stopped")?;
-            Ok(Ended::Stopped)
-        }
-        Watched::Lost(why) => {
-            child.end(LOST_GRACE, || run.stop.hurries()).context("the command can't be stopped")?;
-            Ok(Ended::Lost(why))
-        }
-    }
+    let mut lease = Lease::new(run, claimed, claim);
+    let watched = watch(run, &mut lease, &child);
+    let ended = conclude(run, watched, lease, &mut child, &place)?;
+    let output = place.dir.strip_prefix(&run.board_dir).ok().map(Path::to_owned);
+    Ok(Attempt { ended, output, shown: Some(shown) })
 }
 
 impl Place {
@@ -107,6 +108,14 @@ impl Place {
     fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
+
+    /// A file for what the command prints. It is the command's own, not the end of a pipe: so nothing that the
+    /// command leaves in the background holds us up or dies of a closed pipe, its last words are there however it
+    /// ends, and also what it prints when this process is gone.
+    fn output(&self, name: &str) -> io::Result<Stdio> {
+        // Appended to, since a script may open `/dev/stderr` a second time, which then has its own place in it.
+        OpenOptions::new().create(true).append(true).open(self.file(name)).map(Stdio::from)
+    }
 }
 
 /// Gives the command its environment, its input, and files for its output.
@@ -123,8 +132,8 @@ fn prepare(
     fs::write(&input, serde_json::to_string(&WireTask::from(task))? + "\n")?;
     command
         .stdin(File::open(&input)?)
-        .stdout(Stdio::from(File::create(place.file("stdout"))?))
-        .stderr(Stdio::from(File::create(place.file("stderr"))?))
+        .stdout(place.output("stdout")?)
+        .stderr(place.output("stderr")?)
         .env("TASKHOST_BOARD", &run.board_dir)
         .env("TASKHOST_TASK", task.id.as_str())
         .env("TASKHOST_TYPE", task.task_type.as_str())
@@ -138,66 +147,74 @@ fn prepare(
 }
 
 enum Watched {
-    Exited { settled: bool },
+    Exited,
     Stopped,
-    Lost(String),
+    Lost,
+    /// It has run longer than it may; the text says how long that is.
+    Overtime(String),
 }
 
-/// What a heartbeat found out.
-enum Beat {
-    Extended,
-    /// It didn't get through; that may change.
-    Missed(String),
-    /// The claim has ended, by its own holder.
-    Settled,
-    Lost(String),
-}
-
-/// Extends the lease, three times in its length, until the command exits or is to be stopped.
-fn watch(run: &Run, claimed: &Claimed, claim: &Claim, child: &Child) -> Watched {
-    let interval = Duration::from_millis((claim.lease_ms / 3).max(1));
-    let mut next_beat = Some(Instant::now() + interval);
-    let mut missed: Option<Repeats> = None;
+/// Keeps the claim until the command exits or is to be stopped.
+fn watch(run: &Run, lease: &mut Lease<'_>, child: &Child) -> Watched {
+    let began = Instant::now();
     loop {
-        let left = next_beat.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()));
-        if child.exits_within(left.min(LOOK)) {
-            return Watched::Exited { settled: next_beat.is_none() };
+        let left = run
+            .task_timeout
+            .as_ref()
+            .map_or(LOOK, |limit| limit.length.saturating_sub(began.elapsed()).min(LOOK));
+        if child.exits_within(lease.wait(left)) {
+            return Watched::Exited;
         }
         if run.stop.signal().is_some() {
             return Watched::Stopped;
         }
-        if next_beat.is_none_or(|at| Instant::now() < at) {
-            continue;
+        if let Some(limit) = run.task_timeout.as_ref().filter(|it| began.elapsed() >= it.length) {
+            return Watched::Overtime(limit.typed.clone());
         }
-        next_beat = match beat(run, claimed) {
-            Beat::Extended => {
-                missed = None;
-                Some(Instant::now() + interval)
-            }
-            Beat::Missed(why) => {
-                if missed.get_or_insert_default().is_due() {
-                    let id = claimed.id();
-                    run.progress.say(&format!("a heartbeat for `{id}` didn't get through: {why}"));
-                }
-                Some(Instant::now() + interval.min(BEAT_AGAIN))
-            }
-            Beat::Settled => None,
-            Beat::Lost(why) => return Watched::Lost(why),
-        };
+        if matches!(lease.tend(), Hold::Lost(_)) {
+            return Watched::Lost;
+        }
     }
 }
 
-fn beat(run: &Run, claimed: &Claimed) -> Beat {
-    let deadline = Instant::now() + BEAT_WAITS;
-    match run.board.engine().heartbeat(claimed.id(), &claimed.proof(), None, deadline) {
-        Ok(_) => Beat::Extended,
-        Err(BoardError::Transition { .. }) => Beat::Settled,
-        Err(error) if is_lost(&error) => Beat::Lost(error.to_string()),
-        Err(error) => Beat::Missed(error.to_string()),
-    }
-}
-
-/// Whether the error says that the task is somebody else's, or nobody's, by now.
-pub fn is_lost(error: &BoardError) -> bool {
-    matches!(error, BoardError::Stale { .. } | BoardError::Held { .. } | BoardError::NoSuchTask(_))
+/// Ends the command, if it hasn't by itself, and says how the attempt ended.
+fn conclude(
+    run: &Run,
+    watched: Watched,
+    mut lease: Lease<'_>,
+    child: &mut Child,
+    place: &Place,
+) -> Result<Ended> {
+    let grace = match watched {
+        Watched::Exited => None,
+        Watched::Stopped | Watched::Overtime(_) => Some(run.grace),
+        Watched::Lost => Some(run.grace.min(LOST_GRACE)),
+    };
+    let status = match grace {
+        None => Some(child.status().context("how the command exited can't be found out")?),
+        Some(grace) => {
+            // The grace may be longer than the lease, which is kept meanwhile.
+            let was_held = *lease.hold() == Hold::Held;
+            let hurry = || {
+                let lost = matches!(lease.tend(), Hold::Lost(_));
+                run.stop.hurries() || (was_held && lost)
+            };
+            child.end(grace, hurry).context("the command can't be stopped")?;
+            None
+        }
+    };
+    Ok(match (lease.hold(), watched, status) {
+        (Hold::Settled, ..) => Ended::Settled,
+        (Hold::Lost(why), ..) => Ended::Lost(why.clone()),
+        (Hold::Held, Watched::Overtime(limit), _) => {
+            Ended::Failed(format!("it ran longer than `--task-timeout` ({limit})"))
+        }
+        (Hold::Held, _, Some(status)) => {
+            match ending::of(status, &place.file("result.json"), &place.file("stderr")) {
+                Ok(result) => Ended::Done(result),
+                Err(why) => Ended::Failed(why),
+            }
+        }
+        (Hold::Held, _, None) => Ended::Stopped("the run was stopped".into()),
+    })
 }

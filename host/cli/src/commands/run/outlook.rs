@@ -4,11 +4,13 @@
 //! while one is pending and something can free it: work in progress anywhere, or a time that will come. What
 //! nobody here asked for keeps nobody waiting.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use taskhost::domain::{Counts, Filter};
-use taskhost::{Agent, Board, ListQuery, Mark, Millis, Status, Task};
+use taskhost::domain::Counts;
+use taskhost::{Agent, Board, ListQuery, Mark, Millis, Name, Status, Task};
 
 /// How often the tasks are looked through at most, which costs time in proportion to the board.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -25,11 +27,28 @@ pub struct Sight {
     pub seen: Mark,
 }
 
+/// An agent, and the types of tasks that it asks for: any, if there are none.
+pub struct Hopeful {
+    pub agent: Agent,
+    pub types: Vec<Name>,
+}
+
 /// What the agents of a run can hope for.
 pub struct Outlook {
-    filter: Filter,
-    agents: Vec<Agent>,
+    labels: Vec<Name>,
+    agents: Vec<Hopeful>,
+    /// How many of the agents are between two lives.
+    resting: AtomicU32,
     state: Mutex<State>,
+}
+
+/// An agent between two lives, until it is dropped.
+pub struct Rest<'o>(&'o Outlook);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.resting.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Default)]
@@ -55,14 +74,24 @@ enum Verdict {
 }
 
 impl Outlook {
-    pub fn new(filter: &Filter, agents: Vec<Agent>) -> Self {
-        Self { filter: filter.clone(), agents, state: Mutex::default() }
+    /// For these agents, who ask only for tasks with all of these labels.
+    pub fn new(labels: Vec<Name>, agents: Vec<Hopeful>) -> Self {
+        Self { labels, agents, resting: AtomicU32::new(0), state: Mutex::default() }
+    }
+
+    /// An agent rests, and goes on soon: what only it can do will be done, and may free something for others.
+    pub fn rests(&self) -> Rest<'_> {
+        self.resting.fetch_add(1, Ordering::SeqCst);
+        Rest(self)
     }
 
     /// Whether nothing can come any more.
     pub fn is_over(&self, board: &Board, sight: &Sight) -> Result<bool, taskhost::Error> {
         if sight.counts.of(Status::Pending) + sight.counts.of(Status::InProgress) == 0 {
             return Ok(true);
+        }
+        if self.resting.load(Ordering::SeqCst) > 0 {
+            return Ok(false);
         }
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let ours = match state.ours {
@@ -103,8 +132,8 @@ impl Outlook {
     fn is_any(&self, board: &Board, status: Status) -> Result<bool, taskhost::Error> {
         let mut query = ListQuery {
             statuses: vec![status],
-            types: self.filter.types.clone(),
-            labels: self.filter.labels.clone(),
+            types: self.types(),
+            labels: self.labels.clone(),
             limit: PAGE,
             ..ListQuery::default()
         };
@@ -120,9 +149,19 @@ impl Outlook {
         }
     }
 
+    /// The types that somebody asks for; none if somebody asks for any.
+    fn types(&self) -> Vec<Name> {
+        if self.agents.iter().any(|hopeful| hopeful.types.is_empty()) {
+            return Vec::new();
+        }
+        let types: BTreeSet<&Name> = self.agents.iter().flat_map(|it| &it.types).collect();
+        types.into_iter().cloned().collect()
+    }
+
     fn is_ours(&self, task: &Task) -> bool {
-        self.agents.iter().any(|agent| {
-            task.needs.iter().all(|need| agent.capabilities.contains(need))
+        self.agents.iter().any(|Hopeful { agent, types }| {
+            (types.is_empty() || types.contains(&task.task_type))
+                && task.needs.iter().all(|need| agent.capabilities.contains(need))
                 && task.assignee.as_ref().is_none_or(|assignee| assignee.is(agent))
         })
     }
@@ -149,6 +188,34 @@ mod tests {
         let mut counts = Counts { ready, ..Counts::default() };
         counts.by_status[Status::InProgress as usize] = in_progress;
         Sight { counts, next_ready_at, seen: Mark::default() }
+    }
+
+    fn hopeful(capabilities: &[&str], types: &[&str]) -> Hopeful {
+        let names = |texts: &[&str]| texts.iter().map(|it| Name::new(*it).unwrap()).collect();
+        let agent = Agent {
+            name: Name::new("a").unwrap(),
+            kind: taskhost::AgentKind::Agent,
+            session: taskhost::SessionId::new("s").unwrap(),
+            hostname: None,
+            capabilities: names(capabilities),
+            living: true,
+            process: None,
+        };
+        Hopeful { agent, types: names(types) }
+    }
+
+    #[test]
+    fn task_is_ours_if_one_agent_has_both_what_it_needs_and_its_type() {
+        let gpu = |types: &[&str]| {
+            let agents = vec![hopeful(&["gpu"], types), hopeful(&[], &[])];
+            Outlook::new(Vec::new(), agents)
+        };
+        let task =
+            Task { needs: vec![Name::new("gpu").unwrap()], ..crate::commands::sample::task() };
+        assert!(gpu(&[]).is_ours(&task));
+        assert!(gpu(&["build"]).is_ours(&task));
+        assert!(!gpu(&["train"]).is_ours(&task));
+        assert!(gpu(&["train"]).types().is_empty());
     }
 
     const NONE: Ours = Ours { pending: false, in_progress: false };

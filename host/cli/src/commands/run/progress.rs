@@ -1,18 +1,13 @@
 //! What people see of a run while it goes on: a bar on a terminal, lines elsewhere.
 
-use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use taskhost::{Agent, Board, Status, Task};
 
-use super::say;
+use super::screen::Screen;
 use super::summary::Outcome;
-use crate::output::visible;
-
-/// How often the bar's clock is drawn.
-const TICK: Duration = Duration::from_millis(200);
 
 /// The first time that a message which repeats itself is held back.
 const QUIET_MIN: Duration = Duration::from_secs(1);
@@ -43,61 +38,19 @@ impl Repeats {
     }
 }
 
-/// Where progress is shown.
-pub struct Progress {
-    /// Absent where standard error is no terminal.
-    bar: Option<ProgressBar>,
-    board: Board,
-    running: AtomicU64,
-    failed: AtomicU64,
+/// An agent at work on a task.
+pub struct Running<'p> {
+    progress: &'p Progress,
+    agent: &'p Agent,
+    task: &'p Task,
 }
 
-impl Progress {
-    /// Shows the board's tasks: how many have ended, of all.
-    pub fn new(board: &Board) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("{elapsed_precise} [{wide_bar}] {pos}/{len} {msg}")
-            {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.enable_steady_tick(TICK);
-            bar
-        });
-        let progress = Self {
-            bar,
-            board: board.clone(),
-            running: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-        };
-        progress.draw();
-        progress
-    }
-
-    /// An agent began with a task.
-    pub fn claimed(&self, agent: &Agent, task: &Task) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-        if self.bar.is_none() {
-            say(&format!(
-                "{}: `{}` ({}), attempt {}",
-                agent.name, task.id, task.task_type, task.attempts
-            ));
-        }
-        self.draw();
-    }
-
-    /// An agent's attempt ended; `why` says what went wrong, if something did.
-    pub fn ended(
-        &self,
-        agent: &Agent,
-        task: &Task,
-        outcome: Outcome,
-        why: Option<&str>,
-        took: Duration,
-    ) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
-        self.failed.fetch_add(u64::from(outcome == Outcome::Failed), Ordering::Relaxed);
+impl Running<'_> {
+    /// Its attempt ended; `why` says what went wrong, if something did, and `output` where to read on.
+    pub fn ended(self, outcome: Outcome, why: Option<&str>, output: Option<&Path>, took: Duration) {
+        let (progress, agent, task) = (self.progress, self.agent, self.task);
+        drop(self);
+        progress.failed.fetch_add(u64::from(outcome == Outcome::Failed), Ordering::Relaxed);
         let word = match outcome {
             Outcome::Completed => "completed",
             Outcome::InReview => "in review",
@@ -106,35 +59,77 @@ impl Progress {
             Outcome::Released => "released",
             Outcome::Lost => "lost",
         };
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        let text =
-            format!("{}: `{}` {word} after {:.1}s{why}", agent.name, task.id, took.as_secs_f64());
-        match &self.bar {
-            Some(_) if matches!(outcome, Outcome::Completed | Outcome::InReview) => {}
-            Some(bar) => bar.println(visible(&text)),
-            None => say(&text),
+        let mut text =
+            format!("{}: `{}` {word} after {:.1}s", agent.name, task.id, took.as_secs_f64());
+        if let Some(why) = why {
+            text.push_str(&format!(": {why}"));
+        }
+        if let Some(output) = output.filter(|_| outcome.is_failure()) {
+            text.push_str(&format!("; its output is in `{}`", output.display()));
+        }
+        let is_on_bar = matches!(outcome, Outcome::Completed | Outcome::InReview);
+        if progress.screen.bar().is_none() || !is_on_bar {
+            progress.screen.say(&text);
+        }
+        progress.draw();
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.progress.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where progress is shown.
+pub struct Progress {
+    pub screen: Screen,
+    board: Board,
+    running: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Progress {
+    /// Shows the board's tasks: how many have ended, of all.
+    pub fn new(board: &Board) -> Self {
+        let progress = Self {
+            screen: Screen::new(),
+            board: board.clone(),
+            running: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        };
+        progress.draw();
+        progress
+    }
+
+    /// An agent begins with a task; it works on it until what this gives back is dropped, however that comes.
+    pub fn begins<'p>(&'p self, agent: &'p Agent, task: &'p Task) -> Running<'p> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        if self.screen.bar().is_none() {
+            self.screen.say(&format!(
+                "{}: `{}` ({}), attempt {}",
+                agent.name, task.id, task.task_type, task.attempts
+            ));
         }
         self.draw();
+        Running { progress: self, agent, task }
     }
 
     /// Says something else about the run.
     pub fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(visible(text)),
-            None => say(text),
-        }
+        self.screen.say(text);
     }
 
     /// Nothing more comes.
     pub fn end(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.screen.bar() {
             self.draw();
             bar.finish_and_clear();
         }
     }
 
     fn draw(&self) {
-        let Some(bar) = &self.bar else { return };
+        let Some(bar) = self.screen.bar() else { return };
         // A bar that can't be brought up to date is no reason to stop working.
         if let Ok(head) = self.board.head() {
             let finished = [Status::Completed, Status::Failed, Status::Cancelled];

@@ -1,5 +1,6 @@
 //! Telling the board how an attempt ended, and what that made of the task.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use taskhost::domain::{Error as BoardError, Finish};
 use taskhost::{Claim, Claimed, Error, Status, Task, Verb};
 
 use super::Run;
-use super::attempt::{Ended, is_lost};
+use super::attempt::Ended;
+use super::lease::is_lost;
 use super::progress::Repeats;
 use super::stop::Stop;
 use super::summary::Outcome;
@@ -33,13 +35,19 @@ pub struct Settled {
     pub handed_back_by_command: bool,
 }
 
-/// Tells the board how the attempt ended.
-pub fn settle(run: &Run, claimed: &Claimed, claim: &Claim, ended: Ended) -> Result<Settled> {
-    let teller = Teller { run, claimed, claim };
+/// Tells the board how the attempt ended; `output` is where in the board's directory the command's output is.
+pub fn settle(
+    run: &Run,
+    claimed: &Claimed,
+    claim: &Claim,
+    ended: Ended,
+    output: Option<&Path>,
+) -> Result<Settled> {
+    let teller = Teller { run, claimed, claim, output };
     let (told, why) = match ended {
         Ended::Lost(why) => (Ok(Told::Outcome(Outcome::Lost)), Some(why)),
         Ended::Settled => (teller.look().map(Told::ByCommand), None),
-        Ended::Stopped => (teller.release("the run was stopped"), None),
+        Ended::Stopped(reason) => (teller.release(&reason), None),
         Ended::Failed(why) => (teller.fail(&why), Some(why)),
         Ended::Done(result) => match teller.tell(&Finish::Complete(Some(result))) {
             Err(Error::Board(BoardError::Refused(refusal))) => {
@@ -76,11 +84,17 @@ struct Teller<'a> {
     run: &'a Run,
     claimed: &'a Claimed,
     claim: &'a Claim,
+    output: Option<&'a Path>,
 }
 
 impl Teller<'_> {
     fn fail(&self, why: &str) -> Result<Told, Error> {
-        let told = self.tell(&Finish::Fail(Some(why.to_owned())));
+        // Whoever is shown the error later wants to read on, and doesn't know where.
+        let error = match self.output {
+            Some(output) => format!("{why}; its output is in the board's `{}`", output.display()),
+            None => why.to_owned(),
+        };
+        let told = self.tell(&Finish::Fail(Some(error)));
         match &told {
             Ok(Told::Outcome(Outcome::Released)) => return Ok(Told::Outcome(Outcome::Retried)),
             // Neither done nor failed: nobody should sit on it. The refusal itself ends the run.

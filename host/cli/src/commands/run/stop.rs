@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
-use super::say;
+use super::screen::Screen;
 use crate::exit::Code;
 
 /// Whether the workers are to stop. Clones share it.
@@ -70,17 +70,21 @@ pub struct Listener {
 }
 
 impl Stop {
-    /// Begins to listen for signals.
-    pub fn listen(&self) -> io::Result<Listener> {
+    /// Begins to listen for signals; says on `screen` what the first one does.
+    pub fn listen(&self, screen: &Screen) -> io::Result<Listener> {
         // What is ignored already stays so: `nohup`, and a script's shell for its background jobs, mean it.
         let ignored = ignored_signals();
         let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter();
         let mut signals = Signals::new(wanted.filter(|&signal| !contains(ignored, signal)))?;
         let handle = signals.handle();
-        let stop = self.clone();
+        let (stop, screen) = (self.clone(), screen.clone());
         let thread = thread::Builder::new().spawn(move || {
             for signal in signals.forever() {
-                stop.hear(usize::try_from(signal).unwrap_or_default());
+                if stop.hear(usize::try_from(signal).unwrap_or_default()) {
+                    screen.say(
+                        "stopping: the commands are asked to terminate, and their tasks are handed back",
+                    );
+                }
             }
         })?;
         Ok(Listener { handle, thread: Some(thread) })
@@ -106,13 +110,17 @@ impl Stop {
         self.shared.drain.store(true, Ordering::SeqCst);
     }
 
-    fn hear(&self, signal: usize) {
-        match self.shared.signal.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => say(
-                "stopping: the commands are asked to terminate, and their tasks are handed back",
-            ),
-            Err(_) => self.shared.hurry.store(true, Ordering::SeqCst),
+    /// Takes note of a signal; says whether it is the first.
+    fn hear(&self, signal: usize) -> bool {
+        let is_first = self
+            .shared
+            .signal
+            .compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok();
+        if !is_first {
+            self.shared.hurry.store(true, Ordering::SeqCst);
         }
+        is_first
     }
 }
 
@@ -150,9 +158,9 @@ mod tests {
     fn first_signal_stops_and_second_hurries() {
         let stop = Stop::default();
         assert!(!stop.is_wanted());
-        stop.hear(SIGTERM as usize);
+        assert!(stop.hear(SIGTERM as usize));
         assert!(stop.is_wanted() && !stop.hurries());
-        stop.hear(SIGINT as usize);
+        assert!(!stop.hear(SIGINT as usize));
         assert!(stop.hurries());
         assert_eq!(stop.signal().map(StopSignal::code), Some(Code::Terminated));
     }

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 use taskhost::domain::Counts;
-use taskhost::{Agent, Status};
+use taskhost::{Name, SessionId, Status};
 
-use super::stop::StopSignal;
 use crate::exit::Problem;
 use crate::output::line;
 
@@ -22,6 +21,13 @@ pub enum Outcome {
     Lost,
 }
 
+impl Outcome {
+    /// Whether the attempt failed.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Retried)
+    }
+}
+
 /// How many attempts ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
@@ -37,9 +43,11 @@ pub struct Tally {
 #[derive(Debug, Serialize)]
 pub struct AgentSummary {
     name: String,
+    /// Its last one: it gets another each time that it is restarted.
     session: String,
     #[serde(flatten)]
     tally: Tally,
+    restarts: u32,
 }
 
 /// The tasks of the whole board that have not ended, by where they stand: a run that left some is not to be taken
@@ -47,7 +55,7 @@ pub struct AgentSummary {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Left {
     total: u64,
-    /// Ready, though not for the run's agents.
+    /// Ready, though not for the run's agents, unless something stopped them.
     ready: u64,
     waiting: u64,
     in_progress: u64,
@@ -69,9 +77,10 @@ impl From<&Counts> for Left {
 }
 
 impl Left {
-    fn text(&self) -> String {
+    fn text(&self, was_stopped: bool) -> String {
+        let ready = if was_stopped { "ready" } else { "ready, but not for these agents" };
         let parts = [
-            (self.ready, "ready, but not for these agents"),
+            (self.ready, ready),
             (self.waiting, "waiting"),
             (self.in_progress, "in progress"),
             (self.in_review, "in review"),
@@ -91,6 +100,7 @@ impl Left {
 pub struct Summary {
     #[serde(flatten)]
     tally: Tally,
+    restarts: u32,
     agents: Vec<AgentSummary>,
     /// Absent if the board could not be read at the end.
     left: Option<Left>,
@@ -110,6 +120,11 @@ impl Tally {
             Outcome::Lost => &mut self.lost,
         };
         *count += 1;
+    }
+
+    /// How many attempts were made and came to an end of their own.
+    pub fn done(&self) -> u64 {
+        self.completed + self.in_review + self.failed + self.retried
     }
 
     fn add(&mut self, other: &Self) {
@@ -137,8 +152,8 @@ impl Tally {
 }
 
 impl AgentSummary {
-    pub fn new(agent: &Agent, tally: Tally) -> Self {
-        Self { name: agent.name.to_string(), session: agent.session.to_string(), tally }
+    pub fn new(name: &Name, session: &SessionId, tally: Tally, restarts: u32) -> Self {
+        Self { name: name.to_string(), session: session.to_string(), tally, restarts }
     }
 }
 
@@ -146,12 +161,13 @@ impl Summary {
     pub fn new(
         agents: Vec<AgentSummary>,
         left: Option<Left>,
-        stopped_by: Option<StopSignal>,
+        stopped_by: Option<&'static str>,
         error: Option<Problem>,
     ) -> Self {
         let mut tally = Tally::default();
         agents.iter().for_each(|agent| tally.add(&agent.tally));
-        Self { tally, agents, left, stopped_by: stopped_by.map(StopSignal::as_str), error }
+        let restarts = agents.iter().map(|agent| agent.restarts).sum();
+        Self { tally, restarts, agents, left, stopped_by, error }
     }
 
     pub fn some_failed(&self) -> bool {
@@ -159,13 +175,22 @@ impl Summary {
     }
 
     pub fn write(&self, out: &mut String) {
-        line(out, self.tally.text());
+        line(out, self.tally.text() + &restarted(self.restarts));
         for agent in &self.agents {
-            line(out, format_args!("  {}: {}", agent.name, agent.tally.text()));
+            let restarted = restarted(agent.restarts);
+            line(out, format_args!("  {}: {}{restarted}", agent.name, agent.tally.text()));
         }
         if let Some(left) = self.left.filter(|left| left.total > 0) {
-            line(out, left.text());
+            line(out, left.text(self.stopped_by.is_some() || self.error.is_some()));
         }
+    }
+}
+
+fn restarted(times: u32) -> String {
+    match times {
+        0 => String::new(),
+        1 => ", restarted once".into(),
+        _ => format!(", restarted {times} times"),
     }
 }
 
@@ -178,11 +203,15 @@ mod tests {
         [Outcome::Completed, Outcome::Failed, Outcome::Lost]
             .into_iter()
             .for_each(|outcome| tally.count(outcome));
-        let agent =
-            |name: &str| AgentSummary { name: name.into(), session: format!("s-{name}"), tally };
+        let agent = |name: &str| AgentSummary {
+            name: name.into(),
+            session: format!("s-{name}"),
+            tally,
+            restarts: 1,
+        };
         let left = Left { total: 3, ready: 1, waiting: 2, ..Left::default() };
         let agents = vec![agent("a-1"), agent("a-2")];
-        Summary::new(agents, Some(left), Some(StopSignal::Interrupt), None)
+        Summary::new(agents, Some(left), Some("SIGINT"), None)
     }
 
     #[test]
@@ -191,11 +220,12 @@ mod tests {
             serde_json::to_value(summary()).unwrap(),
             serde_json::json!({
                 "completed": 2, "in_review": 0, "failed": 2, "retried": 0, "released": 0, "lost": 2,
+                "restarts": 2,
                 "agents": [
                     {"name": "a-1", "session": "s-a-1", "completed": 1, "in_review": 0, "failed": 1, "retried": 0,
-                     "released": 0, "lost": 1},
+                     "released": 0, "lost": 1, "restarts": 1},
                     {"name": "a-2", "session": "s-a-2", "completed": 1, "in_review": 0, "failed": 1, "retried": 0,
-                     "released": 0, "lost": 1},
+                     "released": 0, "lost": 1, "restarts": 1},
                 ],
                 "left": {"total": 3, "ready": 1, "waiting": 2, "in_progress": 0, "in_review": 0, "blocked": 0},
                 "stopped_by": "SIGINT",
@@ -204,14 +234,32 @@ mod tests {
     }
 
     #[test]
+    fn attempt_that_was_not_made_is_nothing_done() {
+        // An agent whose command could never be started was restarted without end.
+        let mut tally = Tally::default();
+        tally.count(Outcome::Released);
+        tally.count(Outcome::Lost);
+        assert_eq!(tally.done(), 0);
+        tally.count(Outcome::Retried);
+        assert_eq!(tally.done(), 1);
+    }
+
+    #[test]
     fn summary_names_what_is_rare_only_if_it_happened() {
         let mut text = String::new();
         summary().write(&mut text);
-        assert!(text.starts_with("2 completed, 2 failed, 2 lost to others\n"), "{text}");
-        // A run that left tasks undone said nothing of them, and looked as if everything was done.
         assert!(
-            text.contains("left on the board: 1 ready, but not for these agents, 2 waiting ("),
+            text.contains("  a-1: 1 completed, 1 failed, 1 lost to others, restarted once\n"),
             "{text}"
         );
+        assert!(
+            text.starts_with("2 completed, 2 failed, 2 lost to others, restarted 2 times\n"),
+            "{text}"
+        );
+        // A run that left tasks undone said nothing of them, and looked as if everything was done.
+        assert!(text.contains("left on the board: 1 ready, 2 waiting ("), "{text}");
+        text.clear();
+        Summary { stopped_by: None, ..summary() }.write(&mut text);
+        assert!(text.contains(": 1 ready, but not for these agents, 2 waiting ("), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! One agent of a run: claims, has the command run, and says how it ended.
+//! One life of an agent of a run: claims, has the command run, and says how it ended.
 
 use std::collections::HashMap;
 use std::thread;
@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use taskhost::domain::{CommitError, Error as BoardError};
-use taskhost::{ClaimOutcome, Error, ListQuery, Mark, Millis, Session, Status, Task, TaskId};
+use taskhost::{
+    ClaimOptions, ClaimOutcome, Error, Filter, ListQuery, Mark, Millis, Name, Session, Status,
+    Task, TaskId,
+};
 
 use super::Run;
-use super::attempt::{self, Ended};
+use super::agents::Member;
+use super::attempt::{self, Attempt, Ended};
+use super::limits::Places;
 use super::outlook::Sight;
 use super::progress::Repeats;
 use super::settle;
-use super::summary::Tally;
+use super::summary::{Outcome, Tally};
 use crate::exit;
 
 /// How long a worker bears errors that may pass, such as a lock that somebody holds, before it gives up.
@@ -28,49 +33,45 @@ const REST_MAX: Duration = Duration::from_secs(10);
 /// An agent at work.
 pub struct Worker<'r> {
     run: &'r Run,
+    member: &'r Member,
     session: Session,
-    tally: Tally,
+    tally: &'r mut Tally,
     /// Since when nothing gets through to the board, and when that is said again.
     trouble: Option<(Instant, Repeats)>,
-    /// A claim's outcome is unknown: it may have been given to this session.
-    may_hold_unknowingly: bool,
+    /// A claim's outcome is unknown: a task may have been given to this session, for which these places are kept.
+    may_hold_unknowingly: Option<Places<'r>>,
     /// How often the command itself handed which task back.
     handed_back: HashMap<TaskId, u32>,
 }
 
-enum Next {
-    Task(Box<Task>),
+enum Next<'r> {
+    Task(Box<Task>, Places<'r>),
     /// Nothing now; something may have changed after this, or by this time.
     Wait(Mark, Option<Millis>),
     Over,
 }
 
 impl<'r> Worker<'r> {
-    pub fn new(run: &'r Run, session: Session) -> Self {
+    pub fn new(run: &'r Run, member: &'r Member, session: Session, tally: &'r mut Tally) -> Self {
         Self {
             run,
+            member,
             session,
-            tally: Tally::default(),
+            tally,
             trouble: None,
-            may_hold_unknowingly: false,
+            may_hold_unknowingly: None,
             handed_back: HashMap::new(),
         }
     }
 
-    /// Works until nothing is left, the run is stopped, or something is wrong that doesn't pass.
-    pub fn work(mut self) -> (Tally, Option<anyhow::Error>) {
-        let error = self.work_off().err();
-        if error.is_some() {
-            // What stopped this one stops the others too; they finish what they have begun.
-            self.run.stop.drain();
-        }
-        (self.tally, error)
-    }
-
-    fn work_off(&mut self) -> Result<()> {
+    /// Works until nothing is left, the run is stopped, or something is wrong that it doesn't bear.
+    pub fn work(mut self) -> Result<()> {
         while !self.run.stop.is_wanted() {
             match self.next() {
-                Ok(Next::Task(task)) => self.attempt(*task)?,
+                Ok(Next::Task(task, places)) => {
+                    self.attempt(*task)?;
+                    drop(places);
+                }
                 Ok(Next::Wait(seen, until)) => {
                     let waited = self.run.board.wait_for(seen, until, NAP);
                     waited.map(|_| ()).or_else(|error| self.bear(error))?;
@@ -82,29 +83,58 @@ impl<'r> Worker<'r> {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Next, Error> {
-        if self.may_hold_unknowingly
-            && let Some(task) = self.unknowingly_held()?
-        {
-            return Ok(Next::Task(Box::new(task)));
+    fn next(&mut self) -> Result<Next<'r>, Error> {
+        if let Some(mut places) = self.may_hold_unknowingly.take() {
+            match self.unknowingly_held() {
+                Ok(Some(task)) => {
+                    places.keep_only(&task.task_type);
+                    return Ok(Next::Task(Box::new(task), places));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.may_hold_unknowingly = Some(places);
+                    return Err(error);
+                }
+            }
         }
-        self.may_hold_unknowingly = false;
         // Taken before the claim, so that nothing that happens after it is slept through.
         let seen = self.run.board.mark()?;
-        let outcome = self.session.claim_with(&self.run.options);
-        if let Err(Error::Board(BoardError::Commit(CommitError::Unknown(_)))) = &outcome {
-            self.may_hold_unknowingly = true;
+        let mut turn = self.run.limits.turn();
+        if self.run.stop.is_wanted() {
+            return Ok(Next::Over);
         }
-        let outcome = outcome?;
+        let Some(types) = turn.types(&self.run.board, &self.member.types)? else {
+            return Ok(Next::Wait(seen, None));
+        };
+        let options = self.options(types);
+        let outcome = match self.session.claim_with(&options) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                if matches!(error, Error::Board(BoardError::Commit(CommitError::Unknown(_)))) {
+                    self.may_hold_unknowingly = Some(turn.take_any(&options.filter.types));
+                }
+                return Err(error);
+            }
+        };
         self.trouble = None;
         match outcome {
-            ClaimOutcome::Claimed { task, .. } => Ok(Next::Task(task)),
+            ClaimOutcome::Claimed { task, .. } => {
+                let places = turn.take(&task.task_type);
+                Ok(Next::Task(task, places))
+            }
             ClaimOutcome::Nothing { counts, next_ready_at, .. } => {
+                drop(turn);
                 let sight = Sight { counts, next_ready_at, seen };
                 let over = self.run.outlook.is_over(&self.run.board, &sight)?;
                 Ok(if over { Next::Over } else { Next::Wait(seen, next_ready_at) })
             }
         }
+    }
+
+    fn options(&self, types: Vec<Name>) -> ClaimOptions {
+        let labels = self.run.labels.clone();
+        let filter = Filter { types, labels, ..Filter::default() };
+        ClaimOptions { filter, lease: self.run.lease, ..ClaimOptions::default() }
     }
 
     /// The task of a claim whose outcome was unknown, if it was made after all.
@@ -143,22 +173,40 @@ impl<'r> Worker<'r> {
         let claim = task.claim.clone().context("the task that was claimed has no claim")?;
         let claimed = self.session.claimed(task);
         let agent = self.session.agent().clone();
-        self.run.progress.claimed(&agent, claimed.task());
-        let (ended, error) = match attempt::run(self.run, &agent, &claimed, &claim) {
-            Ok(ended) => (ended, None),
-            // No attempt was made, so the task goes back; the error ends the run.
-            Err(error) => (Ended::Stopped, Some(error)),
+        let running = self.run.progress.begins(&agent, claimed.task());
+        let attempted = if self.run.stop.is_wanted() {
+            // Another agent's failure may have come between the claim and now.
+            let ended = Ended::Stopped("the run begins no further task".into());
+            Ok(Attempt::without_command(ended))
+        } else {
+            attempt::run(self.run, &agent, &claimed, &claim)
         };
-        let settled = settle::settle(self.run, &claimed, &claim, ended)?;
+        let (attempt, error) = match attempted {
+            Ok(attempt) => (attempt, None),
+            // No attempt was made, so the task goes back; the error ends this life of the agent.
+            Err(error) => {
+                let ended = Ended::Stopped(format!("no attempt was made: {error:#}"));
+                (Attempt::without_command(ended), Some(error))
+            }
+        };
+        let Attempt { ended, output, shown } = attempt;
+        let settled = settle::settle(self.run, &claimed, &claim, ended, output.as_deref())?;
         self.tally.count(settled.outcome);
+        let are_too_many = settled.outcome == Outcome::Failed && self.run.failures.add();
+        if are_too_many {
+            self.run.stop.drain();
+        }
         let took = started.elapsed();
-        self.run.progress.ended(
-            &agent,
-            claimed.task(),
-            settled.outcome,
-            settled.why.as_deref(),
-            took,
-        );
+        // Only now, when nobody waits for it: whoever reads may be slow.
+        if let Some(shown) = shown {
+            let has_failed = settled.outcome.is_failure();
+            shown.finish(&self.run.progress.screen, has_failed, || self.run.stop.hurries());
+        }
+        let output = output.map(|output| self.run.shown_dir.join(output));
+        running.ended(settled.outcome, settled.why.as_deref(), output.as_deref(), took);
+        if are_too_many {
+            self.run.progress.say("no further task is begun, because of `--max-failures`");
+        }
         if settled.handed_back_by_command {
             self.rest_from(claimed.id());
         }
