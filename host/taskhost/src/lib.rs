@@ -45,6 +45,7 @@ pub use taskhost_board::{
     Process, Proof, Prospect, Readiness, Retention, Sequence, SessionId, Status, Task, TaskId,
     TaskUpdate, Token, Touched, Verb,
 };
+pub use taskhost_store_file::{DiskUse, Measured, ProcessFigures};
 pub use taskhost_store_file::{
     Finding, InitError, Notice, OnProgress, OpenError, Progress, Report, Severity,
 };

@@ -20,13 +20,6 @@ mod run;
 pub mod sample;
 mod show;
 mod standing;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the store's figures and what it takes up on disk are given to it next"
-    )
-)]
 mod stats;
 mod status;
 mod task_text;
@@ -55,6 +48,7 @@ pub enum Command {
     Explain(explain::Args),
     History(history::Args),
     Watch(watch::Args),
+    Stats(stats::Args),
     Run(run::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
@@ -79,6 +73,7 @@ impl Command {
             Self::Explain(args) => explain::exec(context, args),
             Self::History(args) => history::exec(context, &args),
             Self::Watch(args) => watch::exec(context, &args),
+            Self::Stats(args) => stats::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),

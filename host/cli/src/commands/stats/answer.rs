@@ -4,43 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use taskhost::domain::{Distribution, Figures, Measure, Tally};
-use taskhost::{Millis, wire};
-
-/// What was measured on a board.
-#[derive(Debug, Clone, Default)]
-pub struct Measured {
-    /// Since when.
-    pub since: Millis,
-    /// By all processes together.
-    pub all: Figures,
-    /// By each of those that are remembered.
-    pub processes: Vec<ProcessFigures>,
-}
-
-/// What one process measured.
-#[derive(Debug, Clone)]
-pub struct ProcessFigures {
-    pub pid: u32,
-    /// When it began to use the board.
-    pub since: Millis,
-    /// Whether it may be living still.
-    pub alive: bool,
-    pub figures: Figures,
-}
-
-/// What a board takes up on disk, in bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DiskUse {
-    pub journal: u64,
-    pub snapshot: u64,
-    pub index: u64,
-    pub history: u64,
-    pub policies: u64,
-    pub context: u64,
-    pub output: u64,
-    pub policy_files: u64,
-    pub total: u64,
-}
+use taskhost::{DiskUse, Measured, ProcessFigures, wire};
 
 /// `times` has what was measured at least once; `counts` has everything.
 #[derive(Debug, Serialize)]

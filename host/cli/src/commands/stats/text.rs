@@ -146,10 +146,9 @@ fn three_digits(number: f64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use taskhost::Millis;
     use taskhost::domain::{Distribution, Figures};
+    use taskhost::{DiskUse, Measured, Millis, ProcessFigures};
 
-    use super::super::answer::{DiskUse, Measured, ProcessFigures};
     use super::*;
 
     fn figures() -> Figures {
