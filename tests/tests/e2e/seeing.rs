@@ -318,3 +318,17 @@ fn watch_ends_once_nobody_reads_it() {
     board.add(&["u"]);
     assert_eq!(watch.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn stats_tell_what_commands_waited_for_and_what_the_board_takes_up() {
+    let board = small_forest();
+    let json = board.run(&["stats"]).exits(0).json();
+    assert_eq!(json["counts"]["claims"], 2, "{json}");
+    assert!(json["counts"]["transactions"].as_u64().unwrap() >= 9, "{json}");
+    let holds = &json["times"]["lock_hold"];
+    assert!(holds["max_us"].as_u64().unwrap() >= holds["p50_us"].as_u64().unwrap(), "{json}");
+    assert!(json["processes"].as_array().is_some_and(|all| !all.is_empty()), "{json}");
+    assert!(json["disk"]["total_bytes"].as_u64() > json["disk"]["journal_bytes"].as_u64());
+    let text = board.run_plain(&["stats"]).exits(0).stdout;
+    assert!(text.contains("lock_hold") && text.contains("journal"), "{text}");
+}

@@ -83,8 +83,9 @@ fn wanted(args: &Args, event: &Event) -> bool {
 struct Watcher {
     /// The last entry that was read.
     read: Sequence,
-    /// What is known to have been written, if not read.
-    heard: Sequence,
+    /// What is known to have been written, if not read; and which deaths were heard of, which a watcher has no use
+    /// for.
+    heard: Mark,
     holders: Holders,
     /// What happened until then isn't shown.
     past: Sequence,
@@ -94,12 +95,13 @@ struct Watcher {
 
 impl Watcher {
     fn start(board: &Board, since: Option<u64>) -> Result<Self, Error> {
+        let heard = board.mark()?;
         if let Some(since) = since {
             // From the beginning, because only the claims before tell whose claim an event ended.
             let (read, past) = (Sequence(0), Sequence(since));
             return Ok(Self {
                 read,
-                heard: Sequence(u64::MAX),
+                heard,
                 holders: Holders::default(),
                 past,
                 looked: Duration::ZERO,
@@ -113,13 +115,7 @@ impl Watcher {
             ..ListQuery::default()
         };
         let (now, held) = (view.head()?.sequence, view.list(&held)?.tasks);
-        Ok(Self {
-            read: now,
-            heard: now,
-            holders: Holders::at(held),
-            past: now,
-            looked: Duration::ZERO,
-        })
+        Ok(Self { read: now, heard, holders: Holders::at(held), past: now, looked: Duration::ZERO })
     }
 
     /// Shows what has come since the last look; `false` once nobody reads it any more.
@@ -130,7 +126,7 @@ impl Watcher {
         wanted: impl Fn(&Event) -> bool,
     ) -> Result<bool> {
         self.looked = Duration::ZERO;
-        if self.heard <= self.read {
+        if self.heard.newest <= self.read {
             return Ok(true);
         }
         let began = Instant::now();
@@ -158,10 +154,10 @@ impl Watcher {
     fn wait(&mut self, board: &Board, at_most: Duration) -> Result<(), Error> {
         std::thread::sleep((self.looked * PAUSE_TIMES).min(PAUSE_MAX).min(at_most));
         // What was written last time and couldn't be read yet is waited for without being called again.
-        let is_settling = self.heard > self.read && self.heard != Sequence(u64::MAX);
+        let is_settling = self.heard.newest > self.read;
         let at_most = if is_settling { at_most.min(SETTLING) } else { at_most.min(LOOK_UP) };
-        let past = if is_settling { self.heard } else { self.read };
-        self.heard = board.wait(Mark { newest: past, deaths: 0 }, at_most)?.newest;
+        let newest = self.heard.newest.max(self.read);
+        self.heard = board.wait(Mark { newest, ..self.heard }, at_most)?;
         Ok(())
     }
 }

@@ -146,8 +146,8 @@ fn three_digits(number: f64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use taskhost::Millis;
     use taskhost::domain::{Distribution, Figures};
+    use taskhost::{DiskUse, Measured, Millis, ProcessFigures};
 
     use super::*;
     use taskhost::{DiskUse, Measured, ProcessFigures};
