@@ -150,7 +150,6 @@ mod tests {
     use taskhost::{DiskUse, Measured, Millis, ProcessFigures};
 
     use super::*;
-    use taskhost::{DiskUse, Measured, ProcessFigures};
 
     fn figures() -> Figures {
         let waits = Distribution {
