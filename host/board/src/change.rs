@@ -513,8 +513,9 @@ impl Change {
             Self::Added(added) => *task = (**added).clone(),
             Self::Claimed { claim, .. } => {
                 task.status = Status::InProgress;
+                // Its reason stays: the answer that it was unblocked with, or why its last holder gave it up, is for
+                // the next one.
                 task.attempts += 1;
-                task.reason = None;
                 task.claim = Some((**claim).clone());
             }
             Self::Renewed { lease, .. } => {

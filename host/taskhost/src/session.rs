@@ -127,18 +127,14 @@ impl Session {
         }
     }
 
-    /// Waits until a claim with these options may be answered otherwise than with nothing, no longer than until the
-    /// wall clock says `until`, or for `at_most`. `seen` was taken before the claim that was answered so.
-    pub fn wait_for_work(
-        &self,
-        options: &ClaimOptions,
-        seen: Mark,
-        until: Option<Millis>,
-        at_most: Duration,
-    ) -> Result<(), Error> {
-        self.wait_for_request(&self.request(options), seen, until, at_most)
+    /// Whether a claim with these options may be answered otherwise than with nothing: looked up without the board's
+    /// lock. That a holder has died it doesn't see.
+    pub fn may_claim(&self, options: &ClaimOptions) -> Result<bool, Error> {
+        Ok(self.board.engine().may_claim(&self.request(options))?)
     }
 
+    /// Waits until the request may be answered otherwise than with nothing, no longer than until the wall clock says
+    /// `until`, or for `at_most`. `seen` was taken before the claim that was answered so.
     fn wait_for_request(
         &self,
         request: &ClaimRequest,

@@ -5,6 +5,7 @@
 mod changing;
 mod claims;
 mod config;
+mod context;
 mod crashes;
 mod damage;
 mod death;

@@ -30,9 +30,9 @@ Example: this task; the exit code is 4 if somebody else has it
 
   taskhost claim build_1a2b3c4d --agent alice --lease 2h
 
-Example: a script's claim, which ends when the script does
+Example: a claim that ends when this process does (in a script, its own is `$$`)
 
-  taskhost claim --agent alice --holder-pid $$
+  taskhost claim --agent alice --holder-pid 4711
 
 Keep the token: `complete`, `fail`, `release` and `heartbeat` ask for it.";
 

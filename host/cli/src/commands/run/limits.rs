@@ -52,6 +52,11 @@ impl Limits {
         Self { most, ..Self::default() }
     }
 
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.most.is_empty()
+    }
+
     /// Waits until it is one's turn to claim.
     pub fn turn(&self) -> Turn<'_> {
         let known = || self.turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use taskhost::domain::Counts;
 use taskhost::{Agent, Board, ListQuery, Mark, Millis, Name, Status, Task};
@@ -25,6 +25,14 @@ pub struct Sight {
     pub counts: Counts,
     pub next_ready_at: Option<Millis>,
     pub seen: Mark,
+}
+
+impl Sight {
+    /// Whether the time has come at which something changes by itself.
+    pub fn is_due(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.next_ready_at.is_some_and(|at| Duration::from_millis(at.0) <= now)
+    }
 }
 
 /// An agent, and the types of tasks that it asks for: any, if there are none.

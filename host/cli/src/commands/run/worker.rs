@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use taskhost::domain::{CommitError, Error as BoardError};
 use taskhost::{
-    ClaimOptions, ClaimOutcome, Error, Filter, ListQuery, Mark, Millis, Name, Session, Status,
-    Task, TaskId,
+    ClaimOptions, ClaimOutcome, Error, Filter, ListQuery, Mark, Name, Session, Status, Task, TaskId,
 };
 
 use super::Run;
@@ -27,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BREATH: Duration = Duration::from_millis(200);
 /// How long it sleeps at most when there is nothing to claim: a signal must not wait longer.
 const NAP: Duration = Duration::from_millis(250);
+/// After so long a worker that waits asks the board all the same: a fork of a dead holder may have kept its lock, so
+/// that nobody heard of the death.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// How long it rests at most from a task that its command hands back.
 const REST_MAX: Duration = Duration::from_secs(10);
 
@@ -46,8 +48,10 @@ pub struct Worker<'r> {
 
 enum Next<'r> {
     Task(Box<Task>, Places<'r>),
-    /// Nothing now; something may have changed after this, or by this time.
-    Wait(Mark, Option<Millis>),
+    /// Nothing now, as the board stands.
+    Wait(Sight, Box<ClaimOptions>),
+    /// Nothing now, since as many work on what is left as may.
+    WaitForPlace(Mark),
     Over,
 }
 
@@ -72,8 +76,13 @@ impl<'r> Worker<'r> {
                     self.attempt(*task)?;
                     drop(places);
                 }
-                Ok(Next::Wait(seen, until)) => {
-                    let waited = self.run.board.wait_for(seen, until, NAP);
+                Ok(Next::Wait(sight, options)) => match self.wait(sight, &options) {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    Err(error) => self.bear(error)?,
+                },
+                Ok(Next::WaitForPlace(seen)) => {
+                    let waited = self.run.board.wait(seen, NAP);
                     waited.map(|_| ()).or_else(|error| self.bear(error))?;
                 }
                 Ok(Next::Over) => return Ok(()),
@@ -104,7 +113,7 @@ impl<'r> Worker<'r> {
             return Ok(Next::Over);
         }
         let Some(types) = turn.types(&self.run.board, &self.member.types)? else {
-            return Ok(Next::Wait(seen, None));
+            return Ok(Next::WaitForPlace(seen));
         };
         let options = self.options(types);
         let outcome = match self.session.claim_with(&options) {
@@ -126,9 +135,34 @@ impl<'r> Worker<'r> {
                 drop(turn);
                 let sight = Sight { counts, next_ready_at, seen };
                 let over = self.run.outlook.is_over(&self.run.board, &sight)?;
-                Ok(if over { Next::Over } else { Next::Wait(seen, next_ready_at) })
+                Ok(if over { Next::Over } else { Next::Wait(sight, Box::new(options)) })
             }
         }
+    }
+
+    /// Waits until a claim may be answered otherwise, without asking for one: a run may have many idle agents. `true`
+    /// if nothing can come any more.
+    fn wait(&self, mut sight: Sight, options: &ClaimOptions) -> Result<bool, Error> {
+        let board = &self.run.board;
+        let began = Instant::now();
+        while !self.run.stop.is_wanted() && began.elapsed() < ASK_AGAIN {
+            let now = board.wait_for(sight.seen, sight.next_ready_at, NAP)?;
+            if now.deaths != sight.seen.deaths || sight.is_due() {
+                return Ok(false);
+            }
+            if now != sight.seen {
+                // Which types have room changes with what ends.
+                if !self.run.limits.is_empty() || self.session.may_claim(options)? {
+                    return Ok(false);
+                }
+                let (counts, next_ready_at) = (board.head()?.counts, board.next_due()?);
+                sight = Sight { counts, next_ready_at, seen: now };
+            }
+            if self.run.outlook.is_over(board, &sight)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn options(&self, types: Vec<Name>) -> ClaimOptions {
