@@ -3,6 +3,7 @@
 //!
 //! - [`TestBoard`]: a fresh board, taken away when the test ends.
 //! - [`Answer`]: how a command ended, with checks that say what it printed when they fail.
+//! - [`Holder`]: another program that holds a lock; [`python`]: one that has what such programs need.
 //! - [`policy`]: a policy of this workspace, built once for all tests.
 
 #![expect(
@@ -11,10 +12,13 @@
     reason = "a test that can't go on should stop and say why"
 )]
 
+mod programs;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+pub use programs::{HOLD, Holder};
 use serde_json::Value;
 use tempfile::TempDir;
 

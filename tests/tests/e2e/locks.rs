@@ -1,32 +1,11 @@
-//! Other programs' locks on the same files are respected, and waits have an end.
+//! Locks by hand: ours by others, theirs by ours, and waits that have an end.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use taskhost_tests::TestBoard;
-
-/// A program that holds a lock until it is dropped.
-struct Holder(Child);
-
-impl Holder {
-    /// Starts `program` and waits until it says that it holds the lock.
-    fn start(program: &mut Command) -> Self {
-        let mut child = program.stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "held");
-        Self(child)
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        // Both programs end when their standard input does.
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap();
-    }
-}
+use rustix::process::{Pid, Signal, kill_process};
+use taskhost_tests::{Answer, HOLD, Holder, TestBoard, python, taskhost};
 
 fn assert_claim_gives_up_after_a_second(board: &TestBoard, holder: Holder) {
     let before = board.run(&["history"]).exits(0).stdout;
@@ -47,25 +26,178 @@ fn assert_claim_gives_up_after_a_second(board: &TestBoard, holder: Holder) {
 fn claim_waits_no_longer_than_its_timeout_for_util_linux_flock() {
     let board = TestBoard::new();
     board.add(&["t"]);
-    let mut flock = Command::new("flock");
-    flock.arg(board.path().join("board.lock")).args(["sh", "-c", "echo held; read line"]);
-    let holder = Holder::start(&mut flock);
+    let holder = Holder::flock(&board.path().join("board.lock"));
     assert_claim_gives_up_after_a_second(&board, holder);
 }
+
+const FCNTL: &str = "
+import fcntl, sys
+file = open(sys.argv[1])
+fcntl.flock(file, fcntl.LOCK_EX)
+print('held', flush=True)
+sys.stdin.read()
+";
 
 #[test]
 fn claim_waits_no_longer_than_its_timeout_for_pythons_flock() {
     let board = TestBoard::new();
     board.add(&["t"]);
-    let mut python = Command::new("python3");
-    python.arg("-c").arg(
-        "import fcntl, sys\n\
-         file = open(sys.argv[1])\n\
-         fcntl.flock(file, fcntl.LOCK_EX)\n\
-         print('held', flush=True)\n\
-         sys.stdin.read()\n",
-    );
-    python.arg(board.path().join("board.lock"));
-    let holder = Holder::start(&mut python);
+    let lock = board.path().join("board.lock");
+    let holder = Holder::start(python().arg("-c").arg(FCNTL).arg(lock));
     assert_claim_gives_up_after_a_second(&board, holder);
+}
+
+const FILELOCK: &str = "
+import filelock, sys
+with filelock.FileLock(sys.argv[1]):
+    print('held', flush=True)
+    sys.stdin.read()
+";
+
+/// A version of it deleted the file when it let go, so that two could hold the lock.
+#[test]
+fn claim_waits_no_longer_than_its_timeout_for_pythons_filelock() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let lock = board.path().join("board.lock");
+    let holder = Holder::start(python().arg("-c").arg(FILELOCK).arg(&lock));
+    assert_claim_gives_up_after_a_second(&board, holder);
+    assert!(lock.exists());
+}
+
+/// `taskhost lock` with these arguments, holding until it is dropped.
+fn lock(board: &TestBoard, what: &[&str]) -> Holder {
+    let arguments = [&["lock"], what, &["--", "sh", "-c", HOLD]].concat();
+    Holder::start(&mut board.command(&arguments))
+}
+
+fn try_in_python(script: &str, file: &std::path::Path) -> String {
+    let output = python().arg("-c").arg(script).arg(file).output().unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned()
+}
+
+#[test]
+fn what_we_hold_nobody_else_gets() {
+    let board = TestBoard::new();
+    let flock = "import fcntl, sys\n\
+        try: fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB); print('got')\n\
+        except BlockingIOError: print('busy')";
+    let filelock = "import filelock, sys\n\
+        try:\n    with filelock.FileLock(sys.argv[1], timeout=0.2): print('got')\n\
+        except filelock.Timeout: print('busy')";
+    for (what, file) in [(&["board"][..], "board.lock"), (&["task", "t"], "locks/task_t.lock")] {
+        let held = lock(&board, what);
+        let file = board.path().join(file);
+        for script in [flock, filelock] {
+            assert_eq!(try_in_python(script, &file), "busy", "{what:?}");
+        }
+        let tried = Command::new("flock").arg("-n").arg(&file).arg("true").status().unwrap();
+        assert_eq!(tried.code(), Some(1));
+        drop(held);
+        for script in [flock, filelock] {
+            assert_eq!(try_in_python(script, &file), "got", "{what:?}");
+        }
+    }
+    board.assert_healthy();
+}
+
+#[test]
+fn task_that_is_locked_is_given_to_nobody() {
+    let board = TestBoard::new();
+    board.add(&["a", "b"]);
+    let held = lock(&board, &["task", "a", "--agent", "ada"]);
+    assert_eq!(board.claim("bob").0, "b");
+    board.run(&["claim", "--agent", "bob"]).exits(3);
+    let refused = board.run(&["claim", "a", "--agent", "bob", "--timeout", "300ms"]).exits(6);
+    assert!(refused.text("/error/holder").contains("ada"), "{refused:?}");
+    let explained = board.run(&["explain", "a"]).exits(0);
+    assert_eq!(explained.text("/obstacles/0/kind"), "locked");
+    // Whoever waits for any task hears of it when the lock is let go, and so does whoever waits for this one.
+    let waiter = board.start(&["claim", "--agent", "eve", "--wait", "60s"]);
+    drop(held);
+    let token = Answer::after(waiter).exits(0).number("/token").to_string();
+    let held = lock(&board, &["task", "a"]);
+    board.run(&["release", "a", "--agent", "eve", "--token", &token]).exits(0);
+    let waiter = board.start(&["claim", "a", "--agent", "bob", "--timeout", "60s"]);
+    drop(held);
+    assert_eq!(Answer::after(waiter).exits(0).text("/task/claim/agent"), "bob");
+}
+
+#[test]
+fn what_runs_inside_does_not_wait_for_itself() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let taskhost = taskhost();
+    let taskhost = taskhost.to_str().unwrap();
+    let inside = |what: &[&str], script: &str| {
+        board.run(&[&["lock"], what, &["--", "sh", "-c", script, "sh", taskhost]].concat())
+    };
+    inside(&["task", "t"], "\"$1\" claim t --agent ada --timeout 1s").exits(0);
+    // Several at once inside take turns, as outside.
+    let many = "for n in 1 2 3 4; do \"$1\" add work --id x$n --timeout 30s & done; wait";
+    inside(&["board"], many).exits(0);
+    assert_eq!(board.run(&["list", "--type", "work"]).exits(0).number("/total"), 5);
+    inside(&["board"], "\"$1\" lock board -- \"$1\" add work --id deep --timeout 1s").exits(0);
+    board.assert_healthy();
+}
+
+/// Python closes what it isn't told to pass on; then whoever is inside waited for the lock that is held around it.
+#[test]
+fn descriptor_that_was_closed_on_the_way_is_named() {
+    let board = TestBoard::new();
+    let script = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)";
+    let mut command = board.command(&["lock", "board", "--"]);
+    command.arg(python().get_program()).arg("-c").arg(script).arg(taskhost());
+    command.args(["add", "work", "--timeout", "300ms"]);
+    let answer = Answer::of(command.output().unwrap()).exits(6);
+    assert!(answer.stderr.contains("close_fds"), "{answer:?}");
+}
+
+#[test]
+fn lock_lasts_as_long_as_what_runs_inside() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let mut held = lock(&board, &["board"]);
+    let pid = i32::try_from(held.child().id()).unwrap();
+    // The shell inside lives on, and holds the lock that it inherited.
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    // Not by `wait`, which would close the shell's standard input.
+    while held.child().try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    board.run(&["claim", "--agent", "a", "--timeout", "300ms"]).exits(6);
+    drop(held);
+    board.run(&["claim", "--agent", "a", "--timeout", "60s"]).exits(0);
+}
+
+#[test]
+fn exit_code_is_the_commands_own() {
+    let board = TestBoard::new();
+    let code = |arguments: &[&str]| board.run(arguments).code;
+    assert_eq!(code(&["lock", "board", "--", "sh", "-c", "exit 37"]), 37);
+    assert_eq!(code(&["lock", "board", "--", "sh", "-c", "kill -9 $$"]), 128 + 9);
+    assert_eq!(
+        code(&["lock", "board", "--conflict-exit-code", "99", "--", "/no/such/command"]),
+        99
+    );
+    let _held = lock(&board, &["board"]);
+    let busy = ["lock", "board", "--timeout", "200ms", "--conflict-exit-code", "99", "--", "true"];
+    let answer = board.run(&busy).exits(99);
+    assert_eq!(answer.text("/error/code"), "lock_timeout");
+    assert_eq!(code(&["lock", "board", "--timeout", "200ms", "--", "true"]), 6);
+}
+
+#[test]
+fn files_of_locks_that_nobody_needs_go_with_a_compaction() {
+    let board = TestBoard::new();
+    board.add(&["open", "done"]);
+    for id in ["open", "done", "unknown"] {
+        board.run(&["lock", "task", id, "--", "true"]).exits(0);
+    }
+    board.run(&["cancel", "done"]).exits(0);
+    let held = lock(&board, &["task", "busy"]);
+    board.run(&["compact"]).exits(0);
+    let there = |id: &str| fs::exists(board.path().join(format!("locks/task_{id}.lock"))).unwrap();
+    assert!(there("open") && there("busy") && !there("done") && !there("unknown"));
+    drop(held);
 }

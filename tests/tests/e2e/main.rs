@@ -17,3 +17,4 @@ mod regressions;
 mod run;
 mod scale;
 mod seeing;
+mod waiting;

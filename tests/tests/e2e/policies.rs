@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use taskhost_tests::{Answer, TestBoard, policy};
+use taskhost_tests::{Answer, Holder, TestBoard, policy};
 
 fn set(board: &TestBoard, component: &std::path::Path, settings: &[&str]) -> Answer {
     let component = component.to_string_lossy();
@@ -158,22 +158,12 @@ fn lock_that_somebody_else_holds_is_waited_for_no_longer_than_the_deadline() {
     let board = TestBoard::new();
     board.add(&["t"]);
     set(&board, &policy("hostile"), &["mode=wait-lock", "target=shared"]).exits(0);
-    let lock = board.path().join("locks/policy_shared.lock");
-    let mut holder = Command::new("flock");
-    holder
-        .arg(&lock)
-        .args(["sh", "-c", "echo held; read line"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut holder = holder.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let holder = Holder::flock(&board.path().join("locks/policy_shared.lock"));
     let began = Instant::now();
     let answer = board.run(&["claim", "--agent", "victim"]);
     assert!(began.elapsed() < Duration::from_secs(30), "{answer:?}");
     assert!([7, 8].contains(&answer.code), "{answer:?}");
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
+    drop(holder);
     board.run(&["policy", "set", "standard"]).exits(0);
     board.claim("victim");
 }
