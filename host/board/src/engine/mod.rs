@@ -19,7 +19,7 @@ mod prospect;
 mod set_policy;
 mod settle;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant as Deadline;
 
 pub use add::{AddOutcome, NewTask};
@@ -64,6 +64,8 @@ pub struct Engine {
     meter: Arc<dyn Meter>,
     entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
     limits: Limits,
+    /// Whether policies were made ready once before the board's lock was taken.
+    warm: Arc<OnceLock<()>>,
 }
 
 impl Engine {
@@ -75,7 +77,7 @@ impl Engine {
         entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
         let meter = store.meter();
-        Self { store, policies, meter, entropy, limits: Limits::default() }
+        Self { store, policies, meter, entropy, limits: Limits::default(), warm: Arc::default() }
     }
 
     /// The same with other limits.
@@ -114,6 +116,7 @@ impl Engine {
         deadline: Deadline,
         mut body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.warm.get_or_init(|| self.warm_up());
         let mut failure = None;
         let mut tries = 0;
         loop {
@@ -136,6 +139,15 @@ impl Engine {
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Makes the policies ready before the first transaction, which would otherwise be opened in vain. What goes wrong
+    /// goes wrong there again.
+    fn warm_up(&self) {
+        let Ok((view, _)) = self.store.snapshot() else { return };
+        if let (Ok(set), Ok(settings)) = (view.policies(), view.settings()) {
+            let _ = self.prepare(&set, &settings.policy_limits);
         }
     }
 

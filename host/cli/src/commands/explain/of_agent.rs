@@ -129,7 +129,8 @@ fn named(standing: &Standing) -> String {
 }
 
 fn write_ready(out: &mut String, ready: &Ready) {
-    line(out, format_args!("- {} tasks are ready, {} of them match", ready.total, ready.matching));
+    let (tasks, are) = if ready.total == 1 { ("task", "is") } else { ("tasks", "are") };
+    line(out, format_args!("- {} {tasks} {are} ready, {} match", ready.total, ready.matching));
     let mut less = |count: u64, why: &str| {
         if count > 0 {
             line(out, format_args!("  - {count} {why}"));
