@@ -1,0 +1,118 @@
+//! New tasks.
+
+use std::collections::BTreeSet;
+
+use super::{KEYS_KEPT, Model, Result, Task};
+use crate::words::{Answer, Id, New, No, Seen, Status};
+
+impl Model {
+    /// All of them or none.
+    pub(super) fn add(&mut self, news: &[New], made: &[Id]) -> Result<Answer> {
+        let named: BTreeSet<&Id> = news.iter().filter_map(|new| new.id.as_ref()).collect();
+        let mut made = made.iter();
+        let mut outcomes: Vec<Option<(Id, bool)>> = vec![None; news.len()];
+        // They may name each other in any order: as long as one can be added, it is.
+        while outcomes.contains(&None) {
+            let mut stuck = true;
+            for (new, outcome) in news.iter().zip(&mut outcomes) {
+                if outcome.is_some() {
+                    continue;
+                }
+                let names: Vec<&Id> = new.parent.iter().chain(&new.after).collect();
+                let later = |id: &&Id| named.contains(id) && !self.tasks.contains_key(*id);
+                if names.iter().any(later) {
+                    continue;
+                }
+                *outcome = Some(self.add_one(new, &mut made)?);
+                stuck = false;
+            }
+            if stuck {
+                return Err(No::Invalid);
+            }
+        }
+        self.settle();
+        let seen = |(id, repeated): (Id, bool)| Ok((self.task(&id)?.seen.clone(), repeated));
+        let seen: Result<Vec<(Seen, bool)>> = outcomes.into_iter().flatten().map(seen).collect();
+        Ok(Answer::Added(seen?))
+    }
+
+    fn add_one<'a>(
+        &mut self,
+        new: &New,
+        made: &mut impl Iterator<Item = &'a Id>,
+    ) -> Result<(Id, bool)> {
+        if let Some((before, id, at)) = new.key.as_ref().and_then(|key| self.adds.get(key))
+            && self.now < at + KEYS_KEPT
+        {
+            let same = before == new && self.tasks.contains_key(id);
+            return if same { Ok((id.clone(), true)) } else { Err(No::Invalid) };
+        }
+        let id = match &new.id {
+            Some(id) => id.clone(),
+            None => made.next().cloned().unwrap_or_default(),
+        };
+        if self.tasks.contains_key(&id) {
+            return Err(No::Invalid);
+        }
+        for other in new.parent.iter().chain(&new.after) {
+            if *other == id {
+                return Err(No::Invalid);
+            }
+            self.task(other)?;
+        }
+        if self.parent_rule() == "children-first" && self.comes_after_ancestor(new) {
+            return Err(No::Refused);
+        }
+        let mut after: Vec<Id> = Vec::new();
+        for other in &new.after {
+            if !after.contains(other) {
+                after.push(other.clone());
+            }
+        }
+        self.born += 1;
+        let sorted = |words: &[String]| -> Vec<String> {
+            words.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let seen = Seen {
+            id: id.clone(),
+            task_type: new.task_type.clone(),
+            status: Status::Pending,
+            reason: None,
+            parent: new.parent.clone(),
+            after,
+            priority: new.priority,
+            labels: sorted(&new.labels),
+            needs: sorted(&new.needs),
+            assignee: new.assignee.clone(),
+            data: new.data.clone(),
+            key: new.key.clone(),
+            attempts: 0,
+            failures: 0,
+            claim: None,
+            result: None,
+            error: None,
+            not_before: new.not_before,
+            created_at: self.now,
+            updated_at: self.now,
+            completed_at: None,
+        };
+        let task = Task { seen, born: self.born, lease: 0, living: false, closed: None };
+        self.tasks.insert(id.clone(), task);
+        if let Some(key) = &new.key {
+            self.adds.insert(key.clone(), (new.clone(), id.clone(), self.now));
+        }
+        Ok((id, false))
+    }
+
+    /// The ancestor waits for its children, and this one for the ancestor: both would wait for ever.
+    fn comes_after_ancestor(&self, new: &New) -> bool {
+        let mut next = new.parent.clone();
+        while let Some(id) = next {
+            if new.after.contains(&id) && !self.is_completed(&id) {
+                return true;
+            }
+            next = self.tasks.get(&id).and_then(|task| task.seen.parent.clone());
+        }
+        false
+    }
+}
