@@ -155,7 +155,8 @@ fn add(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
             if dice.one_in(4) { some_id(dice, &fresh) } else { some_id(dice, &known) }
         };
         news.push(New {
-            id: Some(id.clone()).filter(|_| !dice.one_in(12)),
+            // What isn't moved by commands isn't the same twice, and so aren't the ids it makes.
+            id: Some(id.clone()).filter(|_| kind == Kind::OwnClock || !dice.one_in(12)),
             task_type: (*dice.pick(&TYPES)).into(),
             parent: dice.maybe(3, other),
             after: {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use crate::commands::{self, Kind};
 use crate::dice::Dice;
 use crate::model::{Flaw, Model};
 use crate::real::Real;
-use crate::words::{Answer, Command, Seen};
+use crate::words::{Answer, Command, Seen, Status};
 
 /// How a board is driven.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,9 @@ pub struct Difference {
     pub says: String,
 }
 
+/// A command, and its number among those that were made up.
+type Numbered = (u64, Command);
+
 struct Pair {
     model: Model,
     real: Real,
@@ -42,17 +46,17 @@ impl Pair {
     }
 
     /// What is different after this command.
-    fn step(&mut self, command: &Command) -> Option<String> {
+    fn step(&mut self, (number, command): &Numbered) -> Option<String> {
         let own_clock = self.real.has_own_clock();
         if own_clock {
             self.model.now = self.real.now();
         }
-        let applied = catch_unwind(AssertUnwindSafe(|| self.real.apply(command)));
+        let applied = catch_unwind(AssertUnwindSafe(|| self.real.apply(*number, command)));
         let Ok((mut is, made)) = applied else {
             return Some("the board panicked, or a check of it did".into());
         };
         let mut should = self.model.apply(command, &made);
-        level(&mut should, &mut is, own_clock);
+        level(command, &mut should, &mut is, own_clock);
         if should == is {
             return None;
         }
@@ -61,17 +65,17 @@ impl Pair {
 }
 
 /// Drives a board until the plan is done or a difference is found, which is then made as short as it goes.
-pub fn drive(plan: &Plan) -> Result<usize, (Difference, Vec<Command>)> {
+pub fn drive(plan: &Plan) -> Result<usize, (Difference, Vec<Numbered>)> {
     let mut dice = Dice::new(plan.seed);
     let settings = commands::settings(&mut dice, plan.kind, 2);
     let mut pair = Pair::new(plan, &settings);
     let mut done = Vec::new();
     while done.len() < plan.steps {
         let command = commands::command(&mut dice, &pair.model, plan.kind);
-        done.push(command);
+        done.push((done.len() as u64 + 1, command));
         if let Some(says) = pair.step(&done[done.len() - 1]) {
             let (says, short) = shorten(plan, &settings, says, done.clone());
-            let command = done[done.len() - 1].clone();
+            let (_, command) = done[done.len() - 1].clone();
             return Err((Difference { at: done.len(), command, says }, short));
         }
     }
@@ -93,11 +97,16 @@ pub fn drive_all(seed: u64, boards: u64, steps: usize, kind: Kind) -> usize {
             Ok(steps) => total += steps,
             Err((difference, short)) => panic!(
                 "after {} commands the board isn't what the model says; again: TASKHOST_MODEL_SEED={seed}\n\
-                 last command: {:?}\n{}\nthe shortest way there ({} commands, on a fresh board):\n{short:#?}",
+                 last command: {:?}\n{}\nthe shortest way there ({} commands, on a fresh board):\n{}",
                 difference.at,
                 difference.command,
                 difference.says,
                 short.len(),
+                short
+                    .iter()
+                    .map(|(_, command)| format!("{command:?}"))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
             ),
         }
     }
@@ -109,16 +118,18 @@ fn shorten(
     plan: &Plan,
     settings: &BTreeMap<String, String>,
     mut says: String,
-    mut commands: Vec<Command>,
-) -> (String, Vec<Command>) {
-    let fails = |commands: &[Command]| {
+    mut commands: Vec<Numbered>,
+) -> (String, Vec<Numbered>) {
+    let fails = |commands: &[Numbered]| {
         let mut pair = Pair::new(plan, settings);
         commands.iter().enumerate().find_map(|(at, command)| Some((at, pair.step(command)?)))
     };
     let mut size = commands.len() / 2;
-    while size > 0 {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while size > 0 && Instant::now() < patience {
+        let before = commands.len();
         let mut start = 0;
-        while start < commands.len() {
+        while start < commands.len() && Instant::now() < patience {
             let end = (start + size).min(commands.len());
             let rest = [&commands[..start], &commands[end..]].concat();
             match fails(&rest) {
@@ -130,15 +141,22 @@ fn shorten(
                 None => start = end,
             }
         }
-        size /= 2;
+        if size > 1 || commands.len() == before {
+            size /= 2;
+        }
     }
     let settings = format!("{settings:?}");
     (format!("with the settings {settings}\n{says}"), commands)
 }
 
 /// Takes out of both answers what they needn't agree on.
-fn level(should: &mut Answer, is: &mut Answer, own_clock: bool) {
+fn level(command: &Command, should: &mut Answer, is: &mut Answer, own_clock: bool) {
     match (should, is) {
+        // Which of several mistakes is named is nobody's promise.
+        (Answer::No(should), Answer::No(is)) if matches!(command, Command::Add(news) if news.len() > 1) =>
+        {
+            *should = *is;
+        }
         (Answer::Added(should), Answer::Added(is)) => {
             for ((should, _), (is, _)) in should.iter_mut().zip(is) {
                 level_task(should, is, own_clock);
@@ -154,6 +172,11 @@ fn level(should: &mut Answer, is: &mut Answer, own_clock: bool) {
             }
         }
         (Answer::Changed { touched: should, .. }, Answer::Changed { touched: is, .. }) => {
+            // A task may have come back to where it was, for a reason in other words.
+            let is_again = |seen: &Option<Seen>| {
+                seen.as_ref().is_some_and(|seen| seen.status == Status::Cancelled)
+            };
+            is.retain(|id, seen| should.contains_key(id) || !is_again(seen));
             for (should, is) in should.values_mut().zip(is.values_mut()) {
                 if let (Some(should), Some(is)) = (should, is) {
                     level_task(should, is, own_clock);
@@ -186,10 +209,13 @@ fn differing_lines(should: &str, is: &str) -> String {
     let (should, is): (Vec<&str>, Vec<&str>) = (should.lines().collect(), is.lines().collect());
     let same = should.iter().zip(&is).take_while(|(a, b)| a == b).count();
     let tail = should.iter().rev().zip(is.iter().rev()).take_while(|(a, b)| a == b).count();
-    let from = same.saturating_sub(12);
-    let part = |lines: &[&str]| {
-        let to = lines.len().saturating_sub(tail).max(same) + 3;
-        lines[from..to.min(lines.len())].join("\n")
+    let around = |lines: &[&str]| {
+        let to = (lines.len().saturating_sub(tail).max(same) + 4).min(lines.len());
+        lines[same.saturating_sub(20)..to]
+            .iter()
+            .map(|line| line.trim())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
-    format!("model:\n{}\nboard:\n{}", part(&should), part(&is))
+    format!("model: … {} …\nboard: … {} …", around(&should), around(&is))
 }

@@ -32,6 +32,10 @@ pub struct Real {
     place: Place,
     lives: [u32; WORKERS.len()],
     guards: [Option<Box<dyn LifeGuard>>; WORKERS.len()],
+    /// What made ids are made of, where it isn't chance.
+    numbers: Arc<AtomicU64>,
+    /// Whether somebody died since the dead were last looked for.
+    mourning: bool,
 }
 
 type Answered<T> = Result<T, domain::Error>;
@@ -44,22 +48,29 @@ impl Real {
         let set = PolicySet { custom: None, standard };
         let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
         let options = RuntimeOptions { cache_dir: None, ..RuntimeOptions::new(store.powers()) };
-        let count = AtomicU64::new(1);
+        let numbers = Arc::new(AtomicU64::new(1));
+        let count = numbers.clone();
         let entropy = Arc::new(move || count.fetch_add(1, Ordering::Relaxed));
         let runtime = Arc::new(Runtime::new(options).unwrap());
         let engine = Engine::new(Arc::new(store.clone()), runtime, entropy);
-        Self::over(Place::Memory(store, engine))
+        Self::over(Place::Memory(store, engine), numbers)
     }
 
     pub fn in_files(settings: &BTreeMap<String, String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = InitOptions { policy_settings: settings.clone(), ..InitOptions::default() };
         let board = Board::init(folder.path().join("board"), &options).unwrap();
-        Self::over(Place::Files(Box::new(board), folder))
+        Self::over(Place::Files(Box::new(board), folder), Arc::default())
     }
 
-    fn over(place: Place) -> Self {
-        let mut real = Self { place, lives: [0; WORKERS.len()], guards: Default::default() };
+    fn over(place: Place, numbers: Arc<AtomicU64>) -> Self {
+        let mut real = Self {
+            place,
+            lives: [0; WORKERS.len()],
+            guards: Default::default(),
+            numbers,
+            mourning: false,
+        };
         for worker in 0..WORKERS.len() {
             real.revive(worker);
         }
@@ -89,8 +100,10 @@ impl Real {
         }
     }
 
-    /// What the board answers, and the ids that it made.
-    pub fn apply(&mut self, command: &Command) -> (Answer, Vec<Id>) {
+    /// What the board answers, and the ids that it made. Of the same `number` it makes the same ids, whatever came
+    /// before, so that commands can be left out.
+    pub fn apply(&mut self, number: u64, command: &Command) -> (Answer, Vec<Id>) {
+        self.numbers.store(number * 1_000, Ordering::Relaxed);
         let mut made = Vec::new();
         let answer = self.try_apply(command, &mut made);
         (answer.unwrap_or_else(|error| Answer::No(no(&error))), made)
@@ -117,7 +130,10 @@ impl Real {
                     key: ask.key.clone(),
                 };
                 let may = self.engine().may_claim(&request)?;
-                Ok(match self.engine().claim(&request, soon())? {
+                let outcome = self.engine().claim(&request, soon())?;
+                // That a holder died can't be seen from outside.
+                let may = may || std::mem::take(&mut self.mourning);
+                Ok(match outcome {
                     ClaimOutcome::Claimed { task, repeated } => {
                         assert!(may, "`may_claim` said no, and `{}` was claimed", task.id);
                         Answer::Task(Box::new(seen(&task)), repeated)
@@ -199,6 +215,7 @@ impl Real {
             Command::Die(worker) => {
                 self.guards[*worker] = None;
                 self.lives[*worker] += 1;
+                self.mourning = true;
                 self.revive(*worker);
                 Ok(Answer::Done)
             }
@@ -216,6 +233,7 @@ impl Real {
             }
             Command::Check(ask) => {
                 self.upkeep()?;
+                self.mourning = false;
                 Ok(Answer::Whole(Box::new(self.whole(ask)?)))
             }
         }

@@ -44,21 +44,23 @@ impl Model {
         if let Some((before, id, at)) = new.key.as_ref().and_then(|key| self.adds.get(key))
             && self.now < at + KEYS_KEPT
         {
-            let same = before == new && self.tasks.contains_key(id);
+            // Another task may have got the id of one that was archived: it isn't the one that was added so.
+            let is_it = self.tasks.get(id).is_some_and(|task| task.seen.key == new.key);
+            let same = before == new && is_it;
             return if same { Ok((id.clone(), true)) } else { Err(No::Invalid) };
         }
         let id = match &new.id {
             Some(id) => id.clone(),
             None => made.next().cloned().unwrap_or_default(),
         };
-        if self.tasks.contains_key(&id) {
+        if new.parent.iter().chain(&new.after).any(|other| *other == id) {
             return Err(No::Invalid);
         }
         for other in new.parent.iter().chain(&new.after) {
-            if *other == id {
-                return Err(No::Invalid);
-            }
             self.task(other)?;
+        }
+        if self.tasks.contains_key(&id) {
+            return Err(No::Invalid);
         }
         if self.parent_rule() == "children-first" && self.comes_after_ancestor(new) {
             return Err(No::Refused);

@@ -22,7 +22,9 @@ impl Model {
             }
             let before = self.clone();
             let outcome = self.act(id, action);
-            self.settle();
+            if !together {
+                self.settle();
+            }
             match outcome {
                 Err(no) if together => return Err(no),
                 Err(_) => *self = before,
@@ -30,6 +32,7 @@ impl Model {
             }
             outcomes.push((id.clone(), outcome));
         }
+        self.settle();
         let every: BTreeSet<&Id> = begun.tasks.keys().chain(self.tasks.keys()).collect();
         let mut touched = BTreeMap::new();
         for id in every {
@@ -50,14 +53,16 @@ impl Model {
         let now = self.now;
         let status = self.task(id)?.seen.status;
         match action {
-            Action::Assign(_) | Action::Unassign(_) | Action::Update(_) if status.is_finished() => {
-                Err(No::Invalid)
-            }
             Action::Assign(person) => {
                 let task = self.task_mut(id)?;
+                // Of the same name is near enough: a reservation is for whoever comes next.
+                let is_others =
+                    task.seen.claim.as_ref().is_some_and(|claim| claim.agent != person.name);
                 match &task.seen.assignee {
+                    _ if status.is_finished() => Err(No::Invalid),
                     Some(other) if other == person => Ok(true),
                     Some(_) => Err(No::Taken),
+                    None if is_others => Err(No::Taken),
                     None => {
                         task.seen.assignee = Some(person.clone());
                         task.seen.updated_at = now;
@@ -70,6 +75,9 @@ impl Model {
                 let Some(person) = &task.seen.assignee else { return Ok(true) };
                 if name.as_ref().is_some_and(|name| *name != person.name) {
                     return Err(No::Taken);
+                }
+                if status.is_finished() {
+                    return Err(No::Invalid);
                 }
                 task.seen.assignee = None;
                 task.seen.updated_at = now;
@@ -84,7 +92,10 @@ impl Model {
                     proof => proof.is_some(),
                 };
                 match status {
-                    Status::Blocked => return Ok(true),
+                    Status::Blocked => {
+                        let same = reason.is_none() || *reason == self.task(id)?.seen.reason;
+                        return if same { Ok(true) } else { Err(No::Invalid) };
+                    }
                     Status::Pending => self.set(id, Status::Blocked)?,
                     Status::InProgress if holds => {
                         self.close(id, "block", Status::Blocked)?;
@@ -108,10 +119,7 @@ impl Model {
                 _ => Err(No::Invalid),
             },
             // Nothing asks for a review here.
-            Action::Review { accept } => match status {
-                Status::Completed if *accept => Ok(true),
-                _ => Err(No::Invalid),
-            },
+            Action::Review { .. } => Err(No::Invalid),
             Action::Archive => self.archive(id),
         }
     }
@@ -135,6 +143,9 @@ impl Model {
         seen.data = update.data.clone().unwrap_or(seen.data);
         if let Some(at) = update.not_before {
             seen.not_before = Some(at).filter(|at| *at > 0);
+        }
+        if seen.status.is_finished() {
+            return Err(No::Invalid);
         }
         if seen == task.seen {
             return Ok(true);
@@ -180,8 +191,9 @@ impl Model {
     fn retry(&mut self, id: &Id, cascade: bool) -> Result<bool> {
         match self.task(id)?.seen.status {
             Status::Failed | Status::Cancelled => {}
-            Status::Pending => return Ok(true),
-            _ => return Err(No::Invalid),
+            Status::Completed | Status::Blocked => return Err(No::Invalid),
+            // It is to be done; what is after it or below it may not be.
+            _ => {}
         }
         let mut ids = vec![id.clone()];
         let mut at = 0;
@@ -197,13 +209,18 @@ impl Model {
             ids.extend(more);
             at += 1;
         }
+        let mut already = true;
         for id in &ids {
+            if !self.task(id)?.seen.status.is_lost() {
+                continue;
+            }
+            already = false;
             self.set(id, Status::Pending)?;
             let task = self.task_mut(id)?;
             task.seen.attempts = 0;
             task.seen.failures = 0;
         }
-        Ok(false)
+        Ok(already)
     }
 
     fn archive(&mut self, id: &Id) -> Result<bool> {

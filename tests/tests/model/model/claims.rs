@@ -30,16 +30,20 @@ impl Model {
     }
 
     pub(super) fn claim(&mut self, ask: &Ask) -> Result<Answer> {
-        self.take_due();
+        // A claim that nobody has recovered yet still holds, however late it is.
         if let Some(task) = self.claimed_before(ask)? {
             return Ok(Answer::Task(Box::new(task.seen.clone()), true));
         }
+        self.take_due();
         if let Some(id) = &ask.only {
             let task = self.task(id)?;
             if task.seen.status.is_finished() {
                 return Err(No::Invalid);
             }
-            if task.seen.claim.is_some() || self.is_for_others(task, WORKERS[ask.worker]) {
+            let is_parked = matches!(task.seen.status, Status::Blocked | Status::InReview);
+            if !is_parked
+                && (task.seen.claim.is_some() || self.is_for_others(task, WORKERS[ask.worker]))
+            {
                 return Err(No::Taken);
             }
         }
@@ -71,6 +75,7 @@ impl Model {
         let task = self.task_mut(&id)?;
         task.seen.claim = Some(hold);
         task.seen.attempts += 1;
+        task.closed = None;
         task.lease = lease;
         task.living = worker.living;
         Ok(Answer::Task(Box::new(task.seen.clone()), false))
@@ -85,7 +90,10 @@ impl Model {
         if self.now >= at + KEYS_KEPT {
             return Ok(None);
         }
-        if before != ask {
+        // Whoever asks again may be another session, or on another machine: the name is what counts.
+        let same = WORKERS[before.worker].name == WORKERS[ask.worker].name
+            && Ask { worker: ask.worker, ..before.clone() } == *ask;
+        if !same {
             return Err(No::Invalid);
         }
         let task = self.tasks.get(id).ok_or(No::Invalid)?;
@@ -177,6 +185,7 @@ impl Model {
         if let Some(claim) = &mut task.seen.claim {
             claim.lease_until = now + lease;
         }
+        task.seen.updated_at = now;
         Ok(Answer::Task(Box::new(task.seen.clone()), false))
     }
 
