@@ -64,6 +64,16 @@ impl Pair {
     }
 }
 
+/// What is different after these commands, if anything is.
+pub fn differs(
+    kind: Kind,
+    settings: &BTreeMap<String, String>,
+    commands: &[Command],
+) -> Option<String> {
+    let mut pair = Pair::new(&Plan { seed: 0, steps: 0, kind, flaw: None }, settings);
+    commands.iter().zip(1..).find_map(|(command, number)| pair.step(&(number, command.clone())))
+}
+
 /// Drives a board until the plan is done or a difference is found, which is then made as short as it goes.
 pub fn drive(plan: &Plan) -> Result<usize, (Difference, Vec<Numbered>)> {
     let mut dice = Dice::new(plan.seed);

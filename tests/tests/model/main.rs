@@ -10,6 +10,7 @@ mod dice;
 mod drive;
 mod model;
 mod real;
+mod stories;
 mod words;
 
 use commands::Kind;

@@ -8,32 +8,43 @@ use crate::words::{Answer, Id, New, No, Seen, Status};
 impl Model {
     /// All of them or none.
     pub(super) fn add(&mut self, news: &[New], made: &[Id]) -> Result<Answer> {
-        let named: BTreeSet<&Id> = news.iter().filter_map(|new| new.id.as_ref()).collect();
+        let mut outcomes = vec![None; news.len()];
         let mut made = made.iter();
-        let mut outcomes: Vec<Option<(Id, bool)>> = vec![None; news.len()];
-        // They may name each other in any order: as long as one can be added, it is.
-        while outcomes.contains(&None) {
-            let mut stuck = true;
-            for (new, outcome) in news.iter().zip(&mut outcomes) {
-                if outcome.is_some() {
-                    continue;
-                }
-                let names: Vec<&Id> = new.parent.iter().chain(&new.after).collect();
-                let later = |id: &&Id| named.contains(id) && !self.tasks.contains_key(*id);
-                if names.iter().any(later) {
-                    continue;
-                }
-                *outcome = Some(self.add_one(new, &mut made)?);
-                stuck = false;
-            }
-            if stuck {
-                return Err(No::Invalid);
-            }
+        for place in 0..news.len() {
+            self.add_if_possible(place, news, &mut outcomes, &mut made)?;
+        }
+        if outcomes.contains(&None) {
+            return Err(No::Invalid);
         }
         self.settle();
         let seen = |(id, repeated): (Id, bool)| Ok((self.task(&id)?.seen.clone(), repeated));
         let seen: Result<Vec<(Seen, bool)>> = outcomes.into_iter().flatten().map(seen).collect();
         Ok(Answer::Added(seen?))
+    }
+
+    /// They may name each other in any order: one that names others is added after the last of them.
+    fn add_if_possible<'a>(
+        &mut self,
+        place: usize,
+        news: &[New],
+        outcomes: &mut [Option<(Id, bool)>],
+        made: &mut impl Iterator<Item = &'a Id>,
+    ) -> Result<()> {
+        let new = &news[place];
+        let is_left = |name: &Id| {
+            let mut left = news.iter().zip(&*outcomes).filter(|(_, outcome)| outcome.is_none());
+            left.any(|(new, _)| new.id.as_ref() == Some(name))
+        };
+        if outcomes[place].is_some() || new.parent.iter().chain(&new.after).any(is_left) {
+            return Ok(());
+        }
+        outcomes[place] = Some(self.add_one(new, made)?);
+        for (waiter, other) in news.iter().enumerate() {
+            if other.parent.iter().chain(&other.after).any(|name| Some(name) == new.id.as_ref()) {
+                self.add_if_possible(waiter, news, outcomes, made)?;
+            }
+        }
+        Ok(())
     }
 
     fn add_one<'a>(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Model, Obstacle, Result, Task};
-use crate::words::{Action, Answer, Id, No, Status, Update};
+use crate::words::{Action, Answer, Id, No, Seen, Status, Update};
 
 impl Model {
     /// Each by itself, or all together or none. A dry run says the same and changes nothing.
@@ -16,9 +16,15 @@ impl Model {
     ) -> Result<Answer> {
         let begun = self.clone();
         let mut outcomes: Vec<(Id, Result<bool>)> = Vec::new();
+        let mut touched = BTreeMap::new();
         for id in ids {
             if outcomes.iter().any(|(other, _)| other == id) {
                 continue;
+            }
+            if dry_run && !together {
+                // Nothing was done, so each finds the board as it is.
+                touched.append(&mut self.touched_since(&begun));
+                *self = begun.clone();
             }
             let before = self.clone();
             let outcome = self.act(id, action);
@@ -33,19 +39,25 @@ impl Model {
             outcomes.push((id.clone(), outcome));
         }
         self.settle();
-        let every: BTreeSet<&Id> = begun.tasks.keys().chain(self.tasks.keys()).collect();
-        let mut touched = BTreeMap::new();
-        for id in every {
-            let [before, after] =
-                [&begun, &*self].map(|model| model.tasks.get(id).map(|task| task.seen.clone()));
-            if before != after {
-                touched.insert(id.clone(), after);
-            }
-        }
+        touched.append(&mut self.touched_since(&begun));
         if dry_run {
             *self = begun;
         }
         Ok(Answer::Changed { outcomes, touched })
+    }
+
+    /// All that looks otherwise than on that board.
+    fn touched_since(&self, begun: &Self) -> BTreeMap<Id, Option<Seen>> {
+        let every: BTreeSet<&Id> = begun.tasks.keys().chain(self.tasks.keys()).collect();
+        let mut touched = BTreeMap::new();
+        for id in every {
+            let [before, after] =
+                [begun, self].map(|model| model.tasks.get(id).map(|task| task.seen.clone()));
+            if before != after {
+                touched.insert(id.clone(), after);
+            }
+        }
+        touched
     }
 
     /// `true` if there was nothing to do.
@@ -126,7 +138,10 @@ impl Model {
 
     /// Takes a task from its holder: the attempt stays counted.
     fn take(&mut self, id: &Id, status: Status) -> Result<()> {
-        self.task_mut(id)?.closed = None;
+        let task = self.task_mut(id)?;
+        if task.seen.claim.is_some() {
+            task.closed = None;
+        }
         self.set(id, status)
     }
 

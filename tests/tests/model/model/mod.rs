@@ -146,7 +146,7 @@ impl Model {
             }
             Command::Settings(changed) => {
                 self.settings.0.extend(changed.clone());
-                self.settle();
+                self.take_due();
                 Ok(Answer::Done)
             }
             Command::Advance(ms) => {
