@@ -74,7 +74,8 @@ pub fn command(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
         5 => meta(dice, model),
         6 if dice.one_in(3) => Command::Settings(settings(dice, kind, 4)),
         7 => Command::Advance(time(dice)),
-        8 => Command::Die(dice.below(WORKERS.len() as u64) as usize),
+        // In files, whether a holder lives is looked up now and then, not at every command.
+        8 if kind == Kind::ManualClock => Command::Die(dice.below(WORKERS.len() as u64) as usize),
         9 if kind == Kind::OwnClock => Command::Reopen,
         10 if kind == Kind::OwnClock => Command::Compact,
         _ => {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use taskhost::domain::memory::MemoryStore;
-use taskhost::domain::{self, Engine, LifeGuard, PolicyPin, Store as _};
+use taskhost::domain::{self, Engine, LifeGuard, Limits, PolicyPin, Store as _};
 use taskhost::{
     Agent, AgentKind, Assignee, Board, BoardSettings, ChangeRequest, ClaimOutcome, Digest, Filter,
     InitOptions, Json, ListQuery, Millis, Name, NewTask, NothingWhy, Outcome, PolicyChange,
@@ -52,7 +52,9 @@ impl Real {
         let count = numbers.clone();
         let entropy = Arc::new(move || count.fetch_add(1, Ordering::Relaxed));
         let runtime = Arc::new(Runtime::new(options).unwrap());
-        let engine = Engine::new(Arc::new(store.clone()), runtime, entropy);
+        // How much of what is due one claim takes is bounded; the model takes all of it.
+        let limits = Limits { due_max: 1_000, ..Limits::default() };
+        let engine = Engine::new(Arc::new(store.clone()), runtime, entropy).with_limits(limits);
         Self::over(Place::Memory(store, engine), numbers)
     }
 

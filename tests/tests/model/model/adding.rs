@@ -10,41 +10,16 @@ impl Model {
     pub(super) fn add(&mut self, news: &[New], made: &[Id]) -> Result<Answer> {
         let mut outcomes = vec![None; news.len()];
         let mut made = made.iter();
-        for place in 0..news.len() {
-            self.add_if_possible(place, news, &mut outcomes, &mut made)?;
-        }
-        if outcomes.contains(&None) {
-            return Err(No::Invalid);
+        // They may name each other in any order: it is always the first that can be added whose turn it is.
+        while outcomes.contains(&None) {
+            let can = |place: &usize| outcomes[*place].is_none() && !waits(*place, news, &outcomes);
+            let place = (0..news.len()).find(can).ok_or(No::Invalid)?;
+            outcomes[place] = Some(self.add_one(&news[place], &mut made)?);
         }
         self.settle();
         let seen = |(id, repeated): (Id, bool)| Ok((self.task(&id)?.seen.clone(), repeated));
         let seen: Result<Vec<(Seen, bool)>> = outcomes.into_iter().flatten().map(seen).collect();
         Ok(Answer::Added(seen?))
-    }
-
-    /// They may name each other in any order: one that names others is added after the last of them.
-    fn add_if_possible<'a>(
-        &mut self,
-        place: usize,
-        news: &[New],
-        outcomes: &mut [Option<(Id, bool)>],
-        made: &mut impl Iterator<Item = &'a Id>,
-    ) -> Result<()> {
-        let new = &news[place];
-        let is_left = |name: &Id| {
-            let mut left = news.iter().zip(&*outcomes).filter(|(_, outcome)| outcome.is_none());
-            left.any(|(new, _)| new.id.as_ref() == Some(name))
-        };
-        if outcomes[place].is_some() || new.parent.iter().chain(&new.after).any(is_left) {
-            return Ok(());
-        }
-        outcomes[place] = Some(self.add_one(new, made)?);
-        for (waiter, other) in news.iter().enumerate() {
-            if other.parent.iter().chain(&other.after).any(|name| Some(name) == new.id.as_ref()) {
-                self.add_if_possible(waiter, news, outcomes, made)?;
-            }
-        }
-        Ok(())
     }
 
     fn add_one<'a>(
@@ -128,4 +103,13 @@ impl Model {
         }
         false
     }
+}
+
+/// Whether it names one that is to be added with it and wasn't yet.
+fn waits(place: usize, news: &[New], outcomes: &[Option<(Id, bool)>]) -> bool {
+    let is_left = |name: &Id| {
+        let mut left = news.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_none());
+        left.any(|(new, _)| new.id.as_ref() == Some(name))
+    };
+    news[place].parent.iter().chain(&news[place].after).any(is_left)
 }
