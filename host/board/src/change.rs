@@ -560,7 +560,8 @@ impl Change {
                 task.status = *status;
                 task.reason.clone_from(reason);
                 task.result.clone_from(result);
-                if error.is_some() {
+                // Who failed and said nothing mustn't be taken to have said what an earlier attempt did.
+                if error.is_some() || *verb == Some(Verb::Fail) {
                     task.error.clone_from(error);
                 }
                 task.completed_at = status.is_finished().then_some(time);
@@ -604,7 +605,14 @@ impl Change {
     /// Whether tasks that wait on this change's task must be asked about again. A claim or its release isn't
     /// an end, so that claiming a parent of many children costs nothing.
     pub fn wakes_waiters(&self) -> bool {
-        matches!(self, Self::Finished { .. } | Self::Reopened { .. } | Self::Accepted { .. })
+        // What is gone can't be waited for: a parent could wait for a lost child that nobody could find any more.
+        matches!(
+            self,
+            Self::Finished { .. }
+                | Self::Reopened { .. }
+                | Self::Accepted { .. }
+                | Self::Archived(_)
+        )
     }
 
     /// Whether it makes its task pending, or changes one that may be, so that the policy must be asked about it.

@@ -202,7 +202,8 @@ impl Work<'_> {
         if let Some(key) = &new.key
             && let Some(record) = self.recall_key(Command::Add, key, print)?
         {
-            let task = self.tx().task(&record.task)?;
+            // Another task may have got the id of one that was archived.
+            let task = self.tx().task(&record.task)?.filter(|task| task.key == new.key);
             let gone = || Error::KeyGone { key: key.clone(), id: record.task.clone() };
             return Ok(AddOutcome { task: task.ok_or_else(gone)?, repeated: true });
         }

@@ -86,13 +86,20 @@ impl Engine {
             None => None,
         };
         loop {
-            let (outcome, leftovers) = self.transact(&entry, deadline, |work| {
+            let (mut outcome, leftovers, changed) = self.transact(&entry, deadline, |work| {
                 let outcome = work.claim(request)?;
-                Ok((outcome, work.has_leftovers()))
+                Ok((outcome, work.has_leftovers(), !work.tx().changes().is_empty()))
             })?;
             // Among the tasks still to be asked about there may be one for this asker.
             let again = leftovers && matches!(outcome, ClaimOutcome::Nothing { .. });
             if !again {
+                // What was due and was taken just now was still among the timers that the transaction saw.
+                if let ClaimOutcome::Nothing { next_ready_at, .. } = &mut outcome
+                    && changed
+                {
+                    let (view, now) = self.store.snapshot()?;
+                    *next_ready_at = view.next_due(&now)?;
+                }
                 self.meter.count(match outcome {
                     ClaimOutcome::Claimed { .. } => Tally::Claims,
                     ClaimOutcome::Nothing { .. } => Tally::Nothing,
@@ -113,6 +120,11 @@ impl Engine {
         if !view.due(&now, 1)?.is_empty()
             || !view.unasked(1)?.is_empty()
             || !view.wakes(1)?.is_empty()
+        {
+            return Ok(true);
+        }
+        if let Some(key) = &request.key
+            && view.key(Command::Claim, key)?.is_some()
         {
             return Ok(true);
         }
@@ -232,7 +244,8 @@ impl Work<'_> {
 
     fn claimed_before(&self, key: &str, print: u64) -> Result<Option<Task>, Error> {
         let Some(record) = self.recall_key(Command::Claim, key, print)? else { return Ok(None) };
-        let task = self.task(&record.task)?;
+        let gone = || Error::KeyGone { key: key.to_owned(), id: record.task.clone() };
+        let task = self.tx().task(&record.task)?.ok_or_else(gone)?;
         match &task.claim {
             Some(claim) if Some(claim.token) == record.token => Ok(Some(task)),
             other => Err(Error::KeyEnded {

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::common::{Board, agent, board, id, name, request, soon, task};
+use crate::common::{Board, agent, board, id, name, proof, request, soon, task};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    Agent, BoardSettings, Cause, Change, Choice, ClaimOutcome, Classified, Description, Digest,
-    Engine, Error, Event, FailureKind, Filter, Hooked, Hooks, Policies, Policy, PolicyChange,
-    PolicyFailure, PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError,
-    Rescue, SessionId, Store, TaskId, Transaction, Verdict,
+    Action, Agent, BoardSettings, Cause, Change, ChangeRequest, Choice, ClaimOutcome, Classified,
+    Description, Digest, Engine, Error, Event, FailureKind, Filter, Finish, Hooked, Hooks, NewTask,
+    Outcome, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
+    PolicyTarget, PrepareError, ReadError, Rescue, SessionId, Status, Store, TaskId, Transaction,
+    Verdict,
 };
 
 /// A policy that is plain but for what it does when somebody asks for work.
@@ -232,4 +234,100 @@ fn entry_that_is_out_of_turn_is_not_applied() {
         assert!(matches!(image::apply(&mut map, sequence, &entry), Err(ReadError::Failed(_))));
     }
     assert_eq!(image::check(&map, &mut MemoryMap::default()).unwrap(), Vec::<String>::new());
+}
+
+/// An asker who got nothing was told to come back when a lease ended that had ended long ago: the lease was recovered
+/// in the same transaction, which still saw its timer.
+#[test]
+fn next_ready_at_is_never_what_was_taken_just_now() {
+    let board = board();
+    board.add(&[task("t"), task("u")]).unwrap();
+    let late = board.next("a").unwrap();
+    board.store.advance(Duration::from_secs(60));
+    let mut longer = request(&agent("b"));
+    longer.lease_ms = Some(24 * 60 * 60 * 1_000);
+    assert!(matches!(board.claim(&longer).unwrap(), ClaimOutcome::Claimed { .. }));
+    board.store.advance(Duration::from_secs(60 * 60));
+    let mut other = request(&agent("c"));
+    other.filter.types = vec![name("other")];
+    let ClaimOutcome::Nothing { next_ready_at, .. } = board.claim(&other).unwrap() else {
+        panic!("there is nothing of that type");
+    };
+    assert_eq!(board.task(late.id.as_str()).status, Status::Pending, "its lease ran out");
+    let now = board.store.snapshot().unwrap().1.wall;
+    assert!(next_ready_at.is_some_and(|at| at > now), "{next_ready_at:?} at {now:?}");
+}
+
+/// Whoever waited with a key wasn't told that another process had claimed with the same key meanwhile.
+#[test]
+fn key_that_was_used_may_be_answered() {
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let mut keyed = request(&agent("a"));
+    keyed.key = Some("k".into());
+    assert!(matches!(board.claim(&keyed).unwrap(), ClaimOutcome::Claimed { .. }));
+    assert!(board.engine.may_claim(&keyed).unwrap());
+    keyed.key = Some("another".into());
+    assert!(!board.engine.may_claim(&keyed).unwrap());
+}
+
+/// A task failed without a word, and seemed to have failed of what an earlier attempt had said.
+#[test]
+fn error_is_what_the_last_fail_said() {
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let first = board.next("a").unwrap();
+    let broke = Finish::Fail(Some("it broke".into()));
+    board.finish("t", &proof(&first), &broke).unwrap();
+    assert_eq!(board.task("t").error.as_deref(), Some("it broke"));
+    change(&board, "t", Action::Retry { cascade: false, reason: None });
+    let second = board.next("a").unwrap();
+    board.finish("t", &proof(&second), &Finish::Fail(None)).unwrap();
+    assert_eq!(board.task("t").error, None);
+}
+
+/// A claim's key whose task was archived was answered with "no such task", to an asker who had named none. And an
+/// add's key was answered with another task, which had got the archived one's id.
+#[test]
+fn key_of_an_archived_task_says_so() {
+    let board = board();
+    let new = NewTask { key: Some("k".into()), ..task("t") };
+    board.add(std::slice::from_ref(&new)).unwrap();
+    let mut keyed = request(&agent("a"));
+    keyed.key = Some("k".into());
+    let ClaimOutcome::Claimed { task: held, .. } = board.claim(&keyed).unwrap() else {
+        panic!("it is ready");
+    };
+    board.complete(&held);
+    change(&board, "t", Action::Archive);
+    assert!(matches!(board.claim(&keyed), Err(Error::KeyGone { .. })));
+    board.add(&[task("t")]).unwrap();
+    assert!(matches!(board.add(&[new]), Err(Error::KeyGone { .. })));
+}
+
+/// Whoever forgot `cascade` and asked again with it was told that it was so already.
+#[test]
+fn cascade_can_be_asked_for_later() {
+    let board = board();
+    let after = NewTask { after: vec![id("t")], ..task("u") };
+    board.add(&[task("t"), after]).unwrap();
+    let cancel = |cascade| Action::Cancel { cascade, reason: None };
+    let retry = |cascade| Action::Retry { cascade, reason: None };
+    for (action, u) in [
+        (cancel(false), Status::Pending),
+        (cancel(true), Status::Cancelled),
+        (retry(false), Status::Cancelled),
+        (retry(true), Status::Pending),
+    ] {
+        assert!(matches!(change(&board, "t", action), Outcome::Done));
+        assert_eq!(board.task("u").status, u);
+    }
+    assert!(matches!(change(&board, "t", retry(true)), Outcome::Already));
+}
+
+fn change(board: &Board, text: &str, action: Action) -> Outcome {
+    let ids = vec![id(text)];
+    let request = ChangeRequest { ids, action, by: None, together: false, dry_run: false };
+    let mut changed = board.engine.change(&request, soon()).unwrap();
+    changed.outcomes.remove(0).1
 }

@@ -16,14 +16,23 @@ impl Work<'_> {
     ) -> Result<bool, Error> {
         let task = self.task(id)?;
         match task.status {
-            Status::Cancelled => return Ok(false),
+            // Whoever forgot `cascade` asks again with it.
+            Status::Cancelled if !cascade => return Ok(false),
             Status::Completed | Status::Failed => {
                 return Err(Self::wrong_status(&task, "a finished task can't be cancelled"));
             }
-            Status::Pending | Status::InProgress | Status::InReview | Status::Blocked => {}
+            Status::Cancelled
+            | Status::Pending
+            | Status::InProgress
+            | Status::InReview
+            | Status::Blocked => {}
         }
         let waiting = if cascade { self.waiting_for(id)? } else { Vec::new() };
-        self.end_as_cancelled(&task, reason)?;
+        let is_open = task.status != Status::Cancelled;
+        if is_open {
+            self.end_as_cancelled(&task, reason)?;
+        }
+        let changed = is_open || !waiting.is_empty();
         for (waiter, on) in waiting {
             // The policy may have cancelled it by now.
             let task = self.task(&waiter)?;
@@ -31,7 +40,7 @@ impl Work<'_> {
                 self.end_as_cancelled(&task, Some(&format!("`{on}` was cancelled")))?;
             }
         }
-        Ok(true)
+        Ok(changed)
     }
 
     fn end_as_cancelled(&mut self, task: &Task, reason: Option<&str>) -> Result<(), Error> {
@@ -47,9 +56,13 @@ impl Work<'_> {
         reason: Option<&str>,
     ) -> Result<bool, Error> {
         let task = self.task(id)?;
+        let is_lost = matches!(task.status, Status::Failed | Status::Cancelled);
         match task.status {
             Status::Failed | Status::Cancelled => {}
-            Status::Pending | Status::InProgress | Status::InReview => return Ok(false),
+            Status::Pending | Status::InProgress | Status::InReview if !cascade => {
+                return Ok(false);
+            }
+            Status::Pending | Status::InProgress | Status::InReview => {}
             Status::Completed => {
                 return Err(Self::wrong_status(
                     &task,
@@ -61,7 +74,8 @@ impl Work<'_> {
             }
         }
         let after = if cascade { self.lost_after(id)? } else { Vec::new() };
-        for id in [id].into_iter().chain(&after) {
+        let lost: Vec<&TaskId> = is_lost.then_some(id).into_iter().chain(&after).collect();
+        for id in lost.iter().copied() {
             let change = Change::Reopened {
                 id: id.clone(),
                 reason: reason.map(str::to_owned),
@@ -70,7 +84,7 @@ impl Work<'_> {
             self.tx_mut().apply(change)?;
             self.tell(id, Event::Retried, reason.unwrap_or_default())?;
         }
-        Ok(true)
+        Ok(!lost.is_empty())
     }
 
     /// Parks a task. Its holder gets the attempt back; whoever else holds it keeps it, unless it is forced.
