@@ -396,6 +396,7 @@ fn action(action: &Action) -> domain::Action {
             needs: update.needs.as_deref().map(names),
             data: update.data.as_deref().map(json),
             not_before: update.not_before.map(Millis),
+            ..TaskUpdate::default()
         })),
         Action::Cancel { cascade, reason } => {
             domain::Action::Cancel { cascade: *cascade, reason: reason.clone() }
