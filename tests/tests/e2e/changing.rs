@@ -407,7 +407,9 @@ fn dry_run_says_what_would_be_touched_and_changes_nothing() {
     complete(&board, "done");
     fail(&board, "failed");
     let before = everything(&board);
-    let commands: [(&[&str], &[(&str, &str, &str)]); 9] = [
+    /// A task, and the statuses that it would go from and to.
+    type Step = (&'static str, &'static str, &'static str);
+    let commands: [(&[&str], &[Step]); 9] = [
         (
             &["cancel", "open"],
             &[("open", "pending", "cancelled"), ("waits", "pending", "cancelled")],
