@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use taskhost_board::{
     AddOutcome, Agent, BoardSettings, Census, ChangeRequest, Changed, Contexts, Digest, Engine,
     Entry, Explanation, Family, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name,
-    NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Sequence,
-    Store, Task, TaskId, View,
+    NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Retention,
+    Sequence, Store, Task, TaskId, View,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
@@ -268,7 +268,12 @@ impl Board {
         edit: &dyn Fn(&mut BoardSettings) -> Result<(), String>,
         by: Option<&Name>,
     ) -> Result<BoardSettings, Error> {
-        Ok(self.engine.configure(edit, by, self.deadline())?)
+        let settings = self.engine.configure(edit, by, self.deadline())?;
+        if settings.history != Retention::default() {
+            // What can't be removed now goes with the next compaction.
+            let _ = self.store.trim_history();
+        }
+        Ok(settings)
     }
 
     /// The large values beside the board.
