@@ -5,9 +5,11 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::exit::{Code, Conflicting};
+use crate::output::line;
 
 const EXAMPLES: &str = "\
 Example: a copy in a file, and a board made of it elsewhere
@@ -29,6 +31,12 @@ pub struct Args {
     /// The file, which must not exist yet; standard output if none is given
     #[arg(value_name = "FILE|-", default_value = "-")]
     file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    file: String,
+    lines: u64,
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
@@ -59,6 +67,9 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let file = out.into_inner().map_err(io::IntoInnerError::into_error);
     // Somebody may delete the board because it is in the file.
     file.and_then(|file| file.sync_all()).with_context(|| format!("`{shown}` can't be written"))?;
-    context.output.hint(&format!("{lines} lines are in `{shown}`"));
+    let answer = Answer { file: shown.to_string(), lines };
+    context
+        .output
+        .answer(&answer, |out| line(out, format_args!("{lines} lines are in `{shown}`")))?;
     Ok(Code::Done)
 }

@@ -1,0 +1,589 @@
+//! A board is looked after: upgraded, made short, measured and repaired, and nothing that it holds is lost by that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use taskhost_tests::{Answer, TestBoard, workspace};
+
+/// All files below `folder`, by their names from there, without what is derived.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(folder: &Path, name: &str, all: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let name = format!("{name}{}", entry.file_name().display());
+            if entry.file_type().unwrap().is_dir() {
+                if name != "index" {
+                    walk(&entry.path(), &format!("{name}/"), all);
+                }
+            } else {
+                all.insert(name, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    walk(folder, "", &mut all);
+    all
+}
+
+fn fixture() -> BTreeMap<String, Vec<u8>> {
+    files(&workspace().join("tests/fixtures/format-1"))
+}
+
+/// A board that the first version has left, as git keeps it: without lock file, index and empty directories.
+fn old_board() -> TestBoard {
+    let board = TestBoard::missing();
+    for (name, content) in fixture() {
+        let file = board.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+    board
+}
+
+/// Everything that happened, as `history` tells it.
+fn events(board: &TestBoard) -> Vec<Value> {
+    let history = board.run(&["history", "--limit", "10000"]).exits(0).json();
+    history["events"].as_array().unwrap().clone()
+}
+
+/// The tasks of which such an event is told, each as often as it is told.
+fn told(board: &TestBoard, event: &str) -> Vec<String> {
+    let events = events(board).into_iter().filter(|told| told["event"] == event);
+    events.map(|told| told["task"].as_str().unwrap().to_owned()).collect()
+}
+
+fn list(board: &TestBoard) -> Vec<Value> {
+    let list = board.run(&["list", "--limit", "10000"]).exits(0).json();
+    list["tasks"].as_array().unwrap().clone()
+}
+
+/// A process that claims and completes until nothing is left.
+fn drain(board: &TestBoard, name: &str) -> Child {
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_worker"));
+    worker.arg("drain").arg(board.path()).arg(name);
+    worker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The tasks that workers were told to have completed.
+fn acknowledged(workers: Vec<Child>) -> Vec<String> {
+    let said = workers.into_iter().map(|worker| Answer::after(worker).exits(0).stdout);
+    let said: String = said.collect();
+    said.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
+}
+
+// ---- A board of an older version ----
+
+#[test]
+fn board_of_an_older_version_is_read_without_being_changed() {
+    let board = old_board();
+    let views: [&[&str]; 11] = [
+        &["list"],
+        &["show", "plan"],
+        &["tree"],
+        &["status"],
+        &["history"],
+        &["explain", "app"],
+        &["policy", "show"],
+        &["config", "list"],
+        &["export"],
+        &["stats"],
+        &["doctor"],
+    ];
+    for view in views {
+        let answer = board.run(view).exits(0);
+        assert_eq!(answer.stderr, "", "{view:?}");
+    }
+    assert_eq!((list(&board).len(), events(&board).len()), (9, 19));
+    assert!(board.run(&["show", "plan"]).exits(0).stdout.contains("1.50"));
+    let mut now = files(&board.path());
+    // Git doesn't keep it, and whoever looks at a board takes its lock.
+    now.remove("board.lock");
+    assert_eq!(now, fixture());
+}
+
+#[test]
+fn first_change_upgrades_a_board_with_a_notice_and_loses_nothing() {
+    let board = old_board();
+    let (tasks, happened) = (list(&board), events(&board));
+    // The holders' tokens are of the old version, and still good.
+    let first = board.run(&["complete", "c4", "--agent", "ada", "--token", "5"]).exits(0);
+    assert!(first.stderr.contains("upgraded from format 1 to"), "{first:?}");
+    let second = board.run(&["complete", "c2", "--agent", "eve", "--token", "3"]).exits(0);
+    assert_eq!(second.stderr, "", "it is upgraded once");
+    board.run(&["complete", "c1", "--agent", "eve", "--token", "1"]).exits(4);
+    let now = list(&board);
+    assert_eq!(now.len(), tasks.len());
+    for (before, after) in tasks.iter().zip(&now) {
+        match after["id"].as_str().unwrap() {
+            "c2" | "c4" => assert_eq!(after["status"], "completed"),
+            _ => assert_eq!(before, after),
+        }
+    }
+    assert_eq!(events(&board)[..happened.len()], happened);
+    assert!(board.run(&["show", "plan"]).exits(0).stdout.contains("1.50"));
+    let lease = board.run(&["policy", "show"]).exits(0).stdout;
+    assert!(lease.contains("20m"), "{lease}");
+    // What the old version wrote is kept to the letter.
+    for name in ["history/journal-1.jsonl", "journal-2.jsonl"] {
+        let kept = format!("history/{}", name.rsplit('/').next().unwrap());
+        assert!(files(&board.path())[&kept] == fixture()[name]);
+    }
+    // The same requests with their old keys make no second task. After a week they are forgotten, and then it is
+    // the ids that are refused.
+    for request in [
+        &["add", "chore", "--id", "c4", "--key", "k4"][..],
+        &["add", "epic", "--id", "plan", "--priority", "3", "--label", "big", "--key", "k1"],
+    ] {
+        let data = ["--data", r#"{"n":1.50,"who":"ada"}"#];
+        let data = if request.contains(&"epic") { &data[..] } else { &[] };
+        let again = board.run(&[request, data].concat());
+        assert!(again.code == 0 && again.text("/task/id") == request[3] || again.code == 10);
+    }
+    assert_eq!(list(&board).len(), tasks.len());
+    let (_, token) = board.claim("new");
+    assert!(token.parse::<u64>().unwrap() > 5, "{token}");
+    board.assert_healthy();
+}
+
+#[test]
+fn of_eight_processes_that_make_the_first_change_at_once_one_upgrades_and_all_go_on() {
+    let board = old_board();
+    let mut changes = vec![
+        board.start(&["--timeout", "60s", "complete", "c4", "--agent", "ada", "--token", "5"]),
+        board.start(&["--timeout", "60s", "complete", "c2", "--agent", "eve", "--token", "3"]),
+    ];
+    for n in 0..6 {
+        let id = format!("n{n}");
+        changes.push(board.start(&["--timeout", "60s", "add", "work", "--id", &id]));
+    }
+    let ends: Vec<Answer> =
+        changes.into_iter().map(|change| Answer::after(change).exits(0)).collect();
+    let notices = ends.iter().filter(|end| end.stderr.contains("upgraded from format 1")).count();
+    assert_eq!(notices, 1, "{ends:?}");
+    let now = list(&board);
+    assert_eq!(now.len(), 9 + 6);
+    for task in ["c2", "c4"] {
+        assert_eq!(board.task(task)["status"], "completed");
+    }
+    assert_eq!(events(&board).len(), 19 + 8);
+    board.assert_healthy();
+}
+
+// ---- Short journals ----
+
+/// The names of the retired journals.
+fn retired(board: &TestBoard) -> BTreeSet<String> {
+    let names = files(&board.path()).into_keys();
+    names.filter(|name| name.starts_with("history/journal-")).collect()
+}
+
+#[test]
+fn journal_is_made_short_by_itself_and_nothing_is_lost() {
+    const EACH: usize = 20;
+    let board = TestBoard::new();
+    board.run(&["config", "set", "compact_size", "64KiB"]).exits(0);
+    let data = json!({ "text": "x".repeat(4000) }).to_string();
+    std::thread::scope(|scope| {
+        for agent in ["a", "b", "c"] {
+            let (board, data) = (&board, &data);
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let id = format!("{agent}{n}");
+                    let add = ["add", "work", "--id", &id, "--data", data, "--timeout", "60s"];
+                    board.run(&add).exits(0);
+                }
+            });
+        }
+    });
+    // It is done by a process apart, which nobody waits for; every command begins one if it is due.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while retired(&board).is_empty() {
+        assert!(Instant::now() < deadline, "nobody has made the journal short");
+        board.run(&["status"]).exits(0);
+    }
+    let acknowledged = acknowledged((0..3).map(|n| drain(&board, &format!("w{n}"))).collect());
+    let all: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .flat_map(|agent| (0..EACH).map(move |n| format!("{agent}{n}")))
+        .collect();
+    for event in ["added", "claimed", "completed"] {
+        assert_eq!(sorted(told(&board, event)), sorted(all.clone()), "{event}");
+    }
+    assert_eq!(sorted(acknowledged), sorted(all.clone()));
+    let tasks = list(&board);
+    assert!(tasks.len() == all.len() && tasks.iter().all(|task| task["status"] == "completed"));
+    board.assert_healthy();
+}
+
+#[test]
+fn journal_is_never_made_short_by_itself_if_the_board_says_so() {
+    let board = TestBoard::new();
+    board.run(&["config", "set", "compact_size", "never"]).exits(0);
+    let data = json!({ "text": "x".repeat(40_000) }).to_string();
+    for n in 0..4 {
+        board.run(&["add", "work", "--id", &format!("t{n}"), "--data", &data]).exits(0);
+    }
+    assert_eq!(board.run(&["compact", "--if-due"]).exits(0).json()["compacted"], false);
+    assert!(retired(&board).is_empty());
+    let compacted = board.run(&["compact"]).exits(0);
+    assert_eq!((compacted.json()["compacted"].clone(), retired(&board).len()), (json!(true), 1));
+    assert!(compacted.number("/journal_bytes") < 64 * 1024, "{compacted:?}");
+}
+
+#[test]
+fn compaction_while_others_work_loses_nothing() {
+    const TASKS: usize = 1500;
+    let board = TestBoard::new();
+    board.add_many(TASKS, |n, line| line["data"] = json!({ "n": n }));
+    let mut workers: Vec<Child> = (0..3).map(|n| drain(&board, &format!("w{n}"))).collect();
+    let mut rounds = 0;
+    while workers.iter_mut().any(|worker| worker.try_wait().unwrap().is_none()) {
+        // Two at once take turns, too.
+        for compaction in [0, 1].map(|_| board.start(&["compact", "--timeout", "60s"])) {
+            Answer::after(compaction).exits(0);
+        }
+        rounds += 1;
+    }
+    assert!(rounds > 1, "the workers were done before anything was compacted");
+    let all: Vec<String> = list(&board)
+        .iter()
+        .map(|task| {
+            assert_eq!(task["status"], "completed");
+            task["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(all.len(), TASKS);
+    assert_eq!(sorted(acknowledged(workers)), sorted(all.clone()));
+    for event in ["added", "claimed", "completed"] {
+        assert_eq!(sorted(told(&board, event)), sorted(all.clone()), "{event}");
+    }
+    board.assert_healthy();
+}
+
+// ---- History that isn't kept ----
+
+/// Says that the history begins with this entry, has no hole, and moves with the board.
+#[track_caller]
+fn assert_begins_with(board: &TestBoard, first: u64) {
+    let sequences = |board: &TestBoard| {
+        let all = events(board).into_iter().map(|event| event["sequence"].as_u64().unwrap());
+        all.collect::<BTreeSet<u64>>()
+    };
+    let kept = sequences(board);
+    let last = *kept.last().unwrap();
+    assert_eq!(kept, (first..=last).collect());
+    let begins = |board: &TestBoard| {
+        let report = board.run(&["doctor"]).exits(0).stdout;
+        assert!(report.contains(&format!("it begins with entry {first}:")), "{report}");
+    };
+    begins(board);
+    let written = board.command(&["export"]).output().unwrap().stdout;
+    let moved = TestBoard::missing();
+    let file = moved.folder().join("board.jsonl");
+    fs::write(&file, &written).unwrap();
+    moved.run(&["import", file.to_str().unwrap()]).exits(0);
+    begins(&moved);
+    assert_eq!(sequences(&moved), kept);
+    assert_eq!(list(&moved), list(board));
+    assert!(moved.command(&["export"]).output().unwrap().stdout == written);
+}
+
+#[test]
+fn history_beyond_its_size_goes_oldest_first() {
+    let board = TestBoard::new();
+    let data = json!({ "text": "x".repeat(10_000) }).to_string();
+    for n in 1..=4 {
+        for part in ["a", "b"] {
+            board.run(&["add", "work", "--id", &format!("{part}{n}"), "--data", &data]).exits(0);
+        }
+        board.run(&["compact"]).exits(0);
+    }
+    let before = files(&board.path());
+    let bytes = |n: u32| before[&format!("history/journal-{n}.jsonl")].len();
+    // Room for two, and for the short one in which the setting itself is.
+    let room = format!("{}B", bytes(3) + bytes(4) + 5000);
+    board.run(&["config", "set", "history_size", &room]).exits(0);
+    assert_eq!(
+        retired(&board).len(),
+        4,
+        "what is kept is looked at when the journal is made short"
+    );
+    board.run(&["compact"]).exits(0);
+    let kept: Vec<String> = retired(&board).into_iter().collect();
+    assert_eq!(kept, [3, 4, 5].map(|n| format!("history/journal-{n}.jsonl")));
+    let after = files(&board.path());
+    for n in [3, 4] {
+        let name = format!("history/journal-{n}.jsonl");
+        assert!(after[&name] == before[&name]);
+    }
+    assert_eq!(told(&board, "added"), ["a3", "b3", "a4", "b4"]);
+    // Only what happened is forgotten, not what came of it.
+    assert_eq!(list(&board).len(), 8);
+    board.run(&["show", "a1"]).exits(0);
+    assert_begins_with(&board, 5);
+    board.claim("w");
+}
+
+#[test]
+fn history_beyond_its_age_goes_and_what_is_younger_stays() {
+    // What the first version has written was long ago.
+    let board = old_board();
+    board.run(&["complete", "c4", "--agent", "ada", "--token", "5"]).exits(0);
+    board.run(&["compact"]).exits(0);
+    assert_eq!(retired(&board).len(), 3);
+    board.run(&["config", "set", "history_age", "1h"]).exits(0);
+    board.run(&["compact"]).exits(0);
+    let kept: Vec<String> = retired(&board).into_iter().collect();
+    assert_eq!(kept, ["history/journal-3.jsonl", "history/journal-4.jsonl"]);
+    assert_begins_with(&board, 20);
+    assert_eq!(list(&board).len(), 9);
+    board.claim("w");
+}
+
+// ---- Figures ----
+
+#[test]
+fn figures_of_many_processes_add_up() {
+    const EACH: u64 = 8;
+    let board = TestBoard::new();
+    std::thread::scope(|scope| {
+        for agent in 0..4 {
+            let board = &board;
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    let id = format!("a{agent}-{n}");
+                    board.run(&["add", "work", "--id", &id, "--timeout", "60s"]).exits(0);
+                }
+            });
+        }
+    });
+    let done = acknowledged((0..3).map(|n| drain(&board, &format!("w{n}"))).collect()).len() as u64;
+    assert_eq!(done, 4 * EACH);
+    let stats = board.run(&["stats"]).exits(0);
+    assert!(stats.number("/counts/transactions") >= 3 * done, "{stats:?}");
+    assert_eq!(stats.number("/counts/claims"), done);
+    assert_eq!(stats.number("/counts/timed_out"), 0);
+    // Each worker was told once that nothing is left.
+    assert_eq!(stats.number("/counts/nothing"), 3);
+    let json = stats.json();
+    let processes = json["processes"].as_array().unwrap();
+    assert_eq!(processes.len() as u64, 1 + done + 3 + 1, "init, add, the workers, and this one");
+    for (name, all) in json["counts"].as_object().unwrap() {
+        let each = processes.iter().map(|process| process["counts"][name].as_u64().unwrap());
+        assert_eq!(all.as_u64().unwrap(), each.sum::<u64>(), "{name}");
+    }
+    let times = json["times"].as_object().unwrap();
+    for (name, time) in times {
+        let each = processes.iter().filter_map(|process| process["times"][name]["count"].as_u64());
+        assert_eq!(time["count"].as_u64().unwrap(), each.sum::<u64>(), "{name}");
+        let bounds = ["p50_us", "p90_us", "p99_us", "p999_us", "max_us"];
+        assert!(bounds.map(|bound| time[bound].as_u64().unwrap()).is_sorted(), "{name}: {time}");
+    }
+    let count = |name: &str| times[name]["count"].as_u64().unwrap();
+    assert!(count("lock_wait") >= 3 * done && count("sync") > 0 && count("assignment") >= done);
+    let alive = processes.iter().filter(|process| process["alive"] == true).count();
+    assert_eq!(alive, 1, "only the one that tells");
+    let disk = json["disk"].as_object().unwrap();
+    let parts = disk.iter().filter(|(name, _)| *name != "total_bytes");
+    let sum: u64 = parts.map(|(_, bytes)| bytes.as_u64().unwrap()).sum();
+    assert!(sum > 0 && disk["journal_bytes"].as_u64().unwrap() > 0, "{disk:?}");
+    assert!(disk["total_bytes"].as_u64().unwrap() >= sum, "{disk:?}");
+}
+
+// ---- Repair ----
+
+/// A board whose history says everything about it: completed, held and open tasks, a setting of the policy and one
+/// of its own, in two generations. `given` is the highest token that anybody has.
+struct Patient {
+    board: TestBoard,
+    given: u64,
+}
+
+impl Patient {
+    fn new() -> Self {
+        let board = TestBoard::new();
+        board.add(&["a", "b", "c", "d"]);
+        let (id, token) = board.claim("w");
+        board.run(&["complete", &id, "--agent", "w", "--token", &token]).exits(0);
+        board.run(&["config", "set", "keys_kept", "30d"]).exits(0);
+        board.run(&["policy", "set", "current", "--setting", "lease=3h"]).exits(0);
+        board.add(&["e"]);
+        board.claim("w");
+        board.add(&["f"]);
+        let given = board.claim("w").1.parse().unwrap();
+        Self { board, given }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.board.path().join(name)
+    }
+
+    /// As after a reboot: nothing derived.
+    fn restart(&self) {
+        fs::remove_dir_all(self.path("index")).unwrap();
+    }
+
+    fn damage(&self, name: &str, line: usize) {
+        let mut bytes = fs::read(self.path(name)).unwrap();
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let before: usize = lines.by_ref().take(line - 1).map(<[u8]>::len).sum();
+        let at = before + lines.next().unwrap().len() / 2;
+        bytes[at] ^= 1;
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn repair(&self, more: &[&str]) -> Answer {
+        self.board.run(&[&["doctor", "--repair"], more].concat())
+    }
+
+    /// Repairs, and says that nothing is lost by it: all tasks, all of the history, the settings, the tokens.
+    #[track_caller]
+    fn assert_repaired_without_loss(&self, before: &(Vec<Value>, Vec<Value>)) -> Value {
+        let repaired = self.repair(&[]).exits(0).json();
+        assert!(!repaired["done"].as_array().unwrap().is_empty(), "{repaired}");
+        assert_eq!((&repaired["lost"], &repaired["needs_lossy"]), (&Value::Null, &json!(false)));
+        assert_eq!(&self.state(), before);
+        assert!(self.board.run(&["policy", "show"]).exits(0).stdout.contains("3h"));
+        let own = self.board.run_plain(&["config", "get", "keys_kept"]).exits(0).stdout;
+        assert_eq!(own, "30d\n");
+        self.assert_works();
+        repaired
+    }
+
+    fn state(&self) -> (Vec<Value>, Vec<Value>) {
+        (list(&self.board), events(&self.board))
+    }
+
+    /// It is clean, nothing more is to be repaired, and what is claimed has a token that nobody ever had.
+    #[track_caller]
+    fn assert_works(&self) {
+        self.board.assert_healthy();
+        let again = self.board.run_plain(&["doctor", "--repair"]).exits(0).stdout;
+        assert_eq!(again, "there was nothing to repair\n");
+        self.board.add(&["after-the-repair"]);
+        let (id, token) = self.board.claim("new");
+        assert!(token.parse::<u64>().unwrap() > self.given, "{token} after {}", self.given);
+        self.board.run(&["complete", &id, "--agent", "new", "--token", &token]).exits(0);
+        self.board.assert_healthy();
+    }
+}
+
+#[test]
+fn there_is_nothing_to_repair_on_a_board_that_is_well() {
+    let patient = Patient::new();
+    let before = files(&patient.board.path());
+    assert_eq!(
+        patient.repair(&[]).exits(0).json(),
+        json!({
+            "schema": 1, "done": [], "set_aside": [], "lost": null, "needs_lossy": false, "left": [],
+        })
+    );
+    patient.repair(&["--lossy"]).exits(0);
+    assert_eq!(files(&patient.board.path()), before);
+    patient.assert_works();
+    patient.board.run(&["doctor", "--lossy"]).exits(2);
+    TestBoard::missing().run(&["doctor", "--repair"]).exits(5);
+}
+
+#[test]
+fn damaged_line_costs_what_follows_it_only_if_that_is_allowed() {
+    for restarted in [false, true] {
+        let patient = Patient::new();
+        // The claim of one task, the addition of another and its claim follow it, and go with it.
+        patient.damage("journal-2.jsonl", 2);
+        if restarted {
+            patient.restart();
+        }
+        patient.board.run(&["doctor"]).exits(9);
+        let before = files(&patient.board.path());
+        let looked = patient.repair(&[]).exits(9).json();
+        assert_eq!((&looked["needs_lossy"], &looked["done"]), (&json!(true), &json!([])));
+        let lost = &looked["lost"];
+        assert!(lost["first_entry"].is_u64() && lost["last_entry"].is_u64(), "{lost}");
+        assert_eq!((&lost["unreadable_lines"], &lost["readable_lines"]), (&json!(1), &json!(3)));
+        assert!(lost["tasks"].as_array().unwrap().contains(&json!("f")), "{lost}");
+        let told = patient.board.run_plain(&["doctor", "--repair"]).exits(9).stdout;
+        assert!(told.contains("would be lost") && told.contains("`f`"), "{told}");
+        assert_eq!(files(&patient.board.path()), before, "nothing was allowed to change");
+
+        let repaired = patient.repair(&["--lossy"]).exits(0).json();
+        assert_eq!(&repaired["lost"], lost, "what is lost is what it had said");
+        let now = files(&patient.board.path());
+        let aside = repaired["set_aside"].as_array().unwrap();
+        assert!(!aside.is_empty());
+        for name in aside.iter().map(|name| name.as_str().unwrap()) {
+            assert!(name.starts_with("history/damaged-") && now.contains_key(name), "{name}");
+        }
+        for name in ["journal-2.jsonl", "tasks-2.jsonl"] {
+            assert!(now.values().any(|kept| *kept == before[name]), "`{name}` is not kept whole");
+        }
+        // What was before the damage is there.
+        assert_eq!(patient.board.task("a")["status"], "completed");
+        patient.board.run(&["show", "f"]).exits(5);
+        patient.assert_works();
+    }
+}
+
+#[test]
+fn missing_or_damaged_snapshot_is_made_again_from_the_whole_history() {
+    for is_missing in [true, false] {
+        let patient = Patient::new();
+        let before = patient.state();
+        if is_missing {
+            fs::remove_file(patient.path("tasks-2.jsonl")).unwrap();
+        } else {
+            patient.damage("tasks-2.jsonl", 3);
+        }
+        patient.restart();
+        patient.board.run(&["list"]).exits(9);
+        patient.assert_repaired_without_loss(&before);
+    }
+}
+
+#[test]
+fn missing_or_garbled_pointer_is_made_again() {
+    for garbled in [None, Some("{\"format\":2,\"boa")] {
+        let patient = Patient::new();
+        let before = patient.state();
+        match garbled {
+            None => fs::remove_file(patient.path("board.json")).unwrap(),
+            Some(text) => fs::write(patient.path("board.json"), text).unwrap(),
+        }
+        patient.restart();
+        assert_ne!(patient.board.run(&["list"]).code, 0);
+        let repaired = patient.assert_repaired_without_loss(&before);
+        assert_eq!(repaired["set_aside"].as_array().unwrap().len(), usize::from(garbled.is_some()));
+    }
+}
+
+#[test]
+fn missing_or_damaged_component_of_the_standard_policy_is_put_back() {
+    for is_missing in [true, false] {
+        let patient = Patient::new();
+        let before = patient.state();
+        let names: Vec<String> = files(&patient.board.path())
+            .into_keys()
+            .filter(|name| name.starts_with("policies/"))
+            .collect();
+        assert_eq!(names.len(), 1);
+        let whole = fs::read(patient.path(&names[0])).unwrap();
+        if is_missing {
+            fs::remove_file(patient.path(&names[0])).unwrap();
+        } else {
+            fs::write(patient.path(&names[0]), &whole[..whole.len() / 2]).unwrap();
+        }
+        let claim = patient.board.run(&["claim", "--agent", "w"]);
+        assert_eq!(claim.code, 9, "{claim:?}");
+        patient.board.run(&["doctor"]).exits(9);
+        patient.assert_repaired_without_loss(&before);
+        assert!(fs::read(patient.path(&names[0])).unwrap() == whole);
+    }
+}
