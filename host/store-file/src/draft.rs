@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use taskhost_board::image::{self, ImageView, Record};
 use taskhost_board::{
-    Ask, Change, Entry, Generation, Instant, ReadError, Readiness, Sequence, Status, SwitchError,
-    SwitchPlan, Task, TaskId, View as _,
+    Ask, Change, Entry, Generation, Instant, Millis, ReadError, Readiness, Sequence, Status,
+    SwitchError, SwitchPlan, Task, TaskId, View as _,
 };
 
 use crate::disk::{DiskFile, How, append_all, remove_if_there, temporary_name};
@@ -108,7 +108,9 @@ impl Draft {
             Ok(())
         };
         let mut waiting: Vec<Task> = Vec::new();
-        let dumped = image::dump(reading, header.created, |record| -> Result<(), Stopped> {
+        // An upgrade takes nothing away, not even request keys that were outlived while nobody looked.
+        let outlived_at = if self.file.format < FORMAT { Millis(0) } else { header.created };
+        let dumped = image::dump(reading, outlived_at, |record| -> Result<(), Stopped> {
             match (record, &mut *purpose) {
                 (Record::Task(task), Purpose::Policies(_, ask))
                     if task.status == Status::Pending =>

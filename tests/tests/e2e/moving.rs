@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -227,6 +227,46 @@ fn import_over_a_board_is_refused_and_changes_nothing() {
     assert!(export(&other) == before);
     assert_eq!(names(&other.path()), files, "it has left something lying about");
     other.assert_healthy();
+}
+
+#[test]
+fn of_several_imports_at_one_place_one_makes_the_board() {
+    let (board, _) = rich();
+    let whole = export(&board);
+    let place = TestBoard::missing();
+    let file = place.folder().join("board.jsonl");
+    fs::write(&file, &whole).unwrap();
+    let import = ["import", file.to_str().unwrap(), "--timeout", "60s"];
+    let imports: Vec<_> = (0..4).map(|_| place.start(&import)).collect();
+    let mut codes: Vec<i32> = imports.into_iter().map(|end| Answer::after(end).code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 10, 10, 10]);
+    assert!(export(&place) == whole);
+    place.assert_healthy();
+}
+
+#[test]
+fn import_that_was_killed_leaves_nothing_that_opens_or_is_in_the_way() {
+    let (board, _) = rich();
+    let whole = export(&board);
+    for part in [1, whole.len() / 3, whole.len() - 1] {
+        let place = TestBoard::missing();
+        let mut import = place.command(&["import", "-"]);
+        let mut import = import.stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = import.stdin.take().unwrap();
+        // A pipe holds less than all of it, so the import has begun; it waits for the rest and can't end.
+        pipe.write_all(&whole[..part]).unwrap();
+        import.kill().unwrap();
+        import.wait().unwrap();
+        place.run(&["list"]).exits(5);
+        assert!(taskhost::Board::open(place.path()).is_err());
+        self::import(&place, &whole).exits(0);
+        assert!(export(&place) == whole);
+        let left: Vec<String> =
+            names(&place.path()).into_iter().filter(|name| name.contains("tmp")).collect();
+        assert!(left.is_empty(), "{left:?}");
+        place.assert_healthy();
+    }
 }
 
 /// The names of the files of a board, without those that are derived.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -136,16 +137,19 @@ fn first_change_upgrades_a_board_with_a_notice_and_loses_nothing() {
         let kept = format!("history/{}", name.rsplit('/').next().unwrap());
         assert!(files(&board.path())[&kept] == fixture()[name]);
     }
-    // The same requests with their old keys make no second task. After a week they are forgotten, and then it is
-    // the ids that are refused.
-    for request in [
-        &["add", "chore", "--id", "c4", "--key", "k4"][..],
-        &["add", "epic", "--id", "plan", "--priority", "3", "--label", "big", "--key", "k1"],
+    // The old keys still stand for their requests, and are kept for as long as the board is told to.
+    board.run(&["config", "set", "keys_kept", "36500d"]).exits(0);
+    let data = r#"{"n":1.50,"who":"ada"}"#;
+    let plan = ["--priority", "3", "--label", "big", "--data", data, "--key", "k1"];
+    for (request, more) in [
+        (["add", "chore", "--id", "c4"], &["--key", "k4"][..]),
+        (["add", "epic", "--id", "plan"], &plan),
     ] {
-        let data = ["--data", r#"{"n":1.50,"who":"ada"}"#];
-        let data = if request.contains(&"epic") { &data[..] } else { &[] };
-        let again = board.run(&[request, data].concat());
-        assert!(again.code == 0 && again.text("/task/id") == request[3] || again.code == 10);
+        let again = board.run(&[&request[..], more].concat()).exits(0);
+        assert_eq!(
+            (again.text("/task/id").as_str(), again.json()["repeated"] == true),
+            (request[3], true)
+        );
     }
     assert_eq!(list(&board).len(), tasks.len());
     let (_, token) = board.claim("new");
@@ -311,11 +315,6 @@ fn history_beyond_its_size_goes_oldest_first() {
     // Room for two, and for the short one in which the setting itself is.
     let room = format!("{}B", bytes(3) + bytes(4) + 5000);
     board.run(&["config", "set", "history_size", &room]).exits(0);
-    assert_eq!(
-        retired(&board).len(),
-        4,
-        "what is kept is looked at when the journal is made short"
-    );
     board.run(&["compact"]).exits(0);
     let kept: Vec<String> = retired(&board).into_iter().collect();
     assert_eq!(kept, [3, 4, 5].map(|n| format!("history/journal-{n}.jsonl")));
@@ -346,6 +345,37 @@ fn history_beyond_its_age_goes_and_what_is_younger_stays() {
     assert_begins_with(&board, 20);
     assert_eq!(list(&board).len(), 9);
     board.claim("w");
+}
+
+#[test]
+fn history_that_goes_while_it_is_read_is_read_from_where_it_begins_then() {
+    const ROUNDS: usize = 12;
+    let board = TestBoard::new();
+    board.run(&["config", "set", "history_size", "4KiB"]).exits(0);
+    let data = json!({ "text": "x".repeat(3000) }).to_string();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 0..ROUNDS {
+                board.run(&["add", "work", "--id", &format!("t{n}"), "--data", &data]).exits(0);
+                board.run(&["compact"]).exits(0);
+            }
+        });
+        while !writer.is_finished() {
+            board.assert_healthy();
+            events(&board);
+            let written = board.command(&["export"]).output().unwrap();
+            assert!(written.status.success(), "{written:?}");
+            let moved = TestBoard::missing();
+            let file = moved.folder().join("board.jsonl");
+            fs::write(&file, &written.stdout).unwrap();
+            moved.run(&["import", file.to_str().unwrap()]).exits(0);
+            moved.assert_healthy();
+        }
+    });
+    assert_eq!(list(&board).len(), ROUNDS);
+    let left = retired(&board);
+    assert!(left.len() < ROUNDS / 2, "{left:?}");
+    board.assert_healthy();
 }
 
 // ---- Figures ----
@@ -562,6 +592,25 @@ fn missing_or_garbled_pointer_is_made_again() {
         let repaired = patient.assert_repaired_without_loss(&before);
         assert_eq!(repaired["set_aside"].as_array().unwrap().len(), usize::from(garbled.is_some()));
     }
+}
+
+#[test]
+fn repair_waits_for_whoever_is_on_the_board_and_says_so() {
+    let patient = Patient::new();
+    let before = files(&patient.board.path());
+    let hold = ["lock", "board", "--", "cat"];
+    let mut holder = patient.board.command(&hold);
+    let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Once it has answered, it has the lock; it ends when nobody writes to it any more.
+    let mut input = holder.stdin.take().unwrap();
+    input.write_all(b"x").unwrap();
+    holder.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    patient.repair(&["--timeout", "100ms"]).exits(6);
+    assert_eq!(files(&patient.board.path()), before);
+    drop(input);
+    assert!(holder.wait().unwrap().success());
+    patient.repair(&[]).exits(0);
+    patient.assert_works();
 }
 
 #[test]
