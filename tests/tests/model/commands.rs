@@ -33,7 +33,7 @@ pub fn settings(dice: &mut Dice, kind: Kind, often: u64) -> BTreeMap<String, Str
         Kind::OwnClock => (&["3600s", "7200s"], &["0s", "7200s"]),
     };
     let choices: [(&str, &[&str]); 7] = [
-        ("parent", &["parent-first", "children-first", "independent"]),
+        ("parent", &["parent-first", "children-first", "children-first", "independent"]),
         ("cascade", &["block", "cancel"]),
         ("lease", leases),
         ("max_attempts", &["0", "2", "3", "5", "-1"]),
@@ -155,15 +155,20 @@ fn add(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
         let other = |dice: &mut Dice| {
             if dice.one_in(4) { some_id(dice, &fresh) } else { some_id(dice, &known) }
         };
+        let parent = dice.maybe(3, |dice| {
+            let held = model.ids_of(&[Status::InProgress]);
+            if dice.one_in(4) { some_id(dice, &held) } else { other(dice) }
+        });
         news.push(New {
             // What isn't moved by commands isn't the same twice, and so aren't the ids it makes.
             id: Some(id.clone()).filter(|_| kind == Kind::OwnClock || !dice.one_in(12)),
             task_type: (*dice.pick(&TYPES)).into(),
-            parent: dice.maybe(3, other),
+            parent: parent.clone(),
             after: {
                 let first = dice.maybe(3, other);
                 let second = dice.maybe(8, other);
-                first.into_iter().chain(second).collect()
+                let own = parent.clone().filter(|_| dice.one_in(6));
+                first.into_iter().chain(second).chain(own).collect()
             },
             priority: priority(dice),
             labels: dice.some(&LABELS, 3),
@@ -199,8 +204,10 @@ fn ask(dice: &mut Dice, model: &Model, kind: Kind) -> Ask {
 
 fn claim(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
     let (_, used) = model.used_keys();
-    if !used.is_empty() && dice.one_in(10) {
-        let mut again = dice.pick(&used).clone();
+    let held = model.held_by_key();
+    let from = if held.is_empty() || dice.one_in(3) { used } else { held };
+    if !from.is_empty() && dice.one_in(10) {
+        let mut again = dice.pick(&from).clone();
         if dice.one_in(3) {
             again.types = vec!["other".into()];
         }
@@ -269,7 +276,7 @@ fn change(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
                 holder = Some(id);
                 proof
             });
-            (Action::Block { reason, proof, force }, &[Pending, InProgress])
+            (Action::Block { reason, proof, force }, &[Pending, InProgress, Blocked])
         }
         23..=26 => (Action::Unblock, &[Blocked]),
         27..=28 => (Action::Release, &[InProgress]),

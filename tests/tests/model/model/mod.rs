@@ -329,6 +329,15 @@ impl Model {
         (adds.collect(), self.claims.values().map(|(ask, ..)| ask.clone()).collect())
     }
 
+    /// Keyed asks whose claim still holds.
+    pub fn held_by_key(&self) -> Vec<Ask> {
+        let holds = |(_, id, token, _): &&(Ask, Id, u64, u64)| {
+            let claim = self.tasks.get(id).and_then(|task| task.seen.claim.as_ref());
+            claim.is_some_and(|claim| claim.token == *token)
+        };
+        self.claims.values().filter(holds).map(|(ask, ..)| ask.clone()).collect()
+    }
+
     pub fn meta_of(&self, key: &str) -> Option<&String> {
         self.meta.get(key)
     }
