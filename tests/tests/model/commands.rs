@@ -220,7 +220,7 @@ fn claim(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
 
 /// Mostly one that holds, else one that held once, or one that never did.
 fn proof(dice: &mut Dice, model: &Model) -> (Id, Proof) {
-    let (now, last) = model.proofs();
+    let [now, last] = model.proofs();
     let from = if dice.one_in(5) { &last } else { &now };
     let (mut id, mut proof) = if from.is_empty() {
         let agent = WORKERS[0].name.into();

@@ -311,7 +311,7 @@ impl Model {
     }
 
     /// A task with its present proof, and one with its last.
-    pub fn proofs(&self) -> (Vec<(Id, Proof)>, Vec<(Id, Proof)>) {
+    pub fn proofs(&self) -> [Vec<(Id, Proof)>; 2] {
         let proof = |agent: &String, token| Proof { agent: agent.clone(), token: Some(token) };
         let now = self.tasks.values().filter_map(|task| {
             let claim = task.seen.claim.as_ref()?;
@@ -321,7 +321,7 @@ impl Model {
             let closed = task.closed.as_ref()?;
             Some((task.seen.id.clone(), proof(&closed.agent, closed.token)))
         });
-        (now.collect(), last.collect())
+        [now.collect(), last.collect()]
     }
 
     pub fn used_keys(&self) -> (Vec<New>, Vec<Ask>) {
