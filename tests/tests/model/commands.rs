@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::dice::Dice;
 use crate::model::Model;
-use crate::words::{Action, Ask, Command, Finish, Id, New, Person, Proof, Status, Update, WORKERS};
+use crate::words::{
+    Action, Ask, Command, FAR, Finish, GONE, Id, New, Person, Proof, Status, Update, WORKERS,
+};
 
 const TYPES: [&str; 2] = ["build", "test"];
 const LABELS: [&str; 2] = ["fast", "late"];
@@ -13,9 +15,6 @@ const NEEDS: [&str; 2] = ["gpu", "net"];
 const IDS: u64 = 40;
 /// From so many tasks on, new ones are rare.
 const ENOUGH: usize = 24;
-/// So far away that no test lives to see it, and one that is long gone.
-const FAR: u64 = 4_000_000_000_000;
-const GONE: u64 = 1_000;
 
 /// What kind of board commands are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::commands::{self, Kind};
 use crate::dice::Dice;
 use crate::model::{Flaw, Model};
 use crate::real::Real;
-use crate::words::{Answer, Command, Seen, Status};
+use crate::words::{Answer, Command, Obstacle, Seen, Status, timeless};
 
 /// How a board is driven.
 #[derive(Debug, Clone, Copy)]
@@ -242,6 +242,14 @@ fn level(command: &Command, should: &mut Answer, is: &mut Answer, own_clock: boo
         (Answer::Whole(should), Answer::Whole(is)) => {
             for (should, is) in should.tasks.iter_mut().zip(&mut is.tasks) {
                 level_task(should, is, own_clock);
+            }
+            if own_clock {
+                let every = should.obstacles.values_mut().chain(is.obstacles.values_mut());
+                for obstacle in every.flatten() {
+                    if let Obstacle::Until(at) = obstacle {
+                        *at = timeless(*at);
+                    }
+                }
             }
             should.obstacles.retain(|id, _| is.obstacles.contains_key(id));
         }
