@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::dice::Dice;
 use crate::model::Model;
-use crate::words::{Action, Ask, Command, Finish, Id, New, Person, Proof, Status, Update, WORKERS};
+use crate::words::{
+    Action, Ask, Command, FAR, Finish, GONE, Id, New, Person, Proof, Status, Update, WORKERS,
+};
 
 const TYPES: [&str; 2] = ["build", "test"];
 const LABELS: [&str; 2] = ["fast", "late"];
@@ -13,9 +15,6 @@ const NEEDS: [&str; 2] = ["gpu", "net"];
 const IDS: u64 = 40;
 /// From so many tasks on, new ones are rare.
 const ENOUGH: usize = 24;
-/// So far away that no test lives to see it, and one that is long gone.
-const FAR: u64 = 4_000_000_000_000;
-const GONE: u64 = 1_000;
 
 /// What kind of board commands are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub fn settings(dice: &mut Dice, kind: Kind, often: u64) -> BTreeMap<String, Str
         Kind::OwnClock => (&["3600s", "7200s"], &["0s", "7200s"]),
     };
     let choices: [(&str, &[&str]); 7] = [
-        ("parent", &["parent-first", "children-first", "independent"]),
+        ("parent", &["parent-first", "children-first", "children-first", "independent"]),
         ("cascade", &["block", "cancel"]),
         ("lease", leases),
         ("max_attempts", &["0", "2", "3", "5", "-1"]),
@@ -155,15 +154,20 @@ fn add(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
         let other = |dice: &mut Dice| {
             if dice.one_in(4) { some_id(dice, &fresh) } else { some_id(dice, &known) }
         };
+        let parent = dice.maybe(3, |dice| {
+            let held = model.ids_of(&[Status::InProgress]);
+            if dice.one_in(4) { some_id(dice, &held) } else { other(dice) }
+        });
         news.push(New {
             // What isn't moved by commands isn't the same twice, and so aren't the ids it makes.
             id: Some(id.clone()).filter(|_| kind == Kind::OwnClock || !dice.one_in(12)),
             task_type: (*dice.pick(&TYPES)).into(),
-            parent: dice.maybe(3, other),
+            parent: parent.clone(),
             after: {
                 let first = dice.maybe(3, other);
                 let second = dice.maybe(8, other);
-                first.into_iter().chain(second).collect()
+                let own = parent.clone().filter(|_| dice.one_in(6));
+                first.into_iter().chain(second).chain(own).collect()
             },
             priority: priority(dice),
             labels: dice.some(&LABELS, 3),
@@ -199,8 +203,10 @@ fn ask(dice: &mut Dice, model: &Model, kind: Kind) -> Ask {
 
 fn claim(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
     let (_, used) = model.used_keys();
-    if !used.is_empty() && dice.one_in(10) {
-        let mut again = dice.pick(&used).clone();
+    let held = model.held_by_key();
+    let from = if held.is_empty() || dice.one_in(3) { used } else { held };
+    if !from.is_empty() && dice.one_in(10) {
+        let mut again = dice.pick(&from).clone();
         if dice.one_in(3) {
             again.types = vec!["other".into()];
         }
@@ -213,7 +219,7 @@ fn claim(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
 
 /// Mostly one that holds, else one that held once, or one that never did.
 fn proof(dice: &mut Dice, model: &Model) -> (Id, Proof) {
-    let (now, last) = model.proofs();
+    let [now, last] = model.proofs();
     let from = if dice.one_in(5) { &last } else { &now };
     let (mut id, mut proof) = if from.is_empty() {
         let agent = WORKERS[0].name.into();
@@ -269,7 +275,7 @@ fn change(dice: &mut Dice, model: &Model, kind: Kind) -> Command {
                 holder = Some(id);
                 proof
             });
-            (Action::Block { reason, proof, force }, &[Pending, InProgress])
+            (Action::Block { reason, proof, force }, &[Pending, InProgress, Blocked])
         }
         23..=26 => (Action::Unblock, &[Blocked]),
         27..=28 => (Action::Release, &[InProgress]),

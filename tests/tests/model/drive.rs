@@ -8,7 +8,7 @@ use crate::commands::{self, Kind};
 use crate::dice::Dice;
 use crate::model::{Flaw, Model};
 use crate::real::Real;
-use crate::words::{Answer, Command, Seen, Status};
+use crate::words::{Answer, Command, Obstacle, Seen, Status, timeless};
 
 /// How a board is driven.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,12 @@ pub struct Difference {
     pub at: usize,
     pub command: Command,
     pub says: String,
+    /// The fewest commands that are known to lead to one, perhaps to another one than was found first.
+    pub short: Vec<Numbered>,
 }
+
+/// How often which command was answered how.
+pub type Answers = BTreeMap<String, usize>;
 
 /// A command, and its number among those that were made up.
 type Numbered = (u64, Command);
@@ -46,21 +51,22 @@ impl Pair {
     }
 
     /// What is different after this command.
-    fn step(&mut self, (number, command): &Numbered) -> Option<String> {
+    fn step(&mut self, (number, command): &Numbered) -> (String, Option<String>) {
         let own_clock = self.real.has_own_clock();
         if own_clock {
             self.model.now = self.real.now();
         }
         let applied = catch_unwind(AssertUnwindSafe(|| self.real.apply(*number, command)));
         let Ok((mut is, made)) = applied else {
-            return Some("the board panicked, or a check of it did".into());
+            return (String::new(), Some("the board panicked, or a check of it did".into()));
         };
         let mut should = self.model.apply(command, &made);
         level(command, &mut should, &mut is, own_clock);
+        let kind = kind_of(command, &should);
         if should == is {
-            return None;
+            return (kind, None);
         }
-        Some(differing_lines(&format!("{should:#?}"), &format!("{is:#?}")))
+        (kind, Some(differing_lines(&format!("{should:#?}"), &format!("{is:#?}"))))
     }
 }
 
@@ -71,56 +77,74 @@ pub fn differs(
     commands: &[Command],
 ) -> Option<String> {
     let mut pair = Pair::new(&Plan { seed: 0, steps: 0, kind, flaw: None }, settings);
-    commands.iter().zip(1..).find_map(|(command, number)| pair.step(&(number, command.clone())))
+    commands.iter().zip(1..).find_map(|(command, number)| pair.step(&(number, command.clone())).1)
 }
 
 /// Drives a board until the plan is done or a difference is found, which is then made as short as it goes.
-pub fn drive(plan: &Plan) -> Result<usize, (Difference, Vec<Numbered>)> {
+pub fn drive(plan: &Plan) -> Result<Answers, Box<Difference>> {
     let mut dice = Dice::new(plan.seed);
     let settings = commands::settings(&mut dice, plan.kind, 2);
     let mut pair = Pair::new(plan, &settings);
     let mut done = Vec::new();
+    let mut answers = Answers::new();
     while done.len() < plan.steps {
         let command = commands::command(&mut dice, &pair.model, plan.kind);
         done.push((done.len() as u64 + 1, command));
-        if let Some(says) = pair.step(&done[done.len() - 1]) {
-            let (says, short) = shorten(plan, &settings, says, done.clone());
+        let (kind, says) = pair.step(&done[done.len() - 1]);
+        *answers.entry(kind).or_default() += 1;
+        if let Some(says) = says {
+            // A difference that was put there on purpose needs no explanation.
+            let (says, short) = match plan.flaw {
+                Some(_) => (says, done.clone()),
+                None => shorten(plan, &settings, says, done.clone()),
+            };
             let (_, command) = done[done.len() - 1].clone();
-            return Err((Difference { at: done.len(), command, says }, short));
+            return Err(Box::new(Difference { at: done.len(), command, says, short }));
         }
     }
-    Ok(done.len())
+    Ok(answers)
 }
 
 /// Drives one board after another, each with other settings, and stops with what differed and how to see it again.
-pub fn drive_all(seed: u64, boards: u64, steps: usize, kind: Kind) -> usize {
-    let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let only = asked("TASKHOST_MODEL_SEED");
-    let steps = asked("TASKHOST_MODEL_STEPS").map_or(steps, |steps| steps as usize);
+pub fn drive_all(seed: u64, boards: u64, steps: usize, kind: Kind) -> Answers {
+    let only = asked_seed();
     let seeds = match only {
         Some(seed) => seed..seed + 1,
         None => seed..seed + boards,
     };
-    let mut total = 0;
+    let mut total = Answers::new();
     for seed in seeds {
         match drive(&Plan { seed, steps, kind, flaw: None }) {
-            Ok(steps) => total += steps,
-            Err((difference, short)) => panic!(
-                "after {} commands the board isn't what the model says; again: TASKHOST_MODEL_SEED={seed}\n\
-                 last command: {:?}\n{}\nthe shortest way there ({} commands, on a fresh board):\n{}",
-                difference.at,
-                difference.command,
-                difference.says,
-                short.len(),
-                short
-                    .iter()
-                    .map(|(_, command)| format!("{command:?}"))
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            ),
+            Ok(answers) => {
+                for (kind, count) in answers {
+                    *total.entry(kind).or_default() += count;
+                }
+            }
+            Err(difference) => {
+                let Difference { at, command, says, short } = *difference;
+                let lines: Vec<String> =
+                    short.iter().map(|(_, command)| format!("{command:?}")).collect();
+                panic!(
+                    "after {at} commands the board isn't what the model says; again: this test with \
+                     TASKHOST_MODEL_SEED={seed}\nlast command: {command:?}\n{says}\nthe shortest way there \
+                     ({} commands, on a fresh board):\n{}",
+                    lines.len(),
+                    lines.join("\n"),
+                );
+            }
         }
     }
     total
+}
+
+/// The seed of the one board that is wanted, if one is.
+fn asked_seed() -> Option<u64> {
+    std::env::var("TASKHOST_MODEL_SEED").ok().and_then(|text| text.parse().ok())
+}
+
+/// Whether one board is to be seen again, and not all of them.
+pub fn is_replay() -> bool {
+    asked_seed().is_some()
 }
 
 /// Leaves out as many commands as can be left out: first half of them, then a quarter, down to single ones.
@@ -132,7 +156,7 @@ fn shorten(
 ) -> (String, Vec<Numbered>) {
     let fails = |commands: &[Numbered]| {
         let mut pair = Pair::new(plan, settings);
-        commands.iter().enumerate().find_map(|(at, command)| Some((at, pair.step(command)?)))
+        commands.iter().enumerate().find_map(|(at, command)| Some((at, pair.step(command).1?)))
     };
     let mut size = commands.len() / 2;
     let patience = Instant::now() + Duration::from_secs(20);
@@ -159,6 +183,30 @@ fn shorten(
     (format!("with the settings {settings}\n{says}"), commands)
 }
 
+/// A command and its answer in two or three words.
+fn kind_of(command: &Command, answer: &Answer) -> String {
+    let first = |text: String| text.split([' ', '(']).next().unwrap_or_default().to_owned();
+    let what = match command {
+        Command::Finish { how, .. } => first(format!("{how:?}")),
+        Command::Change { action, .. } => first(format!("{action:?}")),
+        other => first(format!("{other:?}")),
+    };
+    let how = match answer {
+        Answer::Added(added) if added.iter().any(|(_, repeated)| *repeated) => "repeated".into(),
+        Answer::Task(_, true) => "repeated".into(),
+        Answer::Nothing { why, .. } => format!("{why:?}"),
+        Answer::Changed { outcomes, .. } => match outcomes.first() {
+            Some((_, Ok(false))) => "done".into(),
+            Some((_, Ok(true))) => "already".into(),
+            Some((_, Err(no))) => format!("{no:?}"),
+            None => String::new(),
+        },
+        Answer::No(no) => format!("{no:?}"),
+        _ => "done".into(),
+    };
+    format!("{what}: {how}")
+}
+
 /// Takes out of both answers what they needn't agree on.
 fn level(command: &Command, should: &mut Answer, is: &mut Answer, own_clock: bool) {
     match (should, is) {
@@ -176,10 +224,8 @@ fn level(command: &Command, should: &mut Answer, is: &mut Answer, own_clock: boo
         (
             Answer::Nothing { next_ready_at: should, .. },
             Answer::Nothing { next_ready_at: is, .. },
-        ) => {
-            if own_clock {
-                (*should, *is) = (None, None);
-            }
+        ) if own_clock => {
+            (*should, *is) = (None, None);
         }
         (Answer::Changed { touched: should, .. }, Answer::Changed { touched: is, .. }) => {
             // A task may have come back to where it was, for a reason in other words.
@@ -196,6 +242,14 @@ fn level(command: &Command, should: &mut Answer, is: &mut Answer, own_clock: boo
         (Answer::Whole(should), Answer::Whole(is)) => {
             for (should, is) in should.tasks.iter_mut().zip(&mut is.tasks) {
                 level_task(should, is, own_clock);
+            }
+            if own_clock {
+                let every = should.obstacles.values_mut().chain(is.obstacles.values_mut());
+                for obstacle in every.flatten() {
+                    if let Obstacle::Until(at) = obstacle {
+                        *at = timeless(*at);
+                    }
+                }
             }
             should.obstacles.retain(|id, _| is.obstacles.contains_key(id));
         }

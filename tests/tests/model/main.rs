@@ -14,32 +14,67 @@ mod stories;
 mod words;
 
 use commands::Kind;
-use drive::{Plan, drive, drive_all};
+use drive::{Plan, drive, drive_all, is_replay};
 use model::Flaw;
+
+/// A quarter of the 100,000 commands, so that they run side by side.
+fn in_memory(seed: u64) {
+    let answers = drive_all(seed, 10, 2_500, Kind::ManualClock);
+    if is_replay() {
+        return;
+    }
+    assert_eq!(answers.values().sum::<usize>(), 25_000);
+    // Commands that get nowhere would find nothing.
+    for corner in [
+        "Add: Refused",
+        "Add: repeated",
+        "Archive: done",
+        "Assign: Taken",
+        "Block: already",
+        "Cancel: already",
+        "Claim: Empty",
+        "Claim: NoMatch",
+        "Claim: Taken",
+        "Claim: Waiting",
+        "Claim: repeated",
+        "Complete: Refused",
+        "Complete: Taken",
+        "Complete: repeated",
+        "Fail: done",
+        "Heartbeat: Taken",
+        "Meta: Invalid",
+        "Release: done",
+        "Retry: already",
+        "Unblock: done",
+    ] {
+        assert!(answers.contains_key(corner), "`{corner}` never came up in {answers:#?}");
+    }
+}
 
 #[test]
 fn board_in_memory_is_what_the_model_says_1() {
-    drive_all(1_000, 10, 2_500, Kind::ManualClock);
+    in_memory(1_000);
 }
 
 #[test]
 fn board_in_memory_is_what_the_model_says_2() {
-    drive_all(2_000, 10, 2_500, Kind::ManualClock);
+    in_memory(2_000);
 }
 
 #[test]
 fn board_in_memory_is_what_the_model_says_3() {
-    drive_all(3_000, 10, 2_500, Kind::ManualClock);
+    in_memory(3_000);
 }
 
 #[test]
 fn board_in_memory_is_what_the_model_says_4() {
-    drive_all(4_000, 10, 2_500, Kind::ManualClock);
+    in_memory(4_000);
 }
 
 #[test]
 fn board_in_files_is_what_the_model_says() {
-    drive_all(5_000, 5, 1_000, Kind::OwnClock);
+    let answers = drive_all(5_000, 5, 1_000, Kind::OwnClock);
+    assert!(is_replay() || answers.values().sum::<usize>() == 5_000, "{answers:#?}");
 }
 
 #[test]

@@ -100,11 +100,21 @@ impl Seen {
         self.created_at = 0;
         self.updated_at = 0;
         self.completed_at = self.completed_at.map(|_| 0);
+        self.not_before = self.not_before.map(timeless);
         if let Some(claim) = &mut self.claim {
             claim.since = 0;
             claim.lease_until = 0;
         }
     }
+}
+
+/// So far away that no test lives to see it, and one that is long gone.
+pub const FAR: u64 = 4_000_000_000_000;
+pub const GONE: u64 = 1_000;
+
+/// A time that somebody gave, or 0 for one that was reckoned from a clock that nobody can stop.
+pub fn timeless(at: u64) -> u64 {
+    if at == FAR || at == GONE { at } else { 0 }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

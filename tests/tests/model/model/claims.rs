@@ -204,7 +204,8 @@ impl Model {
         }
         match how {
             Finish::Complete(result) => {
-                let open = |child: &Task| child.seen.status != Status::Completed;
+                // One that was lost keeps it from being ready, but not who has it already from completing it.
+                let open = |child: &Task| !child.seen.status.is_finished();
                 if self.parent_rule() == "children-first" && self.children(id).any(open) {
                     return Err(No::Refused);
                 }

@@ -311,7 +311,7 @@ impl Model {
     }
 
     /// A task with its present proof, and one with its last.
-    pub fn proofs(&self) -> (Vec<(Id, Proof)>, Vec<(Id, Proof)>) {
+    pub fn proofs(&self) -> [Vec<(Id, Proof)>; 2] {
         let proof = |agent: &String, token| Proof { agent: agent.clone(), token: Some(token) };
         let now = self.tasks.values().filter_map(|task| {
             let claim = task.seen.claim.as_ref()?;
@@ -321,12 +321,21 @@ impl Model {
             let closed = task.closed.as_ref()?;
             Some((task.seen.id.clone(), proof(&closed.agent, closed.token)))
         });
-        (now.collect(), last.collect())
+        [now.collect(), last.collect()]
     }
 
     pub fn used_keys(&self) -> (Vec<New>, Vec<Ask>) {
         let adds = self.adds.values().map(|(new, ..)| new.clone());
         (adds.collect(), self.claims.values().map(|(ask, ..)| ask.clone()).collect())
+    }
+
+    /// Keyed asks whose claim still holds.
+    pub fn held_by_key(&self) -> Vec<Ask> {
+        let holds = |(_, id, token, _): &&(Ask, Id, u64, u64)| {
+            let claim = self.tasks.get(id).and_then(|task| task.seen.claim.as_ref());
+            claim.is_some_and(|claim| claim.token == *token)
+        };
+        self.claims.values().filter(holds).map(|(ask, ..)| ask.clone()).collect()
     }
 
     pub fn meta_of(&self, key: &str) -> Option<&String> {
