@@ -207,19 +207,8 @@ impl Transaction {
                 && past.is_none_or(|past| task.id > *past)
         });
         let staged: Vec<TaskId> = staged.map(|task| task.id.clone()).collect();
-        let mut found = Vec::new();
-        let mut past = past.cloned();
-        // Staged tasks may hide stored ones, so one page may not be enough.
-        loop {
-            let page = self.inner.view.children(parent, which, past.as_ref(), limit)?;
-            let last = page.last().cloned();
-            let full = page.len() == limit;
-            found.extend(page.into_iter().filter(|id| !self.inner.tasks.contains_key(id)));
-            if !full || found.len() >= limit {
-                break;
-            }
-            past = last;
-        }
+        let mut found = self
+            .unstaged(past, limit, |past| self.inner.view.children(parent, which, past, limit))?;
         found.extend(staged);
         found.sort_unstable();
         found.truncate(limit);
@@ -273,16 +262,38 @@ impl Transaction {
         past: Option<&TaskId>,
         limit: usize,
     ) -> Result<Vec<TaskId>, ReadError> {
-        let mut found = self.inner.view.dependents(on, past, limit)?;
-        let staged = self.staged().filter(|task| task.after.contains(on));
-        found.extend(
-            staged.map(|task| task.id.clone()).filter(|id| past.is_none_or(|past| id > past)),
-        );
-        found.retain(|id| !matches!(self.inner.tasks.get(id), Some(None)));
+        let staged = self
+            .staged()
+            .filter(|task| task.after.contains(on) && past.is_none_or(|past| task.id > *past));
+        let staged: Vec<TaskId> = staged.map(|task| task.id.clone()).collect();
+        let mut found =
+            self.unstaged(past, limit, |past| self.inner.view.dependents(on, past, limit))?;
+        found.extend(staged);
         found.sort_unstable();
-        found.dedup();
         found.truncate(limit);
         Ok(found)
+    }
+
+    /// At least `limit` of what `page` gives a page at a time, if there is so much, without the staged tasks: they
+    /// may hide stored ones, so one page may not be enough.
+    fn unstaged(
+        &self,
+        past: Option<&TaskId>,
+        limit: usize,
+        page: impl Fn(Option<&TaskId>) -> Result<Vec<TaskId>, ReadError>,
+    ) -> Result<Vec<TaskId>, ReadError> {
+        let mut found = Vec::new();
+        let mut past = past.cloned();
+        loop {
+            let more = page(past.as_ref())?;
+            let last = more.last().cloned();
+            let full = more.len() == limit;
+            found.extend(more.into_iter().filter(|id| !self.inner.tasks.contains_key(id)));
+            if !full || found.len() >= limit {
+                return Ok(found);
+            }
+            past = last;
+        }
     }
 
     /// A value of the workflow's own metadata.

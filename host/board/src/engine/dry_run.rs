@@ -1,9 +1,7 @@
 //! Running a command to see what it would do: on a snapshot, with hooks that may not act, and without a commit.
 
 use super::{Engine, Error, Work};
-use crate::{
-    Change, CommitError, Committed, Entry, Instant, NoTaskLocks, Opened, TaskLocks, View, Vital,
-};
+use crate::{CommitError, Committed, Entry, Instant, NoTaskLocks, Opened, TaskLocks, View, Vital};
 
 /// A transaction that nothing comes of. Nobody is proved dead in it, since that is proved under the board's lock.
 struct Rehearsal {
@@ -38,13 +36,24 @@ impl Opened for Rehearsal {
 }
 
 impl Engine {
-    /// What `body` answers, and what it would change.
+    /// What `body` answers, with nothing coming of it.
     pub(super) fn rehearse_command<T>(
         &self,
-        body: impl FnOnce(&mut Work<'_>) -> Result<T, Error>,
-    ) -> Result<(T, Vec<Change>), Error> {
+        body: impl Fn(&mut Work<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.look(|fell_back| self.rehearse_once(&body, fell_back))
+    }
+
+    fn rehearse_once<T>(
+        &self,
+        body: &impl Fn(&mut Work<'_>) -> Result<T, Error>,
+        fell_back: bool,
+    ) -> Result<T, Error> {
         let (snapshot, now) = self.store.snapshot()?;
-        let (set, settings) = (snapshot.policies()?, snapshot.settings()?);
+        let (mut set, settings) = (snapshot.policies()?, snapshot.settings()?);
+        if fell_back {
+            set.custom = None;
+        }
         let policy = self.prepare(&set, &settings.policy_limits)?;
         let mut opened = Box::new(Rehearsal { view: Some(snapshot), now });
         let view = opened.view();
@@ -52,8 +61,7 @@ impl Engine {
         let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
         let mut work = Work::new(self, opened, view, policy.enter(true), leading, steps_max)?;
         let answer = body(&mut work);
-        let changes = work.tx().changes().to_vec();
-        work.abandon();
-        Ok((answer?, changes))
+        work.abandon()?;
+        answer
     }
 }

@@ -16,7 +16,11 @@ impl Work<'_> {
         self.take_backlog()?;
         let now = self.tx().now().clone();
         let limit = self.engine.limits.due_max;
-        for due in self.tx().view().due(&now, limit)? {
+        let all_due = self.tx().view().due(&now, limit)?;
+        if all_due.len() == limit {
+            self.queue.leave_over();
+        }
+        for due in all_due {
             match due {
                 Due::Lease(id) => self.recover(&id, Cause::LeaseOver)?,
                 Due::Ask(id) => self.queue.ask(id),

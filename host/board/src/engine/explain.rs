@@ -73,9 +73,18 @@ const LOOKS_MAX: usize = 1_000;
 impl Engine {
     /// Why this task can or can't be claimed now: by anybody, or by `asker`. Changes nothing.
     pub fn explain(&self, id: &TaskId, asker: Option<&Agent>) -> Result<Explanation, Error> {
+        self.look(|fell_back| self.explain_by(id, asker, fell_back))
+    }
+
+    fn explain_by(
+        &self,
+        id: &TaskId,
+        asker: Option<&Agent>,
+        fell_back: bool,
+    ) -> Result<Explanation, Error> {
         let (view, now) = self.store.snapshot()?;
         let task = view.task(id)?.ok_or_else(|| Error::NoSuchTask(id.clone()))?;
-        let (tx, mut hooks) = self.rehearse(view, now)?;
+        let (tx, mut hooks) = self.rehearse(view, now, fell_back)?;
         let (tx, mut obstacles) = for_everybody(&task, tx, &mut *hooks)?;
         if obstacles.is_empty() {
             obstacles.extend(self.store.task_locker(id)?.map(Obstacle::Locked));

@@ -71,6 +71,24 @@ impl Finish {
     }
 }
 
+/// The longest reason, in bytes: a cascade repeats it for each of very many tasks.
+pub(super) const REASON_BYTES_MAX: usize = 4 * 1024;
+/// The longest error, in bytes.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// The largest result, in bytes.
+const RESULT_BYTES_MAX: usize = 1 << 20;
+
+/// Checks that a text is of a size that can be kept.
+pub(super) fn check_text(what: &str, text: &str, bytes_max: usize) -> Result<(), Error> {
+    if text.len() <= bytes_max {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "{what} has at most {bytes_max} bytes, not {}: keep it in `taskhost context`, and name that",
+        text.len()
+    )))
+}
+
 /// The answer to a holder.
 #[derive(Debug, Clone)]
 pub struct Held {
@@ -117,6 +135,14 @@ impl Engine {
         how: &Finish,
         deadline: Deadline,
     ) -> Result<Held, Error> {
+        match how {
+            Finish::Complete(Some(result)) => {
+                check_text("a result", result.as_str(), RESULT_BYTES_MAX)?;
+            }
+            Finish::Fail(Some(error)) => check_text("an error", error, ERROR_BYTES_MAX)?,
+            Finish::Release(Some(reason)) => check_text("a reason", reason, REASON_BYTES_MAX)?,
+            Finish::Complete(None) | Finish::Fail(None) | Finish::Release(None) => {}
+        }
         let command = match how.verb() {
             Verb::Heartbeat => Command::Heartbeat,
             Verb::Complete => Command::Complete,

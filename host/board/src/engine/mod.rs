@@ -32,9 +32,9 @@ pub use prospect::Prospect;
 pub use set_policy::{PolicyChange, PolicyTarget};
 
 use crate::{
-    Access, Change, Entry, FailureKind, Hooked, Hooks, Instant, Measure, Meter, Opened, Policies,
-    Policy, PolicyFailure, PolicyLimits, PolicySet, Request, Store, Tally, Task, TaskId,
-    Transaction, View,
+    Access, Change, CommitError, Entry, FailureKind, Hooked, Hooks, Instant, Measure, Meter,
+    Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, Request, Store, Tally, Task,
+    TaskId, Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -127,7 +127,7 @@ impl Engine {
                 Ok(None) => {}
                 Err(Failed::AndMayFallBack(error)) if failure.is_none() => failure = Some(error),
                 Err(Failed::AndMayFallBack(error)) => return Err(Error::Policy(error)),
-                Err(Failed::For(Error::Commit(crate::CommitError::Conflict)))
+                Err(Failed::For(Error::Commit(CommitError::Conflict)))
                     if tries < self.limits.tries_max =>
                 {
                     tries += 1
@@ -180,7 +180,7 @@ impl Engine {
         let answer = match body(&mut work) {
             Ok(answer) => answer,
             Err(error) => {
-                work.abandon();
+                work.abandon()?;
                 return Err(match error {
                     Error::Policy(error) if may_fall_back => Failed::AndMayFallBack(error),
                     error => Failed::For(error),
@@ -198,15 +198,38 @@ impl Engine {
         Ok(self.policies.prepare(set, limits, &mut |digest| self.store.component(digest))?)
     }
 
-    /// A transaction on a snapshot, in which a policy can be asked without consequences.
+    /// A transaction on a snapshot, in which a policy can be asked without consequences: the standard one alone, if
+    /// the board's own has failed.
     fn rehearse(
         &self,
         view: Box<dyn View>,
         now: Instant,
+        fell_back: bool,
     ) -> Result<(Transaction, Box<dyn Hooks>), Error> {
-        let policy = self.prepare(&view.policies()?, &view.settings()?.policy_limits)?;
-        let tx = Transaction::new(view, now, "rehearsal".into(), 0, self.limits.steps_max)?;
+        let (mut set, settings) = (view.policies()?, view.settings()?);
+        if fell_back {
+            set.custom = None;
+        }
+        let policy = self.prepare(&set, &settings.policy_limits)?;
+        let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
+        let tx = Transaction::new(view, now, "rehearsal".into(), 0, steps_max)?;
         Ok((tx, policy.enter(true)))
+    }
+
+    /// Looks at something by the board's policies, or, where its own one fails and the board is set to fall back, by
+    /// the standard one alone.
+    fn look<T>(&self, look: impl Fn(bool) -> Result<T, Error>) -> Result<T, Error> {
+        match look(false) {
+            Err(Error::Policy(failure)) => {
+                let (view, _) = self.store.snapshot()?;
+                if view.settings()?.fallback && view.policies()?.custom.is_some() {
+                    look(true)
+                } else {
+                    Err(Error::Policy(failure))
+                }
+            }
+            looked => looked,
+        }
     }
 }
 
@@ -313,7 +336,10 @@ impl<'e> Work<'e> {
         })
     }
 
-    fn abandon(self) {
+    /// Ends without a change, once everything is durable that was read: an error is an answer too.
+    fn abandon(self) -> Result<(), CommitError> {
+        drop(self.tx);
         self.hooks.close(false);
+        self.opened.finish()
     }
 }

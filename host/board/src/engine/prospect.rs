@@ -47,6 +47,15 @@ impl Engine {
     /// What `asker` would get if it asked for this now, and what stands in the way of the rest. Changes nothing. Its
     /// cost grows with the number of ready tasks.
     pub fn prospect(&self, asker: &Agent, filter: &Filter) -> Result<Prospect, Error> {
+        self.look(|fell_back| self.prospect_by(asker, filter, fell_back))
+    }
+
+    fn prospect_by(
+        &self,
+        asker: &Agent,
+        filter: &Filter,
+        fell_back: bool,
+    ) -> Result<Prospect, Error> {
         let (view, now) = self.store.snapshot()?;
         let head = view.head()?;
         let next_ready_at = view.next_due(&now)?;
@@ -78,7 +87,7 @@ impl Engine {
         };
         ready.tasks.iter().for_each(|task| prospect.sort(task, asker, filter));
 
-        let (mut tx, mut hooks) = self.rehearse(view, now)?;
+        let (mut tx, mut hooks) = self.rehearse(view, now, fell_back)?;
         tx.lend_to_assign(asker, filter);
         let Hooked { tx, answer } = hooks.choose(tx, asker, filter, None);
         match answer? {

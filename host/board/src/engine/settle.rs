@@ -72,6 +72,11 @@ impl Queue {
         self.asks_left += 1;
     }
 
+    /// More is due than this transaction takes.
+    pub(super) fn leave_over(&mut self) {
+        self.left_over = true;
+    }
+
     pub(super) fn ask(&mut self, id: TaskId) {
         if self.queued.insert(id.clone()) {
             self.ask.push_back(id);

@@ -331,3 +331,70 @@ fn change(board: &Board, text: &str, action: Action) -> Outcome {
     let mut changed = board.engine.change(&request, soon()).unwrap();
     changed.outcomes.remove(0).1
 }
+
+/// A task was archived although a pending one came after it: the page of dependents in which that one stood was short,
+/// because another dependent had just been archived, and was taken for the last.
+#[test]
+fn archive_sees_all_who_come_after_a_task() {
+    let board = board();
+    let after = |n: usize| NewTask { after: vec![id("x")], ..task(&format!("d{n:04}")) };
+    board.add(&[task("x")]).unwrap();
+    let held = board.next("a").unwrap();
+    board.complete(&held);
+    let dependents: Vec<NewTask> = (0..=1_000).map(after).collect();
+    board.add(&dependents).unwrap();
+    for _ in 0..1_000 {
+        let held = board.next("a").unwrap();
+        assert_ne!(held.id, id("d1000"));
+        board.complete(&held);
+    }
+    let both = ChangeRequest {
+        ids: vec![id("d0000"), id("x")],
+        action: Action::Archive,
+        by: None,
+        together: true,
+        dry_run: false,
+    };
+    match board.engine.change(&both, soon()) {
+        Err(Error::Transition { id: open, .. }) => assert_eq!(open, id("d1000")),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Tasks that come after each other could be archived together or not, depending on the order in which they were named.
+#[test]
+fn tasks_are_archived_together_in_any_order() {
+    let board = board();
+    let chain = |text: &str, before: &str| NewTask { after: vec![id(before)], ..task(text) };
+    board.add(&[task("a"), chain("b", "a"), chain("c", "b")]).unwrap();
+    change(&board, "a", Action::Cancel { cascade: true, reason: None });
+    let all = ChangeRequest {
+        ids: vec![id("a"), id("b"), id("c")],
+        action: Action::Archive,
+        by: None,
+        together: true,
+        dry_run: false,
+    };
+    board.engine.change(&all, soon()).unwrap();
+    assert!(matches!(board.engine.task(&id("c")), Err(Error::NoSuchTask(_))));
+}
+
+/// A reason without bound, repeated for each of thousands of tasks, made a line so long that no import took it.
+#[test]
+fn reasons_and_errors_have_a_bound() {
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let held = board.next("a").unwrap();
+    let long = "x".repeat(100_000);
+    let failed = board.finish("t", &proof(&held), &Finish::Fail(Some(long.clone())));
+    assert!(matches!(failed, Err(Error::Invalid(_))));
+    let request = ChangeRequest {
+        ids: vec![id("t")],
+        action: Action::Cancel { cascade: false, reason: Some(long) },
+        by: None,
+        together: false,
+        dry_run: false,
+    };
+    assert!(matches!(board.engine.change(&request, soon()), Err(Error::Invalid(_))));
+    assert_eq!(board.task("t").status, Status::InProgress);
+}

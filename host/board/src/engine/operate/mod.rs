@@ -16,6 +16,7 @@ mod family;
 use std::collections::BTreeMap;
 use std::time::Instant as Deadline;
 
+use super::hold::{REASON_BYTES_MAX, check_text};
 use super::{Engine, Error, Proof, Work};
 use crate::{Assignee, Change, Command, Name, Request, Task, TaskId, TaskUpdate};
 
@@ -76,6 +77,18 @@ pub enum Action {
 }
 
 impl Action {
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Cancel { reason, .. }
+            | Self::Retry { reason, .. }
+            | Self::Block { reason, .. }
+            | Self::Unblock { reason }
+            | Self::Release { reason }
+            | Self::Review { reason, .. } => reason.as_deref(),
+            Self::Assign(_) | Self::Unassign(_) | Self::Update(_) | Self::Archive => None,
+        }
+    }
+
     /// The command that the history shows.
     pub fn command(&self) -> Command {
         match self {
@@ -165,6 +178,9 @@ impl Engine {
         if ids.is_empty() || ids.len() > IDS_MAX {
             return Err(Error::Invalid(format!("name 1 to {IDS_MAX} tasks, not {}", ids.len())));
         }
+        if let Some(reason) = request.action.reason() {
+            check_text("a reason", reason, REASON_BYTES_MAX)?;
+        }
         if let Action::Update(update) = &request.action {
             details::check(&ids[0], update)?;
         }
@@ -174,7 +190,8 @@ impl Engine {
         // The patience is for the lock, each time anew.
         let patience = deadline.saturating_duration_since(Deadline::now());
         let mut changed = Changed { outcomes: Vec::new(), touched: Vec::new() };
-        for id in ids {
+        let mut ids = ids.into_iter();
+        while let Some(id) = ids.next() {
             let one = std::slice::from_ref(&id);
             match self.change_these(request, one, Deadline::now() + patience) {
                 Ok(one) => {
@@ -184,6 +201,11 @@ impl Engine {
                 // What is wrong with the board is wrong for all of them, and those that were done are done.
                 Err(error) if error.is_about_board() && changed.outcomes.is_empty() => {
                     return Err(error);
+                }
+                Err(error) if error.is_about_board() => {
+                    // Each would wait again for what the first one has waited for in vain.
+                    let rest = [id].into_iter().chain(ids.by_ref());
+                    changed.outcomes.extend(rest.map(|id| (id, Outcome::Failed(error.clone()))));
                 }
                 Err(error) => changed.outcomes.push((id, Outcome::Failed(error))),
             }
@@ -202,20 +224,25 @@ impl Engine {
             _ => request.by.clone(),
         };
         let entry = Request { agent, ..Request::of(request.action.command()) };
-        let mut body = |work: &mut Work<'_>| {
+        let body = |work: &mut Work<'_>| {
             let mut outcomes = Vec::new();
-            for id in ids {
-                let changed = work.operate(id, &request.action)?;
-                let outcome = if changed { Outcome::Done } else { Outcome::Already };
-                outcomes.push((id.clone(), outcome));
+            if let Action::Archive = request.action {
+                work.archive(ids)?;
+                outcomes.extend(ids.iter().map(|id| (id.clone(), Outcome::Done)));
+            } else {
+                for id in ids {
+                    let changed = work.operate(id, &request.action)?;
+                    let outcome = if changed { Outcome::Done } else { Outcome::Already };
+                    outcomes.push((id.clone(), outcome));
+                }
             }
             work.settle()?;
             Ok(Changed { outcomes, touched: work.touched(ids)? })
         };
         if request.dry_run {
-            return Ok(self.rehearse_command(body)?.0);
+            return self.rehearse_command(body);
         }
-        self.transact(&entry, deadline, &mut body)
+        self.transact(&entry, deadline, body)
     }
 }
 
@@ -234,7 +261,7 @@ impl Work<'_> {
             Action::Unblock { reason } => self.unblock(id, reason.as_deref()),
             Action::Release { reason } => self.release_by_force(id, reason.as_deref()),
             Action::Review { accept, reason } => self.review(id, *accept, reason.as_deref()),
-            Action::Archive => self.archive(id),
+            Action::Archive => self.archive(std::slice::from_ref(id)).map(|()| true),
         }
     }
 
