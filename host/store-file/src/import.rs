@@ -98,6 +98,12 @@ impl Inner {
                 remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
             }
         }
+        for name in self.list_if_there("policies")? {
+            if is_temporary(&name) {
+                let name = format!("policies/{name}");
+                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
+            }
+        }
         if exists(&*self.disk, names::IMPORTING).map_err(failed(names::IMPORTING))? {
             for name in [names::retired(PAST), names::tasks(FIRST), names::journal(FIRST)] {
                 remove_if_there(&*self.disk, &name).map_err(failed(&name))?;

@@ -258,6 +258,13 @@ fn import_that_was_killed_leaves_nothing_that_opens_or_is_in_the_way() {
         pipe.write_all(&whole[..part]).unwrap();
         import.kill().unwrap();
         import.wait().unwrap();
+        // Wherever it was killed, a file that it was writing may be left.
+        fs::create_dir_all(place.path().join("policies")).unwrap();
+        for litter in
+            [".tmp-0123456789abcdef-tasks-2.jsonl", "policies/.tmp-0123456789abcdef-p.wasm"]
+        {
+            fs::write(place.path().join(litter), "half").unwrap();
+        }
         place.run(&["list"]).exits(5);
         assert!(taskhost::Board::open(place.path()).is_err());
         self::import(&place, &whole).exits(0);
