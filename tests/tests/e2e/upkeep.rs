@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use taskhost_tests::{Answer, TestBoard, workspace};
+use taskhost_tests::{Answer, TestBoard, policy, workspace};
 
 /// All files below `folder`, by their names from there, without what is derived.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -635,4 +635,23 @@ fn missing_or_damaged_component_of_the_standard_policy_is_put_back() {
         patient.assert_repaired_without_loss(&before);
         assert!(fs::read(patient.path(&names[0])).unwrap() == whole);
     }
+}
+
+#[test]
+fn missing_component_of_a_policy_of_ones_own_is_named_and_can_be_put_back_from_a_copy() {
+    let patient = Patient::new();
+    let own = policy("newest-first");
+    patient.board.run(&["policy", "set", own.to_str().unwrap()]).exits(0);
+    let all = files(&patient.board.path()).into_iter();
+    let copy = fs::read(own).unwrap();
+    let (name, _) = all.into_iter().find(|(_, content)| *content == copy).unwrap();
+    let before = patient.state();
+    fs::remove_file(patient.path(&name)).unwrap();
+    let repaired = patient.repair(&["--lossy"]).exits(9).json();
+    let left = repaired["left"].to_string();
+    assert!(left.contains(&name) && left.contains("put"), "{repaired}");
+    patient.board.run(&["doctor"]).exits(9);
+    fs::write(patient.path(&name), &copy).unwrap();
+    assert_eq!(patient.state(), before);
+    patient.assert_works();
 }
