@@ -9,7 +9,8 @@
 //!
 //! Invariants: a lock that is handed on is only closed, never unlocked, so that it lasts as long as any process has a
 //! copy of its descriptor, even if the `taskhost lock` that took it is killed; where both are wanted, a task's lock is
-//! taken before the board's.
+//! taken before the board's, and whoever runs inside the board's lock only tries a task's; once a task is locked, no
+//! claim of it is under way that saw it free.
 
 mod descriptor;
 mod inherited;
@@ -110,12 +111,22 @@ impl Inner {
             |why: &dyn std::fmt::Display| BeginError::Read(ReadError::Failed(why.to_string()));
         self.lock.same_process().map_err(|e| failed(&e))?;
         let path = what.path();
-        let (held, file) = match (self.inherited.descriptor(&what), self.inherited.file(&what)) {
+        let outer = self.inherited.descriptor(&what).zip(self.inherited.file(&what));
+        // The outer one's note stays as it is: it says who holds the lock, before this and after.
+        let noted = outer.is_none() && who.is_some();
+        let (held, file) = match outer {
             // It is held around this process, which must not wait for itself.
-            (Some(held), Some(file)) => (held.try_clone_to_owned(), file),
-            _ => {
-                let lock = self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, deadline);
-                let file = lock.map_err(|error| self.not_held(&what, error))?.into_file();
+            Some((held, file)) => (held.try_clone_to_owned(), file),
+            None => {
+                let patience = self.patience(&what, deadline);
+                let lock = self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, patience);
+                let lock = lock.map_err(|error| self.not_held(&what, error))?;
+                if matches!(what, Lockable::Task(_)) {
+                    // A claim that found no lock, or a free one, may still be under way; once the board's lock was
+                    // free, it is done, and whoever is next finds this one. On failure the task's is given back.
+                    drop(self.lock(deadline)?);
+                }
+                let file = lock.into_file();
                 let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
                 let held = file.descriptor().ok_or_else(unsupported);
                 let held = held.and_then(|held| held.try_clone_to_owned());
@@ -123,11 +134,22 @@ impl Inner {
             }
         };
         let held = held.map_err(|e| failed(&format!("`{path}` can't be handed on: {e}")))?;
-        if let Some(who) = who {
+        if let Some(who) = who.filter(|_| noted) {
             self.leave_note(&what, who);
         }
         let named = Named { what, descriptor: held.as_raw_fd(), file };
-        Ok(HandLock { inner: self.clone(), named, noted: who.is_some(), held })
+        Ok(HandLock { inner: self.clone(), named, noted, held })
+    }
+
+    /// Until when a lock is waited for. Inside the board's lock a task's is only tried: whoever holds it may be waiting
+    /// for the board.
+    fn patience(&self, what: &Lockable, deadline: Deadline) -> Deadline {
+        if self.is_out_of_order(what) { Deadline::now() } else { deadline }
+    }
+
+    /// Whether this lock would be taken after one that it belongs before.
+    fn is_out_of_order(&self, what: &Lockable) -> bool {
+        matches!(what, Lockable::Task(_)) && self.inherited.file(&Lockable::Board).is_some()
     }
 
     pub(crate) fn not_held(&self, what: &Lockable, error: LockError) -> BeginError {

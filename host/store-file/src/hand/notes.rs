@@ -62,7 +62,10 @@ impl Inner {
                 Some(format!("task `{id}` is locked by {who}"))
             }
         };
-        let parts = [holder, self.inherited.hint(what).map(str::to_owned)];
+        let order = self.is_out_of_order(what).then(|| {
+            "inside the board's lock it isn't waited for, because a task's lock is taken before the board's".to_owned()
+        });
+        let parts = [holder, order, self.inherited.hint(what).map(str::to_owned)];
         let said: Vec<String> = parts.into_iter().flatten().collect();
         (!said.is_empty()).then(|| said.join("; "))
     }

@@ -49,7 +49,7 @@ impl Drop for Own {
 }
 
 impl Inner {
-    /// Waits for a task's lock, if there is one that isn't held around this process.
+    /// Waits for a task's lock, if there is one that isn't held around this process; inside the board's lock, tries it.
     pub(crate) fn lock_task(
         self: &Arc<Self>,
         task: &TaskId,
@@ -60,7 +60,8 @@ impl Inner {
         if self.is_inherited(&what) {
             return Ok(None);
         }
-        let lock = self.helpers.lock_existing(&self.disk, &what.path(), Hold::Exclusive, deadline);
+        let patience = self.patience(&what, deadline);
+        let lock = self.helpers.lock_existing(&self.disk, &what.path(), Hold::Exclusive, patience);
         let Some(lock) = lock.map_err(|error| self.not_held(&what, error))? else {
             return Ok(None);
         };

@@ -294,3 +294,61 @@ fn a_compaction_removes_the_locks_that_nobody_needs_any_more() {
     });
     assert_clean(&store);
 }
+
+/// A claim that had found no lock on the task was given it just after somebody had been told that he had locked it.
+#[test]
+fn a_task_is_locked_by_hand_only_once_no_claim_is_under_way_that_saw_it_free() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    let mut opened = other.begin(far()).unwrap();
+    assert!(opened.task_locks().try_hold(&id("t")).unwrap(), "there is no such lock yet");
+    let waited = store.hold_task(&id("t"), Some("alice"), soon(50)).err().unwrap();
+    assert!(matches!(waited, BeginError::Timeout { .. }), "{waited}");
+    assert_eq!(store.task_locker(&id("t")).unwrap(), None, "it was given back");
+    std::thread::scope(|scope| {
+        let holding = scope.spawn(|| store.hold_task(&id("t"), Some("alice"), far()).unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!holding.is_finished(), "the claim may still commit");
+        drop(opened);
+        let _lock = holding.join().unwrap();
+        assert!(!may_give(&other, "t"));
+    });
+}
+
+/// `lock board -- lock task t` and `lock task t -- lock board` waited for each other until their deadlines.
+#[test]
+fn inside_the_boards_lock_a_tasks_lock_is_tried_and_never_waited_for() {
+    let (directory, store) = fresh();
+    let task = store.hold_task(&id("t"), Some("alice"), far()).unwrap();
+    let lock = store.hold_board(None, far()).unwrap();
+    let inherited = InheritedLocks::parse(&lock.marker());
+    let options = OpenOptions { inherited, ..OpenOptions::default() };
+    let inside = FileStore::open(&board(&directory), options).unwrap();
+    let started = Deadline::now();
+    for refused in [
+        inside.hold_task(&id("t"), None, far()).map(|_| ()),
+        inside.lock_task(&id("t"), far()).map(|_| ()),
+    ] {
+        let why = holder(refused.unwrap_err());
+        assert!(why.contains("`alice`") && why.contains("before the board's"), "{why}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(inside.hold_task(&id("u"), None, far()).unwrap());
+    drop(task);
+    wait_until(|| inside.hold_task(&id("t"), None, far()).is_ok());
+}
+
+/// A lock within the same lock replaced the outer one's note by its own, and took it away at its end.
+#[test]
+fn a_lock_within_the_same_lock_leaves_the_outer_ones_note_alone() {
+    let (directory, store) = fresh();
+    let lock = store.hold_task(&id("t"), Some("alice"), far()).unwrap();
+    let inherited = InheritedLocks::parse(&lock.marker());
+    let options = OpenOptions { inherited, ..OpenOptions::default() };
+    let inside = FileStore::open(&board(&directory), options).unwrap();
+    let again = inside.hold_task(&id("t"), Some("bob"), far()).unwrap();
+    let says_alice = || store.task_locker(&id("t")).unwrap().unwrap().contains("`alice`");
+    assert!(says_alice());
+    drop(again);
+    assert!(says_alice());
+}
