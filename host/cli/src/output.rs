@@ -48,6 +48,18 @@ impl Output {
         }
     }
 
+    /// Gives an answer that isn't one of those that were asked for, so that people read it on standard error; `false`
+    /// if nobody reads them any more.
+    pub fn aside<T: Serialize + std::fmt::Display>(self, body: &T) -> Result<bool> {
+        match self {
+            Self::Json => self.event(body),
+            Self::Text => {
+                note(&format!("taskhost: {body}"));
+                Ok(true)
+            }
+        }
+    }
+
     /// Says something to people, and nothing with `--json`.
     pub fn hint(self, text: &str) {
         if self == Self::Text {

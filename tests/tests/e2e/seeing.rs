@@ -309,6 +309,120 @@ fn watch_goes_on_from_a_sequence_filters_and_ends_when_nothing_is_open() {
     assert_eq!(lines.lines().count(), 5, "{lines}");
 }
 
+/// A board of whose history only `later` is kept, and the sequence of that.
+fn forgetful() -> (TestBoard, u64) {
+    let board = TestBoard::new();
+    board.run(&["config", "set", "history_size", "0"]).exits(0);
+    board.add(&["early"]);
+    board.run(&["compact"]).exits(0);
+    board.add(&["later"]);
+    let begins = board.run(&["history"]).exits(0).number("/events/0/sequence");
+    (board, begins)
+}
+
+#[test]
+fn history_that_is_not_all_there_says_so() {
+    // What was left of a trimmed history looked like all of it.
+    let (board, begins) = forgetful();
+    let asked = |more: &[&str]| {
+        let asked = [&["history"], more].concat();
+        assert_eq!(board.run(&asked).exits(0).number("/begins_with"), begins);
+        board.run_plain(&asked).exits(0).stderr
+    };
+    let note =
+        format!("taskhost: the history begins with entry {begins}: what came before isn't kept\n");
+    assert_eq!(asked(&[]), note);
+    assert_eq!(asked(&["--past", "0"]), note);
+    let last = begins - 1;
+    assert_eq!(
+        asked(&["--past", &(begins - 2).to_string()]),
+        format!("taskhost: entry {last} isn't kept in the history any more\n")
+    );
+    // Nobody asked for more than there is.
+    assert_eq!(asked(&["--past", &last.to_string()]), "");
+    let now = board.task("later")["created_at"].as_str().unwrap().to_owned();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    board.add(&["latest"]);
+    let latest = board.task("latest")["created_at"].as_str().unwrap().to_owned();
+    assert!(now < latest);
+    assert_eq!(asked(&["--since", &latest]), "");
+    let cut = asked(&["--limit", "1"]);
+    assert!(cut.contains("the last 1 of 2 events") && !cut.contains("begins"), "{cut}");
+    // All of it may be gone.
+    board.run(&["compact"]).exits(0);
+    let nothing = board.run(&["history"]).exits(0).json();
+    assert_eq!((&nothing["total"], &nothing["begins_with"]), (&json!(0), &json!(begins + 2)));
+}
+
+#[test]
+fn whole_history_says_nothing_of_what_is_missing() {
+    let board = TestBoard::new();
+    assert_eq!(board.run(&["history"]).exits(0).number("/begins_with"), 1);
+    board.add(&["a"]);
+    let whole = board.run_plain(&["history", "--past", "0"]).exits(0);
+    assert_eq!((whole.stdout.lines().count(), whole.stderr.as_str()), (1, ""));
+    assert_eq!(board.run(&["history"]).exits(0).number("/begins_with"), 1);
+    let watched = board.run_plain(&["watch", "--since", "0", "--for", "0s"]).exits(0);
+    assert_eq!((watched.stdout.lines().count(), watched.stderr.as_str()), (1, ""));
+}
+
+#[test]
+fn watch_says_what_of_the_history_it_can_not_show() {
+    // A program that went on from where it had stopped took what was left of a trimmed history for all of it.
+    let (board, begins) = forgetful();
+    let watch = |since: u64, for_: &str| {
+        let since = since.to_string();
+        let watch = ["watch", "--since", since.as_str(), "--event", "added", "--for", for_];
+        let people = board.run_plain(&watch).exits(0);
+        let lines = board.run(&watch).exits(0).stdout;
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        (people.stderr, lines.collect::<Vec<_>>())
+    };
+    let gap = |from: u64, to: u64| json!({ "schema": 1, "event": "gap", "from": from, "to": to });
+    let (note, lines) = watch(0, "0s");
+    assert!(note.contains(&format!("the history begins with entry {begins}:")), "{note}");
+    assert_eq!((&lines[0], &lines[1]["task"]), (&gap(1, begins - 1), &json!("later")));
+    let (note, lines) = watch(begins - 1, "0s");
+    assert_eq!((note.as_str(), lines.len()), ("", 1));
+    // Where nothing is left, the watcher never came to an end of it, and looked without pause.
+    board.run(&["compact"]).exits(0);
+    let (_, lines) = watch(1, "50ms");
+    assert_eq!(lines, [gap(2, begins)]);
+}
+
+#[test]
+fn watcher_that_falls_behind_says_what_it_missed() {
+    // It showed what came before and after, and nothing said that the rest was missing.
+    let board = TestBoard::new();
+    board.run(&["config", "set", "history_size", "0"]).exits(0);
+    let mut watch = board.start(&["watch"]);
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let last = first_seen(&board, &mut lines);
+    let pid = Pid::from_raw(i32::try_from(watch.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    board.add(&["missed"]);
+    board.run(&["compact"]).exits(0);
+    board.add(&["seen"]);
+    kill_process(pid, Signal::CONT).unwrap();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap()).unwrap();
+    let missed = last + 1;
+    assert_eq!(next(), json!({ "schema": 1, "event": "gap", "from": missed, "to": missed }));
+    assert_eq!(next()["task"], "seen");
+    terminate(&watch);
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn watch_that_ran_out_of_time_is_not_taken_for_an_idle_board() {
+    // `watch --until-idle --for 1h && deploy` deployed after the hour, whatever was still open.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    board.run(&["watch", "--until-idle", "--for", "50ms"]).exits(3);
+    board.run(&["watch", "--for", "50ms"]).exits(0);
+    board.run(&["cancel", "t"]).exits(0);
+    board.run(&["watch", "--until-idle", "--for", "0s"]).exits(0);
+}
+
 #[test]
 fn watch_ends_once_nobody_reads_it() {
     let board = TestBoard::new();

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 use taskhost::{Millis, Sequence, TaskId};
 
-use super::events::{self, Event, Holders, Wanted};
+use super::events::{self, Event, Gap, Holders, Wanted};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
@@ -28,7 +28,10 @@ Example: what an agent did last, and what it did before that
 
 Example: what was completed or failed in the last two hours
 
-  taskhost history --event completed --event failed --since 2h";
+  taskhost history --event completed --event failed --since 2h
+
+How long the history is kept is up to the board's settings, as `taskhost config list` shows them. If it doesn't reach \
+back to what is asked for, standard error says so; with `--json`, `begins_with` is the first sequence that is kept.";
 
 /// Show what happened on the board, the newest last
 #[derive(Debug, clap::Args)]
@@ -70,12 +73,14 @@ impl FromStr for Cursor {
     }
 }
 
-/// `total` counts what matches in the whole range; `next_cursor` is for `--before`.
+/// `total` counts what matches in the whole range; `next_cursor` is for `--before`. `begins_with` is the first
+/// sequence that is kept.
 #[derive(Serialize)]
 struct Answer {
     events: VecDeque<Event>,
     total: u64,
     next_cursor: Option<String>,
+    begins_with: u64,
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
@@ -84,8 +89,13 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let mut shown: VecDeque<(Cursor, Event)> = VecDeque::new();
     let mut total = 0;
     let mut holders = Holders::default();
+    // If nothing at all is kept, the history begins with what comes next.
+    let mut begins = (board.head()?.sequence.next(), None);
     // From the beginning, because only the claims before tell whose claim an event ended.
     board.history(Sequence(0), |sequence, entry| {
+        if begins.1.is_none() {
+            begins = (sequence, Some(entry.time));
+        }
         for (part, event) in
             events::of_entry(sequence, &entry, &mut holders).into_iter().enumerate()
         {
@@ -106,11 +116,18 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         0 => place.sequence.to_string(),
         part => format!("{}.{part}", place.sequence),
     });
-    let answer =
-        Answer { events: shown.into_iter().map(|(_, event)| event).collect(), total, next_cursor };
+    let answer = Answer {
+        events: shown.into_iter().map(|(_, event)| event).collect(),
+        total,
+        next_cursor,
+        begins_with: begins.0.0,
+    };
     context
         .output
         .answer(&answer, |out| answer.events.iter().for_each(|event| line(out, event)))?;
+    if let Some(gap) = args.gap(begins.0, begins.1, cut) {
+        context.output.hint(&format!("taskhost: {gap}"));
+    }
     if let Some(cursor) = &answer.next_cursor {
         let shown = answer.events.len();
         context
@@ -118,6 +135,18 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
             .hint(&format!("the last {shown} of {total} events; those before: --before {cursor}"));
     }
     Ok(Code::Done)
+}
+
+impl Args {
+    /// What was asked for and isn't kept, if the history begins with this sequence at this time. An answer that was
+    /// `cut` didn't come to the beginning, unless it was named.
+    fn gap(&self, begins: Sequence, time: Option<Millis>, cut: bool) -> Option<Gap> {
+        let is_later = self.since.is_some() && time.is_some_and(|time| self.since > Some(time));
+        if is_later || (cut && self.past.is_none()) {
+            return None;
+        }
+        Gap::between(Sequence(self.past.unwrap_or_default()), begins)
+    }
 }
 
 fn wanted(args: &Args, place: Cursor, event: &Event) -> bool {

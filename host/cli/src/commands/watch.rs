@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use taskhost::{Board, Error, ListQuery, Mark, Sequence, Status, TaskId};
 
-use super::events::{self, Event, Holders, Wanted};
+use super::events::{self, Event, Gap, Holders, Wanted};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::Output;
@@ -34,7 +34,12 @@ Example: a program that follows what ends, from where it stopped the last time
 
 Example: a script that waits until everything is done
 
-  taskhost watch --until-idle --for 1h";
+  taskhost watch --until-idle --for 1h
+
+If the board wasn't idle by then, the exit code is 3.
+
+How long the history is kept is up to the board's settings. If what is to be shown isn't kept any more, standard error \
+says so; with `--json`, one object does: `{\"schema\":1,\"event\":\"gap\",\"from\":FIRST,\"to\":LAST}`.";
 
 /// Show what happens on the board as it happens, until Ctrl-C
 #[derive(Debug, clap::Args)]
@@ -51,7 +56,7 @@ pub struct Args {
     /// End after this time
     #[arg(long = "for", value_name = "DURATION", value_parser = parse::duration)]
     at_most: Option<Duration>,
-    /// End once nothing is open on the board
+    /// End once nothing is open on the board; the exit code is 3 if `--for` ended it before
     #[arg(long)]
     until_idle: bool,
 }
@@ -67,9 +72,13 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let mut watcher = Watcher::start(&board, args.since)?;
     loop {
         let is_read = watcher.look(&board, context.output, |event| wanted(args, event))?;
-        let is_over = stop.load(Ordering::Relaxed) || left().is_zero();
-        if !is_read || is_over || (args.until_idle && watcher.is_idle(&board)?) {
+        let is_stopped = !is_read || stop.load(Ordering::Relaxed);
+        if is_stopped || (args.until_idle && watcher.is_idle(&board)?) {
             return Ok(Code::Done);
+        }
+        if left().is_zero() {
+            // A script that waits for the end must not take a time that ran out for it.
+            return Ok(if args.until_idle { Code::Nothing } else { Code::Done });
         }
         watcher.wait(&board, left())?;
     }
@@ -130,8 +139,11 @@ impl Watcher {
             return Ok(true);
         }
         let began = Instant::now();
+        // All of this is durable, so what of it can't be read below isn't kept any more.
+        let head = board.head()?.sequence;
         let mut shown = Ok(true);
         board.history(self.read, |sequence, entry| {
+            shown = self.skip_to(sequence, output);
             self.read = sequence;
             for event in events::of_entry(sequence, &entry, &mut self.holders) {
                 if sequence > self.past && wanted(&event) && matches!(shown, Ok(true)) {
@@ -140,8 +152,22 @@ impl Watcher {
             }
             matches!(shown, Ok(true))
         })?;
+        if self.read < head && matches!(shown, Ok(true)) {
+            shown = self.skip_to(head.next(), output);
+            self.read = head;
+        }
         self.looked = began.elapsed();
         shown
+    }
+
+    /// Says what is missing if this is the next that is there; `false` once nobody reads it any more.
+    fn skip_to(&mut self, next: Sequence, output: Output) -> Result<bool> {
+        if next > self.read.next() {
+            // Who took or let go of what in between isn't known.
+            self.holders = Holders::default();
+        }
+        let gap = Gap::between(self.read.max(self.past), next);
+        gap.map_or(Ok(true), |gap| output.aside(&gap))
     }
 
     /// Whether everything was shown and nothing is open.

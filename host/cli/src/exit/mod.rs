@@ -23,7 +23,7 @@ pub enum Code {
     Done = 0,
     Unexpected = 1,
     Usage = 2,
-    /// Nothing to claim: not an error.
+    /// Nothing to claim, or the board isn't idle yet: not an error.
     Nothing = 3,
     /// Somebody else's: claimed, reserved, or the token is stale.
     Taken = 4,

@@ -1,9 +1,10 @@
 //! What happened on a board, as `history` and `watch` show it: one event, as `--json` shows it and as a line.
 //!
-//! [`Event`]: something that happened. [`Wanted`]: which of them are asked for. `who`: whose deed it was, and whose
+//! [`Event`]: something that happened. [`Wanted`]: which of them are asked for. [`Gap`]: what isn't kept. `who`: whose deed it was, and whose
 //! claim it was about; `details`: what else there is to say.
 
 mod details;
+mod gap;
 mod wanted;
 mod who;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use taskhost::domain::Command;
 use taskhost::{Entry, Millis, Name, Sequence, TaskId, wire};
 
+pub use self::gap::Gap;
 pub use self::wanted::Wanted;
 pub use self::who::Holders;
 
