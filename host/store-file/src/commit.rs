@@ -91,7 +91,7 @@ impl Opened for FileOpened {
     }
 
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
-        self.inner.dead(&self.guard, holders)
+        self.inner.dead(holders)
     }
 
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {

@@ -2,10 +2,12 @@
 //! when its process dies, however it dies.
 //!
 //! Whoever wants to know tries to share the lock: two who ask at once don't disturb each other, and the session
-//! itself, should it begin just then, waits an instant. A missing file means dead. A file is removed only by one who
-//! holds the session's lock exclusively: the session itself at its end, or whoever finds it dead; whoever opens one compares it
-//! with the file of that name afterwards (as all locks do). It is opened for writing by the session alone, so that
-//! the kernel's closing it is a sign of its death, and others' asking isn't.
+//! itself, should it begin just then, waits an instant. It is opened for writing by the session alone, so that the
+//! kernel's closing it is a sign of its death, and others' asking isn't.
+//!
+//! Invariant: only a lock that the kernel has let go proves a death. A missing file proves nothing, since anybody may
+//! have removed it while its session lives; then the lease decides. So a session leaves its file at its end, unlocked,
+//! and it stays as long as claims name the session (`sweep`).
 //!
 //! A claim may name a process instead, whose end proves the same (`process`).
 
@@ -14,8 +16,7 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{LifeGuard, ReadError, SessionId, Vital};
 
-use crate::board_lock::BoardGuard;
-use crate::disk::{Disk, Hold};
+use crate::disk::Hold;
 use crate::format::names;
 use crate::lock::{FileLock, LockError, Tried, after, try_lock_existing};
 use crate::process::has_ended;
@@ -28,31 +29,12 @@ const PROBE_EVERY: Duration = Duration::from_millis(100);
 /// How many sessions are remembered; beyond it they are forgotten, and asked about anew.
 const PROBES_MAX: usize = 10_000;
 
-/// A session lives as long as this.
-struct Life {
-    lock: FileLock,
-    disk: Arc<dyn Disk>,
-    path: String,
-}
-
-impl LifeGuard for Life {}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        // The file goes with the session, while the lock on it is held: whoever opened it before and locks it
-        // after finds that it is no longer the file of its name. A missing file means dead, which is right.
-        if self.lock.is_ours() {
-            let _ = self.disk.remove(&self.path);
-        }
-    }
-}
-
-/// A policy's lock, whose file is permanent.
-struct Named {
+/// What lives, or is held, as long as this: a session, or a policy's lock. The file stays.
+struct Held {
     _lock: FileLock,
 }
 
-impl LifeGuard for Named {}
+impl LifeGuard for Held {}
 
 impl Inner {
     /// Takes a session's life lock.
@@ -61,7 +43,10 @@ impl Inner {
         let deadline = Deadline::now() + BEGIN_WAIT;
         let path = names::life(session);
         match self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, deadline) {
-            Ok(lock) => Ok(Box::new(Life { lock, disk: self.disk.clone(), path })),
+            Ok(lock) => {
+                self.sweep_lives_if_many();
+                Ok(Box::new(Held { _lock: lock }))
+            }
             Err(LockError::Timeout(_)) => {
                 Err(ReadError::Failed(format!("session `{session}` is living already")))
             }
@@ -70,7 +55,7 @@ impl Inner {
     }
 
     /// Which of these are proved dead, among those that weren't asked about just now.
-    pub(crate) fn dead(&self, guard: &BoardGuard, holders: &[Vital]) -> Vec<Vital> {
+    pub(crate) fn dead(&self, holders: &[Vital]) -> Vec<Vital> {
         let now = Deadline::now();
         let mut probes = self.probes.lock();
         if probes.len() > PROBES_MAX {
@@ -82,9 +67,6 @@ impl Inner {
                 continue;
             }
             if self.is_dead(vital) {
-                if let Vital::Session(session) = vital {
-                    self.remove_life(guard, session);
-                }
                 probes.remove(vital);
                 dead.push(vital.clone());
             } else {
@@ -100,18 +82,9 @@ impl Inner {
             // What can't be known proves nothing: the lease is the last word.
             Vital::Session(session) => matches!(
                 try_lock_existing(&self.disk, &names::life(session), Hold::Shared),
-                Ok(Tried::Held(_) | Tried::Missing)
+                Ok(Tried::Held(_))
             ),
             Vital::Process(process) => has_ended(process, &self.platform.now().boot),
-        }
-    }
-
-    /// Nobody needs a dead session's file any more. If somebody else is asking about it just now, they are let be,
-    /// and the file goes another time.
-    pub(crate) fn remove_life(&self, _guard: &BoardGuard, session: &SessionId) {
-        let path = names::life(session);
-        if let Ok(Tried::Held(_alone)) = try_lock_existing(&self.disk, &path, Hold::Exclusive) {
-            let _ = self.disk.remove(&path);
         }
     }
 }
@@ -125,5 +98,5 @@ pub(crate) fn named(
     inner.lock.same_process()?;
     let deadline = after(timeout);
     let lock = inner.helpers.lock(&inner.disk, "", path, Hold::Exclusive, deadline)?;
-    Ok(Box::new(Named { _lock: lock }))
+    Ok(Box::new(Held { _lock: lock }))
 }

@@ -286,12 +286,13 @@ fn a_compaction_removes_the_locks_that_nobody_needs_any_more() {
         assert_eq!(path.join(name).exists(), stays, "{name}");
     }
     drop((used, life));
-    store.compact(far()).unwrap();
-    assert!(!locks.join("task_elsewhere.lock").exists());
     wait_until(|| {
         let vital = Vital::Session(session("alive"));
         store.begin(far()).unwrap().dead(std::slice::from_ref(&vital)) == [vital]
     });
+    store.compact(far()).unwrap();
+    assert!(!locks.join("task_elsewhere.lock").exists());
+    assert!(!path.join("agents/alive.lock").exists());
     assert_clean(&store);
 }
 

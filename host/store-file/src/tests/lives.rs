@@ -19,13 +19,13 @@ fn is_dead(store: &FileStore) -> bool {
 fn a_session_lives_until_its_guard_is_dropped_and_may_live_again() {
     let (directory, store) = fresh();
     let path = board(&directory);
-    assert!(is_dead(&open(&path)), "who never lived is dead");
+    assert!(!is_dead(&open(&path)), "of one who never lived nothing is known");
     for _ in 0..3 {
         let life = store.live(&session()).unwrap();
         assert!(!is_dead(&open(&path)));
         drop(life);
         assert!(is_dead(&open(&path)));
-        assert!(!path.join("agents/s.lock").exists(), "files of the dead are removed");
+        assert!(is_dead(&open(&path)), "asking once doesn't take the proof away");
     }
 }
 
@@ -88,17 +88,77 @@ fn a_session_lives_once() {
     assert!(again.to_string().contains("is living already"), "{again}");
 }
 
-/// Every session that had ended left its file behind, and the directory grew with every `run`.
+/// A missing life lock was taken for the proof of a death: `rm agents/*.lock` gave a living agent's task away.
 #[test]
-fn a_session_that_ends_takes_its_file_with_it() {
+fn a_living_session_whose_lock_was_deleted_is_not_taken_for_dead() {
     let (directory, store) = fresh();
     let file = board(&directory).join("agents/s.lock");
-    for _ in 0..2 {
-        let life = store.live(&session()).unwrap();
-        assert!(file.exists());
-        drop(life);
-        assert!(!file.exists());
+    let life = store.live(&session()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(!is_dead(&open(&board(&directory))));
+    drop(life);
+    // Whether it still lives can't be known any more: the lease decides.
+    assert!(!is_dead(&open(&board(&directory))));
+    drop(store.live(&session()).unwrap());
+    assert!(is_dead(&open(&board(&directory))));
+}
+
+fn claim_living(store: &FileStore, who: &str) -> TaskId {
+    let mut request = claim_request(who);
+    request.agent.living = true;
+    match engine(store).claim(&request, far()).unwrap() {
+        ClaimOutcome::Claimed { task, .. } => task.id.clone(),
+        ClaimOutcome::Nothing { .. } => panic!("there is a task"),
     }
+}
+
+/// The file is what proves a session dead: if it went before the session's claims had, they were kept until their leases
+/// were over.
+#[test]
+fn the_lock_of_a_dead_session_stays_as_long_as_it_has_claims() {
+    let (directory, store) = fresh();
+    add(&engine(&store), "t", &[]);
+    let file = board(&directory).join("agents/x-session.lock");
+    let life = store.live(&SessionId::new("x-session").unwrap()).unwrap();
+    assert_eq!(claim_living(&store, "x"), id("t"));
+    drop(life);
+    store.compact(far()).unwrap();
+    assert!(file.exists());
+    let again = open(&board(&directory));
+    let life = again.live(&SessionId::new("y-session").unwrap()).unwrap();
+    assert_eq!(claim_living(&again, "y"), id("t"), "it is given on at once");
+    store.compact(far()).unwrap();
+    assert!(!file.exists());
+    drop(life);
+}
+
+/// Every session that had ended left its file behind, and the directory grew with every `run`.
+#[test]
+fn the_locks_of_sessions_that_ended_do_not_gather() {
+    let (directory, store) = fresh();
+    let agents = board(&directory).join("agents");
+    add(&engine(&store), "t", &[]);
+    let begin = |name: &str| store.live(&SessionId::new(name).unwrap()).unwrap();
+    let living = begin("living");
+    drop(begin("x-session"));
+    claim_living(&store, "x");
+    for n in 0..200 {
+        drop(begin(&format!("s{n}")));
+    }
+    let count = || std::fs::read_dir(&agents).unwrap().count();
+    assert!(count() <= 70, "{}", count());
+    assert!(agents.join("living.lock").exists() && agents.join("x-session.lock").exists());
+    // While the board is busy it isn't waited for.
+    let opened = store.begin(far()).unwrap();
+    for n in 0..70 {
+        std::fs::write(agents.join(format!("d{n}.lock")), "").unwrap();
+    }
+    let started = Deadline::now();
+    drop(begin("late"));
+    assert!(started.elapsed() < Duration::from_secs(1) && count() > 70);
+    drop((opened, living));
+    drop(begin("later"));
+    assert!(count() <= 5, "{}", count());
 }
 
 fn process_is_dead(store: &FileStore, process: taskhost_board::Process) -> bool {

@@ -6,8 +6,8 @@
 //! | directory | what is watched | what it says |
 //! | --- | --- | --- |
 //! | the board's | a journal is written to or put in its place, `board.json` is replaced | something was committed, or is about to be |
-//! | `agents/` | a lock's file that was open for writing is closed, or removed | its session has died, or ended |
-//! | `locks/` | the same of a task's | it was let go |
+//! | `agents/` | a lock's file that was open for writing is closed | its session has died, or ended |
+//! | `locks/` | the same of a task's, or it is removed | it was let go |
 //!
 //! `locks/` is watched only from when this handle was refused a task's lock. Only those who hold such a lock have its
 //! file open for writing; those who ask about it open it to be read, and are not noticed.
@@ -32,9 +32,9 @@ use crate::format::names;
 pub(crate) struct Signs {
     /// The journal or the pointer to it changed.
     pub(crate) journal: bool,
-    /// The locks of these sessions were closed or removed.
+    /// The locks of these sessions were closed.
     pub(crate) sessions: BTreeSet<SessionId>,
-    /// The locks of these tasks were.
+    /// The locks of these tasks were closed or removed.
     pub(crate) tasks: BTreeSet<TaskId>,
     /// There was more than can be told.
     pub(crate) missed: bool,
@@ -72,7 +72,7 @@ impl Inotify {
         let top = format!("/proc/self/fd/{}", disk.directory().as_fd().as_raw_fd());
         let changes = WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::CREATE;
         let board = add_watch(&events, &*top, changes | WatchFlags::ONLYDIR)?;
-        let agents = add_watch(&events, &*format!("{top}/agents"), ENDS)?;
+        let agents = add_watch(&events, &*format!("{top}/agents"), CLOSES)?;
         let locks = format!("{top}/locks");
         Ok(Self { events, interrupts, board, agents, locks, watches_tasks: AtomicBool::new(false) })
     }
@@ -108,10 +108,10 @@ impl Inotify {
 }
 
 /// How it is noticed that a lock is let go: the kernel closes the files of the dead.
-const ENDS: WatchFlags = WatchFlags::CLOSE_WRITE
-    .union(WatchFlags::DELETE)
-    .union(WatchFlags::ONLYDIR)
-    .union(WatchFlags::DONT_FOLLOW);
+const CLOSES: WatchFlags =
+    WatchFlags::CLOSE_WRITE.union(WatchFlags::ONLYDIR).union(WatchFlags::DONT_FOLLOW);
+/// The same of locks whose file goes with them. A missing life lock would prove nothing.
+const ENDS: WatchFlags = CLOSES.union(WatchFlags::DELETE);
 
 impl Notifier for Inotify {
     fn watch_tasks(&self) -> io::Result<()> {
