@@ -148,6 +148,7 @@ impl Inner {
 
     /// Takes the board's lock.
     pub(crate) fn lock(&self, deadline: Deadline) -> Result<BoardGuard, BeginError> {
+        self.inherited.check(&Lockable::Board).map_err(failed(names::LOCK))?;
         self.lock.lock(deadline).map_err(|error| match error {
             LockError::Timeout(waited) => BeginError::Timeout { waited, holder: self.holder() },
             other => BeginError::Read(ReadError::Failed(other.to_string())),

@@ -32,7 +32,7 @@ pub(crate) use tasks::{FileTaskLocks, OwnTasks};
 use self::inherited::Named;
 use crate::disk::{Hold, remove_if_there};
 use crate::lock::LockError;
-use crate::state::Inner;
+use crate::state::{Inner, failed as not_usable};
 use crate::store::FileStore;
 
 /// A lock that is held for a command. Dropping it closes it: the lock ends once every process that was given a copy
@@ -111,6 +111,7 @@ impl Inner {
             |why: &dyn std::fmt::Display| BeginError::Read(ReadError::Failed(why.to_string()));
         self.lock.same_process().map_err(|e| failed(&e))?;
         let path = what.path();
+        self.inherited.check(&what).map_err(not_usable(&path))?;
         let outer = self.inherited.descriptor(&what).zip(self.inherited.file(&what));
         // The outer one's note stays as it is: it says who holds the lock, before this and after.
         let noted = outer.is_none() && who.is_some();
@@ -137,7 +138,8 @@ impl Inner {
         if let Some(who) = who.filter(|_| noted) {
             self.leave_note(&what, who);
         }
-        let named = Named { what, descriptor: held.as_raw_fd(), file };
+        let board = inherited::board_in(&*self.disk);
+        let named = Named { what, descriptor: held.as_raw_fd(), file, board };
         Ok(HandLock { inner: self.clone(), named, noted, held })
     }
 

@@ -57,6 +57,7 @@ impl Inner {
     ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
         let what = Lockable::Task(task.clone());
+        self.inherited.check(&what).map_err(failed(&what.path()))?;
         if self.is_inherited(&what) {
             return Ok(None);
         }
@@ -112,6 +113,7 @@ impl TaskLocks for FileTaskLocks {
             return Ok(true);
         }
         let path = names::task_lock(task);
+        inner.inherited.check(&Lockable::Task(task.clone())).map_err(failed(&path))?;
         match try_lock_existing(&inner.disk, &path, Hold::Exclusive).map_err(failed(&path))? {
             Tried::Held(lock) => {
                 self.held.insert(task.clone(), lock);

@@ -353,3 +353,35 @@ fn a_lock_within_the_same_lock_leaves_the_outer_ones_note_alone() {
     drop(again);
     assert!(says_alice());
 }
+
+/// A board's lock whose file had been replaced was taken for another board's, and those inside went on as if nothing
+/// were held around them.
+#[test]
+fn a_lock_around_this_process_whose_file_was_replaced_is_an_error() {
+    let (directory, store) = fresh();
+    let path = board(&directory);
+    let copy = directory.path().join("copy");
+    assert!(Program::new("cp").arg("-r").args([&path, &copy]).status().unwrap().success());
+    let locks =
+        [store.hold_task(&id("t"), None, far()).unwrap(), store.hold_board(None, far()).unwrap()];
+    let inside = |path: &Path, lock: &HandLock| {
+        let inherited = InheritedLocks::parse(&lock.marker());
+        FileStore::open(path, OpenOptions { inherited, ..OpenOptions::default() }).unwrap()
+    };
+    // A copy is the same board, and not the one that is locked.
+    remember(&inside(&copy, &locks[1]), "k").unwrap();
+    for name in ["locks/task_t.lock", "board.lock"] {
+        std::fs::write(path.join("new"), "").unwrap();
+        std::fs::rename(path.join("new"), path.join(name)).unwrap();
+    }
+    let (task, whole) = (inside(&path, &locks[0]), inside(&path, &locks[1]));
+    for error in [
+        task.hold_task(&id("t"), None, far()).err().unwrap().to_string(),
+        task.lock_task(&id("t"), far()).err().unwrap().to_string(),
+        whole.hold_board(None, far()).err().unwrap().to_string(),
+        whole.begin(far()).err().unwrap().to_string(),
+    ] {
+        assert!(error.contains("is on a file that was replaced"), "{error}");
+    }
+    assert!(task.begin(far()).unwrap().task_locks().try_hold(&id("t")).is_err());
+}
