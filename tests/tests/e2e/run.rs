@@ -185,6 +185,28 @@ fn task_that_no_agent_of_the_run_can_do_is_left() {
 }
 
 #[test]
+fn task_that_somebody_has_locked_by_hand_is_waited_for() {
+    // The run ended after two seconds in which nothing happened, and left what was only locked for a while.
+    let board = TestBoard::new();
+    add(&board, "i", "i1");
+    add(&board, "other", "o1");
+    let script = "echo > held; while ! [ -e enough ]; do sleep 0.05; done";
+    let lock = board.start(&["lock", "task", "i1", "--", "sh", "-c", script]);
+    until("the lock was never had", || board.folder().join("held").exists());
+    let run = ["run", "--agents", "1", "--type", "i", "--", "true"];
+    let mut run = board.start(&run);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(run.try_wait().unwrap(), None, "the run ended");
+    // Nobody waits for what isn't theirs, locked or not.
+    board.run(&["run", "--agents", "1", "--type", "another", "--", "true"]).exits(0);
+    fs::write(board.folder().join("enough"), "").unwrap();
+    Answer::after(lock).exits(0);
+    assert_eq!(Answer::after(run).exits(0).json()["completed"], 1);
+    assert_eq!(board.task("i1")["status"], "completed");
+    assert_eq!(board.task("o1")["status"], "pending");
+}
+
+#[test]
 fn two_agents_of_one_name_are_refused() {
     let board = TestBoard::new();
     let answer = board.run(&["run", "--agent", "a", "--agent", "a:x", "--", "true"]).exits(2);

@@ -1,8 +1,8 @@
 //! Whether a run that finds nothing to claim can still hope for something.
 //!
 //! It goes on while a task that its agents could work on is in progress somewhere, since that may come back; or
-//! while one is pending and something can free it: work in progress anywhere, or a time that will come. What
-//! nobody here asked for keeps nobody waiting.
+//! while one is pending and something can free it: work in progress anywhere, a time that will come, or whoever has
+//! locked it by hand. What nobody here asked for keeps nobody waiting.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -120,7 +120,15 @@ impl Outlook {
             Verdict::Over => Ok(!stale),
             Verdict::OverIfStill => match state.still {
                 Some((seen, since)) if seen == sight.seen => {
-                    Ok(!stale && since.elapsed() >= STANDSTILL)
+                    if stale || since.elapsed() < STANDSTILL {
+                        return Ok(false);
+                    }
+                    let comes_back = self.is_any_locked(board)?;
+                    if comes_back {
+                        // Looked for again when as much time has passed: it costs a look at every lock.
+                        state.still = None;
+                    }
+                    Ok(!comes_back)
                 }
                 _ => {
                     state.still = Some((sight.seen, Instant::now()));
@@ -132,14 +140,33 @@ impl Outlook {
 
     fn look(&self, board: &Board) -> Result<Ours, taskhost::Error> {
         Ok(Ours {
-            pending: self.is_any(board, Status::Pending)?,
-            in_progress: self.is_any(board, Status::InProgress)?,
+            pending: self.is_any(board, vec![Status::Pending], false, |_| Ok(true))?,
+            in_progress: self.is_any(board, vec![Status::InProgress], false, |_| Ok(true))?,
         })
     }
 
-    fn is_any(&self, board: &Board, status: Status) -> Result<bool, taskhost::Error> {
+    /// Whether a task that these agents would be given is locked by hand: nothing on the board says so, and whoever
+    /// has locked it will let go of it.
+    fn is_any_locked(&self, board: &Board) -> Result<bool, taskhost::Error> {
+        let store = board.engine().store();
+        let is_locked = |task: &Task| {
+            let locker = store.task_locker(&task.id).map_err(taskhost::domain::Error::from)?;
+            Ok(locker.is_some())
+        };
+        self.is_any(board, Vec::new(), true, is_locked)
+    }
+
+    /// Whether there is a task of these statuses, or one that is ready, that is ours and `is_one`.
+    fn is_any(
+        &self,
+        board: &Board,
+        statuses: Vec<Status>,
+        ready: bool,
+        is_one: impl Fn(&Task) -> Result<bool, taskhost::Error>,
+    ) -> Result<bool, taskhost::Error> {
         let mut query = ListQuery {
-            statuses: vec![status],
+            statuses,
+            ready,
             types: self.types(),
             labels: self.labels.clone(),
             limit: PAGE,
@@ -147,8 +174,10 @@ impl Outlook {
         };
         loop {
             let page = board.list(&query)?;
-            if page.tasks.iter().any(|task| self.is_ours(task)) {
-                return Ok(true);
+            for task in page.tasks.iter().filter(|task| self.is_ours(task)) {
+                if is_one(task)? {
+                    return Ok(true);
+                }
             }
             match page.next {
                 Some(next) => query.past = Some(next),
