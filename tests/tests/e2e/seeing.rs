@@ -206,6 +206,25 @@ fn explain_says_what_an_agent_would_get_and_why_not_the_rest() {
 }
 
 #[test]
+fn explain_says_what_differs_from_whom_a_task_is_reserved_for() {
+    // It was reserved for `ada`, it said to `ada`, and not that a person on another machine was meant.
+    let board = TestBoard::new();
+    board.add(&["t", "u"]);
+    board.run(&["assign", "t", "--to", "ada", "--kind", "human"]).exits(0);
+    board.run(&["assign", "u", "--to", "ada", "--hostname", "vm7"]).exits(0);
+    let explain = |more: &[&str]| board.run_plain(&[&["explain"], more].concat()).exits(0).stdout;
+    let kind = explain(&["t", "--agent", "ada"]);
+    assert!(kind.contains("- it is reserved for `ada` (human), not `ada` (agent)\n"), "{kind}");
+    let host = explain(&["u", "--agent", "ada", "--hostname", "vm8"]);
+    let differs = "- it is reserved for `ada` (agent) on vm7, not `ada` (agent) on vm8\n";
+    assert!(host.contains(differs), "{host}");
+    let bob = explain(&["t", "--agent", "bob"]);
+    assert!(bob.contains("- it is reserved for `ada (human)`\n"), "{bob}");
+    let json = board.run(&["explain", "t", "--agent", "ada"]).exits(0).json();
+    assert_eq!(json["obstacles"][0]["assignee"]["kind"], "human");
+}
+
+#[test]
 fn watch_shows_every_event_once_and_in_order_whatever_the_board_is_set_to() {
     const TASKS: usize = 70;
     let board = TestBoard::new();

@@ -1,10 +1,12 @@
 //! What stands between a task and being claimed, as JSON and as a line.
 
 use serde_json::{Value, json};
-use taskhost::{Name, Obstacle, Status, wire};
+use taskhost::wire::WireAssignee;
+use taskhost::{Agent, Assignee, Name, Obstacle, Status, wire};
 
 use super::quoted;
 use super::relation::Relations;
+use crate::commands::task_text;
 use crate::output::line;
 
 /// A policy names no more of the tasks that one waits for: where so many are named, there may be others.
@@ -43,7 +45,8 @@ pub fn json(obstacle: &Obstacle, relations: &Relations) -> Value {
             json!({ "kind": "will_be_cancelled", "reason": reason })
         }
         Obstacle::Reserved(assignee) => {
-            json!({ "kind": "reserved", "holder": assignee.name.as_str() })
+            let whole = WireAssignee::from(assignee);
+            json!({ "kind": "reserved", "holder": assignee.name.as_str(), "assignee": whole })
         }
         Obstacle::Locked(by) => json!({ "kind": "locked", "holder": by }),
         Obstacle::Lacks(needs) => {
@@ -54,8 +57,8 @@ pub fn json(obstacle: &Obstacle, relations: &Relations) -> Value {
     }
 }
 
-/// The obstacle as a line, or as some.
-pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations) {
+/// The obstacle as a line, or as some; `asker` is whom it is in the way of, if somebody was named.
+pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations, asker: Option<&Agent>) {
     let because =
         |why: &Option<String>| why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let text = match obstacle {
@@ -93,7 +96,7 @@ pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations) {
         Obstacle::WillBeCancelled(reason) => {
             format!("the policy cancels it when it is next asked: {reason}")
         }
-        Obstacle::Reserved(assignee) => format!("it is reserved for `{}`", assignee.name),
+        Obstacle::Reserved(assignee) => reserved(assignee, asker),
         Obstacle::Lacks(needs) => {
             format!("the agent would have to be capable of {}", quoted(needs))
         }
@@ -105,9 +108,22 @@ pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations) {
     line(out, format_args!("- {text}"));
 }
 
+/// For whom it is reserved; and who asks, if the name alone doesn't tell the two apart.
+fn reserved(assignee: &Assignee, asker: Option<&Agent>) -> String {
+    let Some(asker) = asker.filter(|asker| asker.name == assignee.name) else {
+        return format!("it is reserved for `{}`", task_text::assignee(&assignee.into()));
+    };
+    let host = |of: &Option<Name>| of.as_ref().map(|of| format!(" on {of}")).unwrap_or_default();
+    let is_elsewhere = assignee.hostname.is_some() && assignee.hostname != asker.hostname;
+    let asking = if is_elsewhere { host(&asker.hostname) } else { String::new() };
+    let (name, host) = (&assignee.name, host(&assignee.hostname));
+    let (kind, other) = (wire::kind(assignee.kind), wire::kind(asker.kind));
+    format!("it is reserved for `{name}` ({kind}){host}, not `{name}` ({other}){asking}")
+}
+
 #[cfg(test)]
 mod tests {
-    use taskhost::{Assignee, Millis, TaskId};
+    use taskhost::{Millis, TaskId};
 
     use super::super::relation::Relation;
     use super::*;
@@ -121,7 +137,7 @@ mod tests {
     fn check(seen: Obstacle, json: Value, text: &str) {
         assert_eq!(super::json(&seen, &relations()), json);
         let mut out = String::new();
-        write(&mut out, &seen, &relations());
+        write(&mut out, &seen, &relations(), None);
         assert_eq!(out.trim_end(), text);
     }
 
@@ -131,7 +147,7 @@ mod tests {
         let text = |count: usize| {
             let on = (0..count).map(|n| (TaskId::new(format!("t{n}")).unwrap(), None)).collect();
             let mut out = String::new();
-            write(&mut out, &Obstacle::Waiting { on, why: None }, &Relations::new());
+            write(&mut out, &Obstacle::Waiting { on, why: None }, &Relations::new(), None);
             out.lines().next().unwrap().to_owned()
         };
         assert_eq!(text(NAMED_MAX), "- it waits for at least 64 other tasks");
@@ -171,8 +187,11 @@ mod tests {
         };
         check(
             Obstacle::Reserved(assignee),
-            json!({ "kind": "reserved", "holder": "carol" }),
-            "- it is reserved for `carol`",
+            json!({
+                "kind": "reserved", "holder": "carol",
+                "assignee": { "name": "carol", "kind": "human", "hostname": null, "by": null },
+            }),
+            "- it is reserved for `carol (human)`",
         );
         check(
             Obstacle::Lacks(vec![carol]),

@@ -37,7 +37,7 @@ pub fn explain(context: &Context, board: &Board, id: &TaskId, agent: Option<&Age
     let explanation = board.explain(id, agent)?;
     let relations = relation::of(&*board.view()?, &explanation.task, &explanation.obstacles)?;
     let answer = answer(&explanation, &relations, agent);
-    context.output.answer(&answer, |out| write(out, &explanation, &relations, &answer))
+    context.output.answer(&answer, |out| write(out, &explanation, &relations, &answer, agent))
 }
 
 fn answer(explanation: &Explanation, relations: &Relations, agent: Option<&Agent>) -> Answer {
@@ -54,7 +54,13 @@ fn answer(explanation: &Explanation, relations: &Relations, agent: Option<&Agent
     }
 }
 
-fn write(out: &mut String, explanation: &Explanation, relations: &Relations, answer: &Answer) {
+fn write(
+    out: &mut String,
+    explanation: &Explanation,
+    relations: &Relations,
+    answer: &Answer,
+    agent: Option<&Agent>,
+) {
     let by = answer.agent.as_ref().map(|name| format!(" by `{name}`")).unwrap_or_default();
     let id = &answer.task.id;
     let limited = answer.by.assignee.is_some() || !answer.by.needs.is_empty();
@@ -66,7 +72,7 @@ fn write(out: &mut String, explanation: &Explanation, relations: &Relations, ans
         line(out, format_args!("`{id}` can't be claimed now{by}:"));
     }
     for obstacle in &explanation.obstacles {
-        obstacle::write(out, obstacle, relations);
+        obstacle::write(out, obstacle, relations, agent);
     }
     write_roots(out, &explanation.roots);
     if answer.agent.is_none() && !explanation.task.status.is_finished() {
