@@ -1,5 +1,7 @@
 //! What people, and agents that are told to, do with tasks that they don't hold.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use taskhost_tests::{Answer, TestBoard, policy};
 
@@ -372,7 +374,7 @@ fn update_replaces_adds_and_removes() {
     board.run(&["update", "t", "--needs", "gpu"]).exits(0);
     board.run(&["update", "t", "--no-needs"]).exits(0);
     assert_eq!(board.task("t")["needs"], json!([]));
-    std::fs::write(board.folder().join("data.json"), "{\"n\": 2}").unwrap();
+    fs::write(board.folder().join("data.json"), "{\"n\": 2}").unwrap();
     board.run(&["update", "t", "--data", "@data.json"]).exits(0);
     assert_eq!(board.task("t")["data"], json!({ "n": 2 }));
     board.run(&["update", "t", "--not-before", "2999-01-01T00:00:00Z"]).exits(0);
@@ -511,6 +513,41 @@ fn archive_takes_a_finished_family_and_the_history_still_knows_it() {
     board.run(&["archive"]).exits(2);
     board.run(&["archive", "other", "--finished"]).exits(2);
     board.run(&["archive", "other", "--older-than", "1d"]).exits(2);
+    board.assert_healthy();
+}
+
+#[test]
+fn what_an_archived_task_left_can_still_be_read_and_removed() {
+    // The values of archived tasks took up room for ever, and nobody could read or remove them.
+    let board = TestBoard::new();
+    board.add(&["kept", "bare"]);
+    let context = |command: &str, id: &str, more: &[&str]| {
+        board.run(&[&["context", command, "--task", id], more].concat())
+    };
+    context("set", "kept", &["notes", "x"]).exits(0);
+    let run = ["run", "--agents", "1", "--", "sh", "-c", "echo $TASKHOST_TASK"];
+    board.run(&run).exits(0);
+    fs::remove_dir_all(board.path().join("output/bare")).unwrap();
+    let archived = board.run_plain(&["archive", "--finished", "--limit", "1"]).exits(0).stdout;
+    assert!(archived.ends_with("1 task of 1 family archived, 0 kept\n"), "{archived}");
+    board.run(&["archive", "bare"]).exits(0);
+
+    assert_eq!(context("get", "kept", &["notes"]).exits(0).text("/text"), "x");
+    assert_eq!(context("get", "kept", &["output/1/stdout"]).exits(0).text("/text"), "kept\n");
+    assert_eq!(context("list", "kept", &[]).exits(0).text("/values/0/key"), "notes");
+    assert_eq!(context("remove", "kept", &["notes"]).exits(0).json()["removed"], true);
+    // What `run` left is still there.
+    assert_eq!(context("get", "kept", &["notes"]).exits(5).text("/error/code"), "no_such_value");
+    context("list", "kept", &[]).exits(0);
+    fs::remove_dir_all(board.path().join("output/kept")).unwrap();
+    for id in ["kept", "bare", "nobody"] {
+        let gone = context("list", id, &[]).exits(5);
+        assert_eq!(gone.text("/error/code"), "no_such_task");
+        context("get", id, &["notes"]).exits(5);
+        context("remove", id, &["notes"]).exits(5);
+        context("set", id, &["notes", "x"]).exits(5);
+        context("append", id, &["notes", "x"]).exits(5);
+    }
     board.assert_healthy();
 }
 

@@ -25,7 +25,9 @@ Example: whatever ended a week ago or earlier
 
   taskhost archive --finished --older-than 7d
 
-Archived tasks are off the board, and their ids free; the history keeps them as long as it is kept. A family of which \
+Archived tasks are off the board, and their ids free; the history keeps them as long as it is kept. Their large values, \
+and what `run`'s commands printed, stay under their ids: `taskhost context` shows both, and `context remove` takes values \
+away. A family of which \
 something is still open, or that others still need, stays. A dry run looks at each family as if it were the only one.";
 
 /// Take finished tasks, and everything below them, off the board
@@ -175,7 +177,9 @@ impl Swept {
         }
         let (families, tasks) = (self.archived.len(), self.total);
         let kept = self.skipped.len();
-        line(out, format_args!("{tasks} tasks of {families} families archived, {kept} kept"));
+        let tasks = counted(tasks, "task", "tasks");
+        let families = counted(families, "family", "families");
+        line(out, format_args!("{tasks} of {families} archived, {kept} kept"));
     }
 
     fn end(&self, context: &Context) -> Code {
@@ -189,6 +193,10 @@ impl Swept {
         context.output.hint(&format!("taskhost: {}", error.message));
         error.exit
     }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Whether it is this family that can't be archived yet, and not the board that is in the way.

@@ -63,7 +63,10 @@ Example:
 const BOARD_EXAMPLE: &str = "\
 Example:
 
-  taskhost lock board -- tar cf board.tar .taskhost";
+  taskhost lock board -- tar cf board.tar .taskhost
+
+Large values (`taskhost context`) and what `run`'s commands print may change all the same: they aren't part of the \
+board's transactions. Whoever needs a task's lock too takes it first, and the board's inside.";
 
 #[derive(Debug, clap::Args)]
 struct Run {

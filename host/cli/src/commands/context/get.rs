@@ -62,7 +62,7 @@ enum Value {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
-    let owner = args.whose.owner(&board)?;
+    let owner = args.whose.owner_of_old(context, &board)?;
     let found = find(context, &board, &owner, &args.key)?;
     let mut found = found.ok_or_else(|| no_such_value(&owner, &args.key.to_string()))?;
     if context.output == Output::Text {

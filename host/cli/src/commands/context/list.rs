@@ -39,7 +39,7 @@ struct Entry {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
-    let owner = args.whose.owner(&board)?;
+    let owner = args.whose.owner_of_old(context, &board)?;
     let own = board.contexts().list(&owner).map_err(taskhost::Error::from)?;
     let mut values: Vec<Entry> = own
         .iter()

@@ -10,10 +10,11 @@ mod output;
 mod remove;
 mod set;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use taskhost::domain::CONTEXT_BYTES_MAX;
-use taskhost::{Board, Name, Owner, TaskId};
+use taskhost::domain::Error as BoardError;
+use taskhost::{Board, Error, Name, Owner, TaskId};
 
 use crate::context::Context;
 use crate::exit::{Code, NoSuchValue};
@@ -29,7 +30,8 @@ Example: what the agents called alice know
 
   taskhost context append --agent alice learned 'the linker needs 8 GiB'
 
-Each change replaces one value, whole and durably.";
+Each change replaces one value, whole and durably. What a task left stays when it is archived, and can be read and \
+removed.";
 
 /// Keep large values, of up to 64 MiB, for a task or an agent
 #[derive(Debug, clap::Subcommand)]
@@ -68,7 +70,24 @@ struct Whose {
 }
 
 impl Whose {
-    /// The owner, who must be on the board if it is a task.
+    /// The owner of values that are there: a task, even if it was archived since, as long as it has left some.
+    fn owner_of_old(&self, context: &Context, board: &Board) -> Result<Owner> {
+        let Some(id) = &self.task else { return self.owner(board) };
+        match board.task(id) {
+            Err(missing @ Error::Board(BoardError::NoSuchTask(_))) => {
+                let owner = Owner::Task(id.clone());
+                let values = board.contexts().list(&owner).map_err(Error::from)?;
+                let has_left = !values.is_empty()
+                    || !output::list(&context.board, id)
+                        .context("what `run` left can't be listed")?
+                        .is_empty();
+                if has_left { Ok(owner) } else { Err(missing.into()) }
+            }
+            found => Ok(Owner::Task(found?.id)),
+        }
+    }
+
+    /// The owner of what is to be kept, who must be on the board if it is a task.
     fn owner(&self, board: &Board) -> Result<Owner> {
         match (&self.task, &self.agent) {
             (Some(id), _) => Ok(Owner::Task(board.task(id)?.id)),
