@@ -265,7 +265,12 @@ impl Work<'_> {
             Status::Completed | Status::Failed | Status::Cancelled => Err(Error::Transition {
                 id: id.clone(),
                 status: task.status,
-                detail: "a finished task can't be claimed".into(),
+                detail: match task.status {
+                    Status::Completed => "a finished task can't be claimed: add another one".into(),
+                    _ => format!(
+                        "a finished task can't be claimed: `taskhost retry {id}` takes it up again"
+                    ),
+                },
             }),
             Status::InReview | Status::Blocked => waiting(format!("`{id}` is {}", task.status)),
             Status::InProgress | Status::Pending => {

@@ -1,12 +1,27 @@
 //! Running a command to see what it would do: on a snapshot, with hooks that may not act, and without a commit.
 
+use std::sync::Arc;
+
 use super::{Engine, Error, Work};
-use crate::{CommitError, Committed, Entry, Instant, NoTaskLocks, Opened, TaskLocks, View, Vital};
+use crate::{
+    CommitError, Committed, Entry, Instant, Opened, ReadError, Store, TaskId, TaskLocks, View,
+    Vital,
+};
+
+/// Which tasks are locked by hand, looked at without holding any lock.
+pub(super) struct LookedAt(pub(super) Arc<dyn Store>);
+
+impl TaskLocks for LookedAt {
+    fn try_hold(&mut self, task: &TaskId) -> Result<bool, ReadError> {
+        Ok(self.0.task_locker(task)?.is_none())
+    }
+}
 
 /// A transaction that nothing comes of. Nobody is proved dead in it, since that is proved under the board's lock.
 struct Rehearsal {
     view: Option<Box<dyn View>>,
     now: Instant,
+    store: Arc<dyn Store>,
 }
 
 impl Opened for Rehearsal {
@@ -23,7 +38,7 @@ impl Opened for Rehearsal {
     }
 
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {
-        Box::new(NoTaskLocks)
+        Box::new(LookedAt(self.store.clone()))
     }
 
     fn commit(self: Box<Self>, _entry: Entry) -> Result<Committed, CommitError> {
@@ -55,7 +70,8 @@ impl Engine {
             set.custom = None;
         }
         let policy = self.prepare(&set, &settings.policy_limits)?;
-        let mut opened = Box::new(Rehearsal { view: Some(snapshot), now });
+        let mut opened =
+            Box::new(Rehearsal { view: Some(snapshot), now, store: self.store.clone() });
         let view = opened.view();
         let leading = set.leading().digest.short();
         let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);

@@ -212,7 +212,8 @@ impl Engine {
         }
         let policy = self.prepare(&set, &settings.policy_limits)?;
         let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
-        let tx = Transaction::new(view, now, "rehearsal".into(), 0, steps_max)?;
+        let tx = Transaction::new(view, now, "rehearsal".into(), 0, steps_max)?
+            .with_locks(Box::new(dry_run::LookedAt(self.store.clone())));
         Ok((tx, policy.enter(true)))
     }
 

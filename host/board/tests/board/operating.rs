@@ -331,3 +331,26 @@ fn settings_are_changed_and_nothing_is_written_if_they_are_so_already() {
     let wrong = board.engine.configure(&|_| Err("no".into()), None, soon());
     assert!(matches!(wrong, Err(Error::Invalid(_))));
 }
+
+/// An epic was cancelled with all that hung on it, and its children went on being worked on.
+#[test]
+fn cascade_leaves_nothing_open_below_what_is_cancelled() {
+    let board = board();
+    board.add(&[task("a"), under("b", "a"), under("c", "b")]).unwrap();
+    // What is parked waits for nothing.
+    change(&board, &["b"], Action::Block { reason: None, proof: None, force: false });
+    change(&board, &["a"], cancel(true));
+    assert_eq!(statuses(&board, ["a", "b", "c"]), [Status::Cancelled; 3]);
+    board.assert_sound();
+}
+
+/// A task that was locked by hand was what an agent would get, as `explain` had it; the claim then gave it nothing.
+#[test]
+fn what_is_locked_by_hand_is_nobodys_prospect() {
+    let board = board();
+    board.add(&[task("a")]).unwrap();
+    let asker = agent("ann");
+    let _lock = board.store.lock_by_hand(&id("a")).unwrap();
+    let prospect = board.engine.prospect(&asker, &request(&asker).filter).unwrap();
+    assert!(prospect.next.is_none());
+}

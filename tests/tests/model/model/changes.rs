@@ -182,7 +182,9 @@ impl Model {
             let waits = |task: &&Task| {
                 let after = !task.seen.status.is_finished() && task.seen.after.contains(&from);
                 let waiting = matches!(self.obstacle(task), Some(Obstacle::Waiting(on)) if on.contains(&from));
-                (after || waiting) && !ids.contains(&task.seen.id)
+                let below =
+                    !task.seen.status.is_finished() && task.seen.parent.as_ref() == Some(&from);
+                (after || waiting || below) && !ids.contains(&task.seen.id)
             };
             let more: Vec<Id> =
                 self.tasks.values().filter(waits).map(|task| task.seen.id.clone()).collect();

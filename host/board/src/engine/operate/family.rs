@@ -11,14 +11,15 @@ const TASKS_MAX: usize = 10_000;
 const PAGE: usize = 1_000;
 
 impl Work<'_> {
-    /// The open tasks that the policy lets wait for this one, or that come after it, and those that wait for them,
-    /// nearest first; each with the task because of which it is here.
+    /// The open tasks that the policy lets wait for this one, that come after it, or that are below it, and those that
+    /// hang on them in turn, nearest first; each with the task because of which it is here.
     pub(super) fn waiting_for(&self, id: &TaskId) -> Result<Vec<(TaskId, TaskId)>, Error> {
         self.walk(id, |work, on| {
             let mut found = work.dependents_of(on)?;
             let tx = work.tx();
             found.extend(pages(|past| tx.view().waiters(on, past, PAGE))?);
             found.extend(tx.staged_waiters(on));
+            found.extend(pages(|past| tx.children(on, Family::Open, past, PAGE))?);
             let mut open = Vec::new();
             for id in found {
                 if tx.task(&id)?.is_some_and(|task| !task.status.is_finished()) {

@@ -34,7 +34,7 @@ pub enum Action {
     Update(Box<TaskUpdate>),
     /// It isn't wanted any more.
     Cancel {
-        /// What waits for it, or comes after it, isn't either.
+        /// What waits for it, comes after it or is below it isn't either.
         cascade: bool,
         /// Why.
         reason: Option<String>,
