@@ -12,6 +12,7 @@ use taskhost_board::{BeginError, ReadError, Sequence, View as _};
 use crate::disk::How;
 use crate::format::{BoardFile, Checksum, names, snapshot};
 use crate::index::{self, Meta, SharedReading};
+use crate::irregular::NOT_REGULAR;
 use crate::journal::replay;
 use crate::mend::beginning;
 use crate::options::PlantedBug;
@@ -73,8 +74,8 @@ impl Report {
     }
 }
 
-const RESTORE: &str =
-    "restore the board from a copy, or let a repair say what it can save; nothing was changed";
+const RESTORE: &str = "see what `taskhost doctor --repair` would do, or restore the board from a copy; nothing was \
+                       changed";
 /// How often the examination starts over because the generation was replaced meanwhile.
 const ATTEMPTS_MAX: u64 = 10;
 /// How often, and with which pause, it is looked whether the index has caught up with the journal.
@@ -176,6 +177,7 @@ impl Inner {
             generation: current.generation,
         };
         let name = names::tasks(file.generation);
+        self.expect_regular(&name)?;
         let tasks = self.disk.open(&name, How::Read).map_err(failed(&name))?;
         let boot = &meta.boot;
         let map = std::cell::RefCell::new(MemoryMap::default());
@@ -249,7 +251,8 @@ impl Inner {
             true
         });
         report.entries = Some(count);
-        let hole = "the board works on; a repair sets aside what is before the damage";
+        let hole =
+            "the board works on; `taskhost doctor --repair` sets aside what is before the damage";
         if let Err(error) = read {
             return report.add(Severity::Damage, names::HISTORY, error, hole);
         }
@@ -269,6 +272,9 @@ impl Inner {
 
     /// Looks for what shouldn't lie about.
     fn look_around(&self, current: &Current, report: &mut Report) {
+        for path in self.irregular_volumes().unwrap_or_default() {
+            report.add(Severity::Damage, &path, NOT_REGULAR, RESTORE);
+        }
         let swept = "the next compaction or `taskhost policy set` sweeps it up";
         for name in self.disk.list(".").unwrap_or_default() {
             let of = names::generation_in(&name, "journal-", ".jsonl")
@@ -282,7 +288,8 @@ impl Inner {
         }
         for name in self.disk.list(names::HISTORY).unwrap_or_default() {
             if name.starts_with("dropped-") {
-                let what = "the end of a journal that a crash had torn is kept here; nothing in it was acknowledged";
+                let what = "the end of a journal that a crash had torn is kept here; nothing in it was acknowledged, as \
+                            far as could be told";
                 report.add(Severity::Note, &format!("{}/{name}", names::HISTORY), what, HARMLESS);
             }
             if name.starts_with("damaged-") {

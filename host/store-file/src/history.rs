@@ -119,6 +119,7 @@ impl Inner {
         }
         let mut volumes = Vec::new();
         for (_, name) in old {
+            self.expect_regular(&name)?;
             let file = match self.disk.open(&name, How::Read) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 opened => opened.map_err(failed(&name))?,

@@ -54,6 +54,7 @@ mod import;
 mod index;
 mod init;
 mod intake;
+mod irregular;
 mod journal;
 mod life;
 mod lock;

@@ -105,6 +105,7 @@ impl Inner {
 
     fn open_current_journal(&self, file: &BoardFile) -> Result<Arc<dyn DiskFile>, ReadError> {
         let name = names::journal(file.generation);
+        self.expect_regular(&name)?;
         self.disk.open(&name, How::Append).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => ReadError::Damaged(format!(
                 "`{name}` is missing, which `board.json` says is the current journal; nothing was changed, and \
@@ -207,6 +208,7 @@ impl Inner {
         filler: &mut Filler<'_>,
     ) -> Result<(Header, Checksum), ReadError> {
         let name = names::tasks(file.generation);
+        self.expect_regular(&name)?;
         let snapshot = self.disk.open(&name, How::Read).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => ReadError::Damaged(format!(
                 "`{name}` is missing, the snapshot that the current journal continues; nothing was changed, and \
@@ -318,7 +320,9 @@ impl Inner {
         journal.truncate(offset).map_err(failed(&name))?;
         // 3. Make the cut durable, so that nothing is ever appended to a tail that could come back.
         self.sync_or_poison(journal, generation, words)?;
-        self.notice(Notice::TornEnd { kept_in, bytes: dropped.len() as u64, why: why.to_owned() });
+        // Without the words of this boot, the lines themselves are all that says what was durable.
+        let (bytes, is_certain) = (dropped.len() as u64, words.is_some());
+        self.notice(Notice::TornEnd { kept_in, bytes, why: why.to_owned(), is_certain });
         Ok(())
     }
 

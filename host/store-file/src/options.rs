@@ -92,7 +92,7 @@ impl OpenOptions {
 /// Something the store did by itself that somebody should know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The end of the journal was torn by a crash. Nothing that was acknowledged was in it.
+    /// The end of the journal was torn by a crash. Nothing that is known to have been acknowledged was in it.
     TornEnd {
         /// Where the bytes were set aside.
         kept_in: String,
@@ -100,6 +100,8 @@ pub enum Notice {
         bytes: u64,
         /// What was wrong with them.
         why: String,
+        /// Whether it was known how far the journal was durable: not after a restart of the machine.
+        is_certain: bool,
     },
     /// The index was made anew.
     IndexRebuilt {
@@ -125,11 +127,14 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TornEnd { kept_in, bytes, why } => write!(
-                f,
-                "the journal ended in {bytes} bytes that a crash had torn ({why}); no acknowledged change was \
-                 among them, and they are kept in `{kept_in}`"
-            ),
+            Self::TornEnd { kept_in, bytes, why, is_certain } => {
+                let told = if *is_certain { "" } else { ", as far as can be told" };
+                write!(
+                    f,
+                    "the journal ended in {bytes} bytes that a crash had torn ({why}); no acknowledged change was \
+                     among them{told}, and they are kept in `{kept_in}`"
+                )
+            }
             Self::IndexRebuilt { why } => write!(f, "the index was made anew: {why}"),
             Self::Recovered { poisoned, through } => write!(
                 f,

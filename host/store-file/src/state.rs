@@ -272,6 +272,7 @@ impl Inner {
         meta: &Meta,
     ) -> Result<Option<Arc<dyn DiskFile>>, ReadError> {
         let name = names::journal(file.generation);
+        self.expect_regular(&name)?;
         let journal = match self.disk.open(&name, How::Append) {
             Ok(journal) => journal,
             // Retired this instant, or gone: whoever mends finds out which.

@@ -83,6 +83,10 @@ pub trait Disk: Send + Sync {
     fn open(&self, path: &str, how: How) -> io::Result<Arc<dyn DiskFile>>;
     /// Which file is at `path` now.
     fn identity(&self, path: &str) -> io::Result<Identity>;
+    /// Whether a file of the regular kind is at `path`, and no directory, link or device.
+    fn is_regular(&self, path: &str) -> io::Result<bool> {
+        self.identity(path).map(|_| true)
+    }
     /// Renames within this disk, replacing what is there.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file's name.
@@ -141,6 +145,14 @@ pub(crate) fn exists(disk: &dyn Disk, path: &str) -> io::Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a regular file is at `path`.
+pub(crate) fn has_file(disk: &dyn Disk, path: &str) -> io::Result<bool> {
+    match disk.is_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        result => result,
     }
 }
 

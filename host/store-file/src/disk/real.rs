@@ -76,6 +76,10 @@ impl Disk for RealDisk {
         Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
     }
 
+    fn is_regular(&self, path: &str) -> io::Result<bool> {
+        Ok(self.directory.symlink_metadata(path)?.is_file())
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.directory.rename(from, &self.directory, to)
     }

@@ -40,6 +40,7 @@ use crate::format::snapshot::Header;
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Meta};
 use crate::init::{self, OpenError};
+use crate::irregular::NOT_REGULAR;
 use crate::options::{Notice, OpenOptions};
 use crate::platform::{Platform, random_u64};
 use crate::publish::{Next, PublishError};
@@ -49,7 +50,7 @@ use crate::switch::Purpose;
 use restore::{Restored, Way};
 use survey::Highest;
 
-/// By how much the numbers go on after something was lost: what can't be read may have had higher ones.
+/// By how much the numbers go on after entries were lost: what can't be read may have had higher ones.
 const MARGIN: u64 = 1000;
 
 /// What a repair may do.
@@ -184,6 +185,7 @@ impl Inner {
         }
         // 5.
         let aside = format!("{}/damaged-{}", names::HISTORY, highest.sequence);
+        self.set_irregular_aside(&aside, report)?;
         if is_wrong {
             self.put_pointer_back(&file, &aside, report)?;
         }
@@ -233,6 +235,15 @@ impl Inner {
                 Ok(None)
             }
         }
+    }
+
+    /// What isn't a file was taken for missing so far, and is in the way of one.
+    fn set_irregular_aside(&self, aside: &str, report: &mut Repaired) -> Result<(), ReadError> {
+        for name in self.irregular_volumes()? {
+            self.move_aside(&name, aside, report)?;
+            report.done.push(format!("`{name}` was set aside: {NOT_REGULAR}"));
+        }
+        Ok(())
     }
 
     /// Writes `board.json` again. Other generations than the one that it names aren't this board's present, and no
@@ -296,7 +307,7 @@ impl Inner {
         report: &mut Repaired,
     ) -> Result<Sequence, BeginError> {
         let generation = Generation(highest.generation.max(file.generation.0) + 1);
-        let margin = if restored.lost.is_nothing() { 0 } else { MARGIN };
+        let margin = if restored.has_every_entry() { 0 } else { MARGIN };
         let header = self.header_after(file, restored, generation, highest, margin)?;
         // What the switch takes away is kept first, as it is: damaged, or what a damaged journal continues.
         let old = names::tasks(file.generation);
@@ -357,7 +368,7 @@ impl Inner {
     ) -> Result<Header, ReadError> {
         let view = ImageView::new(restored.map.clone());
         let head = view.head()?;
-        // Without a loss the entries go on where they end, so that the history stays one piece.
+        // With all of them there the entries go on where they end, so that the history stays one piece.
         let base = match margin {
             0 => head.sequence,
             margin => Sequence(highest.sequence.max(head.sequence.0) + margin),

@@ -47,7 +47,7 @@ impl Inner {
     pub(super) fn retired_journals(&self, current: Generation) -> Result<Vec<String>, ReadError> {
         let mut old: BTreeMap<Generation, String> = BTreeMap::new();
         for (directory, prefix) in [(".", ""), (names::HISTORY, "history/")] {
-            for name in self.list_if_there(directory)? {
+            for name in self.regular_files(directory)? {
                 if let Some(of) = names::generation_in(&name, "journal-", ".jsonl")
                     && of < current
                 {

@@ -12,7 +12,7 @@ use taskhost_board::{ReadError, Sequence};
 
 use super::Losses;
 use super::survey::Highest;
-use crate::disk::{How, exists};
+use crate::disk::{How, has_file};
 use crate::format::line::{self, Line};
 use crate::format::snapshot::{self, Header};
 use crate::format::{BoardFile, Checksum, names};
@@ -42,6 +42,15 @@ pub(super) struct Restored {
     pub(super) lost: Losses,
 }
 
+impl Restored {
+    /// Whether every entry that was ever written is there, whatever else is lost: then every number that was given is
+    /// known.
+    pub(super) fn has_every_entry(&self) -> bool {
+        let beside = Losses { notes: Vec::new(), ..self.lost.clone() };
+        self.lost.is_nothing() || (self.way == Way::Replayed && beside.is_nothing())
+    }
+}
+
 impl Inner {
     /// Makes out what `file`'s generation holds. `durable` is what the shared words say.
     pub(super) fn restore(
@@ -69,7 +78,7 @@ impl Inner {
 
     pub(super) fn is_missing(&self, file: &BoardFile) -> Result<bool, ReadError> {
         let name = names::tasks(file.generation);
-        Ok(!exists(&*self.disk, &name).map_err(failed(&name))?)
+        Ok(!has_file(&*self.disk, &name).map_err(failed(&name))?)
     }
 
     fn load_whole(&self, file: &BoardFile) -> Result<(MemoryMap, Header, Checksum), ReadError> {
@@ -124,7 +133,7 @@ impl Inner {
     ) -> Result<(), ReadError> {
         let name = names::journal(file.generation);
         let until = |first: Sequence| (first, Sequence(highest.sequence.max(first.0)));
-        if !exists(&*self.disk, &name).map_err(failed(&name))? {
+        if !has_file(&*self.disk, &name).map_err(failed(&name))? {
             let why =
                 format!("`{name}` is missing, with every change after entry {}", from.sequence);
             lost.notes.push(why);
@@ -211,7 +220,7 @@ impl Inner {
     /// The first line of the current journal, if it can be read.
     pub(super) fn first_of_journal(&self, file: &BoardFile) -> Result<Option<Line>, ReadError> {
         let name = names::journal(file.generation);
-        if !exists(&*self.disk, &name).map_err(failed(&name))? {
+        if !has_file(&*self.disk, &name).map_err(failed(&name))? {
             return Ok(None);
         }
         let journal = self.disk.open(&name, How::Read).map_err(failed(&name))?;

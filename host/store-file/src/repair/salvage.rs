@@ -16,7 +16,7 @@ use taskhost_board::{
 use super::Losses;
 use super::restore::{Restored, Way};
 use super::survey::Highest;
-use crate::disk::{How, exists};
+use crate::disk::{How, has_file};
 use crate::format::line;
 use crate::format::snapshot::{self, Header, parse_header};
 use crate::format::{BoardFile, FORMAT, names};
@@ -53,7 +53,7 @@ impl Inner {
         lost: &mut Losses,
     ) -> Result<(), ReadError> {
         let name = names::journal(file.generation);
-        if !exists(&*self.disk, &name).map_err(failed(&name))? {
+        if !has_file(&*self.disk, &name).map_err(failed(&name))? {
             lost.notes.push(format!("`{name}` is missing, with every change in it"));
             return Ok(());
         }
@@ -135,7 +135,7 @@ impl Inner {
         let (mut short, mut last) = (None, Sequence(0));
         let mut journals = self.retired_journals(file.generation)?;
         let current = names::journal(file.generation);
-        if exists(&*self.disk, &current).map_err(failed(&current))? {
+        if has_file(&*self.disk, &current).map_err(failed(&current))? {
             journals.push(current.clone());
         }
         for name in journals {

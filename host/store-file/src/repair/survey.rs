@@ -3,12 +3,10 @@
 //! - [`Highest`]: the highest numbers that any line mentions, so that none is given again.
 //! - [`Inner::likely_pointer`]: what `board.json` must have said.
 
-use std::io;
-
 use taskhost_board::image::Record;
 use taskhost_board::{Change, Generation, ReadError, Sequence, Task};
 
-use crate::disk::How;
+use crate::disk::{How, has_file};
 use crate::format::line;
 use crate::format::snapshot::{self, parse_header};
 use crate::format::{BoardFile, Checksum, names};
@@ -95,7 +93,7 @@ impl Inner {
         let mut highest = Highest::default();
         let mut done = 0;
         for (directory, prefix) in [(".", ""), (names::HISTORY, "history/")] {
-            for name in self.list_if_there(directory)? {
+            for name in self.regular_files(directory)? {
                 let of = names::generation_in(&name, "journal-", ".jsonl")
                     .or_else(|| names::generation_in(&name, "tasks-", ".jsonl"));
                 if let Some(of) = of {
@@ -123,7 +121,7 @@ impl Inner {
     pub(super) fn likely_pointer(&self) -> Result<Option<BoardFile>, ReadError> {
         let mut fitting: Vec<(Sequence, BoardFile)> = Vec::new();
         let mut others: Vec<BoardFile> = Vec::new();
-        for name in self.disk.list(".").map_err(failed("."))? {
+        for name in self.regular_files(".")? {
             let Some(generation) = names::generation_in(&name, "tasks-", ".jsonl") else {
                 continue;
             };
@@ -153,10 +151,10 @@ impl Inner {
     fn reach(&self, file: &BoardFile) -> Result<Option<Sequence>, ReadError> {
         let Ok((header, sum)) = self.check_snapshot(file.generation) else { return Ok(None) };
         let name = names::journal(file.generation);
-        let journal = match self.disk.open(&name, How::Read) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed(&name))?,
-        };
+        if !has_file(&*self.disk, &name).map_err(failed(&name))? {
+            return Ok(None);
+        }
+        let journal = self.disk.open(&name, How::Read).map_err(failed(&name))?;
         let seed = Checksum::seed(&file.board, file.generation, sum);
         let from = beginning(header.base, seed);
         let (tail, _) = replay(&*journal, &name, file.generation, from, |_, _| Ok(()))?;

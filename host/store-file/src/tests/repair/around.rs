@@ -183,3 +183,47 @@ fn handles_that_are_open_follow_a_repair() {
     assert_clean(&store);
     assert!(recalls(&*open(&path).snapshot().unwrap().0, "on"));
 }
+
+/// What had a journal's name and was a link or a directory wasn't noticed, or ended everything, the repair too, with
+/// nothing but the operating system's words.
+#[test]
+fn what_is_no_regular_file_is_found_and_set_aside() {
+    let link = |at: &Path| std::os::unix::fs::symlink("/dev/null", at).unwrap();
+    let directory = |at: &Path| fs::create_dir(at).unwrap();
+    for (name, make) in [
+        ("history/journal-9.jsonl", &link as &dyn Fn(&Path)),
+        ("history/journal-1.jsonl", &link),
+        ("history/journal-9.jsonl", &directory),
+        ("journal-3.jsonl", &directory),
+        ("journal-2.jsonl", &directory),
+        ("journal-2.jsonl", &link),
+        ("tasks-2.jsonl", &directory),
+    ] {
+        for restarted in [false, true] {
+            let (_directory, path) = closed();
+            let given = numbers_given(&path);
+            let _ = fs::remove_file(path.join(name));
+            make(&path.join(name));
+            if restarted {
+                restart(&path);
+            }
+            let found = match FileStore::open(&path, OpenOptions::default()) {
+                Ok(store) => {
+                    let report = store.doctor();
+                    assert!(!report.is_clean());
+                    format!("{:?}", report.findings)
+                }
+                Err(error) => error.to_string(),
+            };
+            assert!(found.contains(name) && found.contains("isn't a regular file"), "{found}");
+            assert!(found.contains("taskhost doctor --repair"), "{found}");
+            let repaired = repair(&path, lossy());
+            assert!(repaired.left.is_empty(), "{name}: {repaired:?}");
+            let said = format!("`{name}` was set aside: it isn't a regular file");
+            assert!(repaired.done.contains(&said), "{name}: {repaired:?}");
+            assert!(fs::symlink_metadata(path.join(&repaired.set_aside[0])).is_ok());
+            assert_works(&path, given);
+            assert_eq!(repair(&path, lossy()), Repaired::default(), "{name}");
+        }
+    }
+}

@@ -111,6 +111,19 @@ fn a_missing_snapshot_is_made_anew_and_what_nothing_says_any_more_is_named() {
     assert_works(&path, given);
 }
 
+/// The loss of a note was taken for one of entries: the numbers jumped by a thousand, and the whole history was set aside
+/// because it didn't continue into them.
+#[test]
+fn a_repair_that_replays_every_entry_keeps_the_history_and_goes_on_where_it_ends() {
+    let (_directory, path) = closed();
+    let given = numbers_given(&path);
+    fs::remove_file(path.join("tasks-2.jsonl")).unwrap();
+    restart(&path);
+    let repaired = repair(&path, lossy());
+    assert!(!repaired.lost.notes.is_empty() && repaired.set_aside.is_empty(), "{repaired:?}");
+    assert_replayed(&path, given);
+}
+
 #[test]
 fn a_policy_that_was_set_is_known_without_the_snapshot() {
     let (_directory, path) = closed();
