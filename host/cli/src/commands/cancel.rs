@@ -24,7 +24,7 @@ Whoever works on a cancelled task finds out at its next heartbeat, and can't com
 pub struct Args {
     #[command(flatten)]
     targets: Targets,
-    /// Cancel what waits for them too, and what waits for that
+    /// Cancel what waits for them too, what comes after them and what is below them, and so on
     #[arg(long)]
     cascade: bool,
     /// Why

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGQUIT};
+use taskhost::domain::Error as BoardError;
 use taskhost::{HandLock, Name, TaskId};
 
 use crate::context::Context;
@@ -101,7 +102,12 @@ fn hold_and_run(context: &Context, id: Option<&TaskId>, run: &Run) -> Result<Exi
     let who = run.agent.as_ref().map(Name::as_str);
     let board = context.open()?;
     let lock = match id {
-        Some(id) => board.hold_task(id, who)?,
+        Some(id) => {
+            if let Err(taskhost::Error::Board(BoardError::NoSuchTask(id))) = board.task(id) {
+                context.output.hint(&format!("taskhost: there is no task `{id}` on the board yet"));
+            }
+            board.hold_task(id, who)?
+        }
         None => board.hold_board(who)?,
     };
     let status = spawn(context, &lock, run);

@@ -17,6 +17,16 @@ impl Model {
         let begun = self.clone();
         let mut outcomes: Vec<(Id, Result<bool>)> = Vec::new();
         let mut touched = BTreeMap::new();
+        if together && matches!(action, Action::Archive) {
+            let mut named: Vec<Id> = Vec::new();
+            for id in ids {
+                if !named.contains(id) {
+                    named.push(id.clone());
+                }
+            }
+            self.archive_together(&named)?;
+            outcomes.extend(named.into_iter().map(|id| (id, Ok(false))));
+        }
         for id in ids {
             if outcomes.iter().any(|(other, _)| other == id) {
                 continue;
@@ -241,6 +251,29 @@ impl Model {
     }
 
     fn archive(&mut self, id: &Id) -> Result<bool> {
+        let family = self.family(id);
+        self.may_archive(&family, &family)?;
+        for id in family {
+            self.tasks.remove(&id);
+        }
+        Ok(false)
+    }
+
+    /// All of these and what is below them, or none.
+    fn archive_together(&mut self, ids: &[Id]) -> Result<()> {
+        let there = ids.iter().filter(|id| self.tasks.contains_key(*id));
+        let going: Vec<Id> = there.flat_map(|id| self.family(id)).collect();
+        for id in ids {
+            self.task(id)?;
+            self.may_archive(&self.family(id), &going)?;
+        }
+        for id in going {
+            self.tasks.remove(&id);
+        }
+        Ok(())
+    }
+
+    fn family(&self, id: &Id) -> Vec<Id> {
         let mut family = vec![id.clone()];
         let mut at = 0;
         while at < family.len() {
@@ -249,18 +282,16 @@ impl Model {
             family.extend(below);
             at += 1;
         }
+        family
+    }
+
+    fn may_archive(&self, family: &[Id], going: &[Id]) -> Result<()> {
         let is_open = |id: &Id| !self.tasks[id].seen.status.is_finished();
         let needed = self.tasks.values().any(|task| {
-            !family.contains(&task.seen.id)
+            !going.contains(&task.seen.id)
                 && task.seen.status != Status::Completed
                 && task.seen.after.iter().any(|id| family.contains(id))
         });
-        if needed || family.iter().any(is_open) {
-            return Err(No::Invalid);
-        }
-        for id in family {
-            self.tasks.remove(&id);
-        }
-        Ok(false)
+        if needed || family.iter().any(is_open) { Err(No::Invalid) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 //! `policy set`: another policy, or other settings.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use anyhow::Result;
@@ -70,7 +70,10 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     };
     let board = context.open()?;
     let before = board.policies()?;
-    let set = board.set_policy(&change).map_err(|error| with_hint(error, &change))?;
+    let set = board
+        .set_policy(&change)
+        .map_err(|error| with_hint(error, &change, before.custom.is_some()))
+        .map_err(|error| of_file(error, &args.target))?;
     let about = board.engine().describe(set.leading().digest).map_err(taskhost::Error::from)?;
     let answer = Answer { leading: set.leading().clone(), standard: set.standard.clone() };
     context.output.answer(&answer, |out| {
@@ -84,16 +87,35 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
         for (name, value) in &answer.leading.settings {
             line(out, format_args!("  {name}={value}"));
         }
+        if answer.standard.digest != answer.leading.digest {
+            for (name, value) in &answer.standard.settings {
+                line(out, format_args!("  of the standard policy behind it: {name}={value}"));
+            }
+        }
     })?;
     Ok(Code::Done)
 }
 
+/// Names the file of a component that isn't a policy: all that the failure knows is its digest.
+fn of_file(error: anyhow::Error, target: &OsStr) -> anyhow::Error {
+    match error.downcast_ref::<taskhost::Error>() {
+        Some(taskhost::Error::Board(BoardError::Policy(_))) => {
+            let shown = target.to_string_lossy().into_owned();
+            error.context(format!("`{shown}` can't be set"))
+        }
+        _ => error,
+    }
+}
+
 /// Who sets `lease` while a policy of their own leads means the standard one's.
-fn with_hint(error: taskhost::Error, change: &PolicyChange) -> anyhow::Error {
+fn with_hint(error: taskhost::Error, change: &PolicyChange, another_leads: bool) -> anyhow::Error {
+    let another_leads = match change.target {
+        PolicyTarget::Component(_) => true,
+        PolicyTarget::Current => another_leads,
+        PolicyTarget::Standard => false,
+    };
     match error {
-        taskhost::Error::Board(BoardError::Invalid(why))
-            if !matches!(change.target, PolicyTarget::Standard) =>
-        {
+        taskhost::Error::Board(BoardError::Invalid(why)) if another_leads => {
             Usage(format!("{why}; the standard policy's are set with `--standard-setting`")).into()
         }
         other => other.into(),
