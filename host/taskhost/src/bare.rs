@@ -30,7 +30,8 @@ fn past_opening(what: String) -> Report {
         severity: Severity::Damage,
         place: "board".into(),
         what,
-        next: "the board can't be opened like this: restore it from a copy; nothing was changed"
+        next: "the board can't be opened like this: see what `taskhost doctor --repair` would do, or restore it from a \
+               copy; nothing was changed"
             .into(),
     };
     Report { findings: vec![finding], ..Report::default() }

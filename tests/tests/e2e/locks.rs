@@ -133,10 +133,13 @@ fn what_runs_inside_does_not_wait_for_itself() {
         board.run(&[&["lock"], what, &["--", "sh", "-c", script, "sh", taskhost]].concat())
     };
     inside(&["task", "t"], "\"$1\" claim t --agent ada --timeout 1s").exits(0);
+    // Nor is the lock in the way of what looks, inside.
+    board.add(&["u"]);
+    inside(&["task", "u"], "\"$1\" --json explain u | grep -q '\"claimable\":true'").exits(0);
     // Several at once inside take turns, as outside.
     let many = "for n in 1 2 3 4; do \"$1\" add work --id x$n --timeout 30s & done; wait";
     inside(&["board"], many).exits(0);
-    assert_eq!(board.run(&["list", "--type", "work"]).exits(0).number("/total"), 5);
+    assert_eq!(board.run(&["list", "--type", "work"]).exits(0).number("/total"), 6);
     inside(&["board"], "\"$1\" lock board -- \"$1\" add work --id deep --timeout 1s").exits(0);
     board.assert_healthy();
 }

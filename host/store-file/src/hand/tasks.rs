@@ -73,6 +73,10 @@ impl Inner {
     /// Who has locked a task by hand.
     pub(crate) fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
+        // What is held around this process is in nobody's way here.
+        if self.is_inherited(&Lockable::Task(task.clone())) {
+            return Ok(None);
+        }
         let path = names::task_lock(task);
         match try_lock_existing(&self.disk, &path, Hold::Shared).map_err(failed(&path))? {
             Tried::Held(_) | Tried::Missing => Ok(None),
