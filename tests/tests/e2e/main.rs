@@ -15,6 +15,7 @@ mod meta;
 mod moving;
 mod policies;
 mod regressions;
+mod repair;
 mod run;
 mod scale;
 mod seeing;
