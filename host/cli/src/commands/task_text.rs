@@ -32,7 +32,9 @@ pub fn write(out: &mut String, task: &WireTask) {
         field("lease until", &claim.lease_until);
     }
     field("result", &json(task.result.as_ref()));
-    field("error", task.error.as_deref().unwrap_or_default());
+    // What an earlier attempt said stays with the task, also once a later one has completed it.
+    let error = if task.status == "completed" { "last error" } else { "error" };
+    field(error, task.error.as_deref().unwrap_or_default());
     field("not before", task.not_before.as_deref().unwrap_or_default());
     field("created", &task.created_at);
     field("updated", &task.updated_at);
