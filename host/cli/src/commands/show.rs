@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::TaskId;
+use taskhost::wire::WireTask;
 
 use super::standing::Standing;
 use super::task_text;
@@ -23,17 +24,23 @@ pub struct Args {
     id: TaskId,
 }
 
+/// Whether a pending task may be claimed stands beside it: a task has the published names and no others here.
 #[derive(Serialize)]
 struct Answer {
-    task: Standing,
+    task: WireTask,
+    readiness: Option<&'static str>,
+    ready_at: Option<String>,
+    waits_for: Vec<String>,
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
-    let answer = Answer { task: Standing::from(&context.open()?.task(&args.id)?) };
+    let standing = Standing::from(&context.open()?.task(&args.id)?);
+    let Standing { task, readiness, ready_at, waits_for } = standing;
+    let answer = Answer { task, readiness, ready_at, waits_for };
     context.output.answer(&answer, |out| {
-        task_text::write(out, &answer.task.task);
-        if let Some(readiness) = answer.task.readiness {
-            let more = answer.task.waits_for.iter().chain(&answer.task.ready_at);
+        task_text::write(out, &answer.task);
+        if let Some(readiness) = answer.readiness {
+            let more = answer.waits_for.iter().chain(&answer.ready_at);
             let more: Vec<&str> = more.map(String::as_str).collect();
             line(
                 out,
