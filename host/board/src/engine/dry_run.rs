@@ -65,17 +65,12 @@ impl Engine {
         fell_back: bool,
     ) -> Result<T, Error> {
         let (snapshot, now) = self.store.snapshot()?;
-        let (mut set, settings) = (snapshot.policies()?, snapshot.settings()?);
-        if fell_back {
-            set.custom = None;
-        }
-        let policy = self.prepare(&set, &settings.policy_limits)?;
+        let rules = self.rules(&*snapshot, fell_back)?;
+        let policy = self.prepare(&rules)?;
         let mut opened =
             Box::new(Rehearsal { view: Some(snapshot), now, store: self.store.clone() });
         let view = opened.view();
-        let leading = set.leading().digest.short();
-        let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
-        let mut work = Work::new(self, opened, view, policy.enter(true), leading, steps_max)?;
+        let mut work = Work::new(self, opened, view, policy.enter(true), &rules)?;
         let answer = body(&mut work);
         work.abandon()?;
         answer

@@ -89,6 +89,12 @@ impl Engine {
         if obstacles.is_empty() {
             obstacles.extend(self.store.task_locker(id)?.map(Obstacle::Locked));
         }
+        let roots = match obstacles.first() {
+            Some(Obstacle::Waiting { on, .. }) => {
+                roots(tx.view(), on.iter().map(|(id, _)| id.clone()))?
+            }
+            _ => Vec::new(),
+        };
         if let Some(asker) = asker {
             let ready = obstacles.is_empty();
             obstacles.extend(for_asker(&task, asker));
@@ -98,13 +104,6 @@ impl Engine {
         }
         let log = hooks.take_log();
         hooks.close(false);
-        let roots = match obstacles.first() {
-            Some(Obstacle::Waiting { on, .. }) => {
-                let (view, _) = self.store.snapshot()?;
-                roots(&*view, on.iter().map(|(id, _)| id.clone()))?
-            }
-            _ => Vec::new(),
-        };
         Ok(Explanation { task, obstacles, roots, log })
     }
 }

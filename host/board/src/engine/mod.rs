@@ -33,8 +33,8 @@ pub use set_policy::{PolicyChange, PolicyTarget};
 
 use crate::{
     Access, Change, CommitError, Entry, FailureKind, Hooked, Hooks, Instant, Measure, Meter,
-    Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, Request, Store, Tally, Task,
-    TaskId, Transaction, View,
+    Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, ReadError, Request, Store,
+    Tally, Task, TaskId, Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -146,8 +146,8 @@ impl Engine {
     /// goes wrong there again.
     fn warm_up(&self) {
         let Ok((view, _)) = self.store.snapshot() else { return };
-        if let (Ok(set), Ok(settings)) = (view.policies(), view.settings()) {
-            let _ = self.prepare(&set, &settings.policy_limits);
+        if let Ok(rules) = self.rules(&*view, false) {
+            let _ = self.prepare(&rules);
         }
     }
 
@@ -162,21 +162,16 @@ impl Engine {
     ) -> Result<Option<T>, Failed> {
         let mut opened = self.store.begin(deadline).map_err(Error::from)?;
         let view = opened.view();
-        let (mut set, settings) = (view.policies()?, view.settings()?);
-        let may_fall_back = settings.fallback && set.custom.is_some();
-        if failure.is_some() {
-            set.custom = None;
-        }
-        let Some(policy) = self.policies.ready(&set, &settings.policy_limits) else {
+        let rules = self.rules(&*view, failure.is_some())?;
+        let may_fall_back = rules.may_fall_back;
+        let Some(policy) = self.policies.ready(&rules.set, &rules.limits) else {
             drop((view, opened));
-            return match self.prepare(&set, &settings.policy_limits) {
+            return match self.prepare(&rules) {
                 Err(Error::Policy(error)) if may_fall_back => Err(Failed::AndMayFallBack(error)),
                 other => Ok(other.map(|_| None)?),
             };
         };
-        let leading = set.leading().digest.short();
-        let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
-        let mut work = Work::new(self, opened, view, policy.enter(false), leading, steps_max)?;
+        let mut work = Work::new(self, opened, view, policy.enter(false), &rules)?;
         let answer = match body(&mut work) {
             Ok(answer) => answer,
             Err(error) => {
@@ -194,8 +189,21 @@ impl Engine {
         Ok(Some(answer))
     }
 
-    fn prepare(&self, set: &PolicySet, limits: &PolicyLimits) -> Result<Arc<dyn Policy>, Error> {
-        Ok(self.policies.prepare(set, limits, &mut |digest| self.store.component(digest))?)
+    /// What decides on the board that `view` sees; with `standard_alone`, because its own policy has failed.
+    fn rules(&self, view: &dyn View, standard_alone: bool) -> Result<Rules, ReadError> {
+        let (mut set, settings) = (view.policies()?, view.settings()?);
+        let may_fall_back = settings.fallback && set.custom.is_some();
+        if standard_alone {
+            set.custom = None;
+        }
+        let limits = settings.policy_limits;
+        let steps_max = limits.steps.unwrap_or(self.limits.steps_max);
+        Ok(Rules { set, limits, steps_max, may_fall_back })
+    }
+
+    fn prepare(&self, rules: &Rules) -> Result<Arc<dyn Policy>, Error> {
+        let mut fetch = |digest| self.store.component(digest);
+        Ok(self.policies.prepare(&rules.set, &rules.limits, &mut fetch)?)
     }
 
     /// A transaction on a snapshot, in which a policy can be asked without consequences: the standard one alone, if
@@ -206,13 +214,9 @@ impl Engine {
         now: Instant,
         fell_back: bool,
     ) -> Result<(Transaction, Box<dyn Hooks>), Error> {
-        let (mut set, settings) = (view.policies()?, view.settings()?);
-        if fell_back {
-            set.custom = None;
-        }
-        let policy = self.prepare(&set, &settings.policy_limits)?;
-        let steps_max = settings.policy_limits.steps.unwrap_or(self.limits.steps_max);
-        let tx = Transaction::new(view, now, "rehearsal".into(), 0, steps_max)?
+        let rules = self.rules(&*view, fell_back)?;
+        let policy = self.prepare(&rules)?;
+        let tx = Transaction::new(view, now, "rehearsal".into(), 0, rules.steps_max)?
             .with_locks(Box::new(dry_run::LookedAt(self.store.clone())));
         Ok((tx, policy.enter(true)))
     }
@@ -223,7 +227,7 @@ impl Engine {
         match look(false) {
             Err(Error::Policy(failure)) => {
                 let (view, _) = self.store.snapshot()?;
-                if view.settings()?.fallback && view.policies()?.custom.is_some() {
+                if self.rules(&*view, false)?.may_fall_back {
                     look(true)
                 } else {
                     Err(Error::Policy(failure))
@@ -232,6 +236,16 @@ impl Engine {
             looked => looked,
         }
     }
+}
+
+/// What decides in a transaction.
+struct Rules {
+    set: PolicySet,
+    limits: PolicyLimits,
+    /// How many steps policies may stage.
+    steps_max: u32,
+    /// Whether the standard policy decides alone where the board's own one fails.
+    may_fall_back: bool,
 }
 
 /// A transaction came to nothing.
@@ -265,13 +279,13 @@ impl<'e> Work<'e> {
         mut opened: Box<dyn Opened>,
         view: Box<dyn View>,
         hooks: Box<dyn Hooks>,
-        policy: String,
-        steps_max: u32,
+        rules: &Rules,
     ) -> Result<Self, Error> {
         let seed = (engine.entropy)();
         let id = format!("{}-{seed:016x}", view.head()?.sequence.next());
         let queue = settle::Queue::new(engine.limits.asks_max);
-        let tx = Transaction::new(view, opened.now(), id, seed, steps_max)?
+        let policy = rules.set.leading().digest.short();
+        let tx = Transaction::new(view, opened.now(), id, seed, rules.steps_max)?
             .with_locks(opened.task_locks());
         Ok(Self { engine, opened, hooks, tx: Some(tx), queue, policy })
     }
