@@ -7,7 +7,6 @@ use super::{Kept, Whose, content};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::input::{self, Source};
-use crate::output::line;
 use crate::parse;
 
 const EXAMPLES: &str = "\
@@ -39,8 +38,5 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let bytes = board.contexts().append(&owner, &args.key, &more, board.deadline());
     let bytes = bytes.map_err(taskhost::Error::from)?;
     let kept = Kept { key: args.key.to_string(), bytes };
-    context.output.answer(&kept, |out| {
-        line(out, format_args!("`{}` has {} bytes", kept.key, kept.bytes));
-    })?;
-    Ok(Code::Done)
+    kept.answer(context)
 }

@@ -19,6 +19,7 @@ use taskhost::{Board, Error, Name, Owner, TaskId};
 use crate::context::Context;
 use crate::exit::{Code, NoSuchValue};
 use crate::input::Source;
+use crate::output::line;
 
 const EXAMPLES: &str = "\
 Example: what an agent leaves for whoever goes on with the task
@@ -104,6 +105,15 @@ impl Whose {
 struct Kept {
     key: String,
     bytes: u64,
+}
+
+impl Kept {
+    fn answer(&self, context: &Context) -> Result<Code> {
+        context.output.answer(self, |out| {
+            line(out, format_args!("`{}` has {} bytes", self.key, self.bytes));
+        })?;
+        Ok(Code::Done)
+    }
 }
 
 fn no_such_value(owner: &Owner, key: &str) -> NoSuchValue {

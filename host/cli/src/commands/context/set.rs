@@ -7,7 +7,6 @@ use super::{Kept, Whose, content};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::input::{self, Source};
-use crate::output::line;
 use crate::parse;
 
 const EXAMPLES: &str = "\
@@ -41,8 +40,5 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let set = board.contexts().set(&owner, &args.key, &value, board.deadline());
     set.map_err(taskhost::Error::from)?;
     let kept = Kept { key: args.key.to_string(), bytes: value.len() as u64 };
-    context.output.answer(&kept, |out| {
-        line(out, format_args!("`{}` has {} bytes", kept.key, kept.bytes));
-    })?;
-    Ok(Code::Done)
+    kept.answer(context)
 }
