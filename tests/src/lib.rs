@@ -3,7 +3,7 @@
 //!
 //! - [`TestBoard`]: a fresh board, taken away when the test ends.
 //! - [`Answer`]: how a command ended, with checks that say what it printed when they fail.
-//! - [`Holder`]: another program that holds a lock; [`python`]: one that has what such programs need.
+//! - [`Holder`]: another program that holds a lock; [`signal`] stops one; [`python`]: one that has what such programs need.
 //! - [`policy`]: a policy of this workspace, built once for all tests.
 
 #![expect(
@@ -18,7 +18,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-pub use programs::{HOLD, Holder};
+pub use programs::{HOLD, Holder, signal};
 use serde_json::Value;
 use tempfile::TempDir;
 

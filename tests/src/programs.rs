@@ -4,6 +4,14 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Sends a signal to a process that was started here and not yet waited for.
+pub fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a child has a process id"), signal).expect("it is there");
+}
+
 /// A program that holds a lock until it is dropped.
 ///
 /// It says `held` on standard output when it does, and ends when its standard input does.

@@ -3,12 +3,8 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use taskhost_tests::{Answer, TestBoard};
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
-}
+use rustix::process::Signal;
+use taskhost_tests::{Answer, TestBoard, signal};
 
 /// Starts a `run` whose command never ends, and waits until it holds the task.
 fn holder(board: &TestBoard, lease: &str) -> Child {

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use taskhost_tests::{Answer, HOLD, Holder, TestBoard, python, taskhost};
+use rustix::process::Signal;
+use taskhost_tests::{Answer, HOLD, Holder, TestBoard, python, signal, taskhost};
 
 fn assert_claim_gives_up_after_a_second(board: &TestBoard, holder: Holder) {
     let before = board.run(&["history"]).exits(0).stdout;
@@ -161,9 +161,8 @@ fn lock_lasts_as_long_as_what_runs_inside() {
     let board = TestBoard::new();
     board.add(&["t"]);
     let mut held = lock(&board, &["board"]);
-    let pid = i32::try_from(held.child().id()).unwrap();
     // The shell inside lives on, and holds the lock that it inherited.
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    signal(held.child(), Signal::KILL);
     // Not by `wait`, which would close the shell's standard input.
     while held.child().try_wait().unwrap().is_none() {
         std::thread::yield_now();

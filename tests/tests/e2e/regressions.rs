@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use taskhost_tests::{Answer, TestBoard};
+use rustix::process::Signal;
+use taskhost_tests::{Answer, TestBoard, signal};
 
 /// Long enough for a busy machine, and far from for ever.
 const LONG: Duration = Duration::from_secs(60);
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
-}
 
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use taskhost_tests::{Answer, TestBoard};
+use rustix::process::{Pid, Signal, test_kill_process};
+use taskhost_tests::{Answer, TestBoard, signal};
 
 /// Long enough for a busy machine, and far from for ever.
 const LONG: Duration = Duration::from_secs(60);
@@ -28,10 +28,6 @@ fn read(path: &Path) -> String {
 fn is_there(file: &Path) -> bool {
     let pid = read(file).trim().parse().unwrap();
     test_kill_process(Pid::from_raw(pid).unwrap()).is_ok()
-}
-
-fn pid(child: &Child) -> Pid {
-    Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
 }
 
 /// Adds a task of this type.
@@ -356,7 +352,7 @@ fn stopped_run_gives_its_commands_the_grace_that_it_was_told() {
     let run = board.start(&["run", "--agents", "1", "--grace", "200ms", "--", "sh", "-c", script]);
     until("the command never began", || board.folder().join("begun").exists());
     let began = Instant::now();
-    kill_process(pid(&run), Signal::TERM).unwrap();
+    signal(&run, Signal::TERM);
     Answer::after(run).exits(143);
     // The usual grace is five seconds.
     let took = began.elapsed();
@@ -373,10 +369,10 @@ fn command_whose_task_is_somebody_elses_by_now_is_ended() {
     let run = board.start(&["run", "--agents", "1", "--lease", "1s", "--", "sh", "-c", script]);
     let deaf = board.folder().join("deaf");
     until("the command never began", || !read(&deaf).is_empty());
-    kill_process(pid(&run), Signal::STOP).unwrap();
+    signal(&run, Signal::STOP);
     let claim = board.run(&["claim", "--agent", "other", "--wait", "30s"]).exits(0);
     assert!(is_there(&deaf));
-    kill_process(pid(&run), Signal::CONT).unwrap();
+    signal(&run, Signal::CONT);
     until("the command goes on", || !is_there(&deaf));
     let token = claim.number("/task/claim/token").to_string();
     board.run(&["complete", "t", "--agent", "other", "--token", &token]).exits(0);

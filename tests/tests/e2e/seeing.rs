@@ -3,12 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use taskhost_tests::{Answer, TestBoard};
+use taskhost_tests::{Answer, TestBoard, signal};
 
 fn terminate(child: &Child) {
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+    signal(child, Signal::TERM);
 }
 
 /// `top` is completed; `mid` below it can be claimed, and has `low` and `last` below it. `alone` has ended.
@@ -417,12 +417,11 @@ fn watcher_that_falls_behind_says_what_it_missed() {
     let mut watch = board.start(&["watch"]);
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
     let last = first_seen(&board, &mut lines);
-    let pid = Pid::from_raw(i32::try_from(watch.id()).unwrap()).unwrap();
-    kill_process(pid, Signal::STOP).unwrap();
+    signal(&watch, Signal::STOP);
     board.add(&["missed"]);
     board.run(&["compact"]).exits(0);
     board.add(&["seen"]);
-    kill_process(pid, Signal::CONT).unwrap();
+    signal(&watch, Signal::CONT);
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap()).unwrap();
     let missed = last + 1;
     assert_eq!(next(), json!({ "schema": 1, "event": "gap", "from": missed, "to": missed }));
