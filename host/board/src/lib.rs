@@ -35,6 +35,8 @@ mod view;
 pub use agent::{Agent, AgentKind, Process, Vital};
 pub use change::{Cause, Change, Command, Entry, KeyRecord, Request, TaskUpdate};
 pub use clock::{BootId, Instant, Lease, Millis};
+#[cfg(any(test, feature = "planted"))]
+pub use engine::PlantedBug;
 pub use engine::{
     Action, AddOutcome, ChangeRequest, Changed, ClaimOutcome, ClaimRequest, Engine, Error,
     Explanation, Finish, Held, Limits, NewTask, NothingWhy, Obstacle, Outcome, PolicyChange,

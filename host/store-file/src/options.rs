@@ -62,12 +62,18 @@ impl fmt::Debug for OpenOptions {
 pub enum PlantedBug {
     /// An entry is acknowledged without a sync.
     SyncLeftOut,
+    /// An entry counts as durable when its sync begins, so that others answer before it has ended.
+    AnsweredBeforeSync,
+    /// What was appended while a sync went on counts as durable after it.
+    SyncCoversLater,
     /// Directories aren't synced after a rename.
     DirectorySyncLeftOut,
     /// `durable_through` of later lines isn't looked at when a bad line is found.
     DurableThroughIgnored,
     /// A generation whose sync failed is used on.
     PoisonIgnored,
+    /// A handle goes on with the generation that it once opened.
+    GenerationNotRechecked,
 }
 
 impl OpenOptions {

@@ -208,7 +208,10 @@ impl Inner {
 
     /// The generation that the handle has open, if it is still the current one.
     pub(crate) fn open_generation(&self) -> Option<Arc<Current>> {
-        self.current.read().clone().filter(|current| current.is_current())
+        let is_current = |current: &Arc<Current>| {
+            current.is_current() || self.options.has(PlantedBug::GenerationNotRechecked)
+        };
+        self.current.read().clone().filter(is_current)
     }
 
     /// Opens what is current; `None` if something needs mending, for which the lock must be held.
@@ -324,6 +327,9 @@ impl Inner {
         // Read before the sync begins: what is appended during it may be missed by it.
         let through = current.words.appended_through();
         let is_ours = current.words.generation() == current.generation;
+        if self.options.has(PlantedBug::AnsweredBeforeSync) {
+            current.words.raise_durable(through);
+        }
         if let Err(error) = self.timed_sync(|| current.journal.sync()) {
             // Never tried again: the second sync may succeed although the first one's pages are lost.
             self.poison(current.generation, Some(&current.words));
@@ -332,6 +338,10 @@ impl Inner {
         if current.is_poisoned() && !self.options.has(PlantedBug::PoisonIgnored) {
             return Err("another process's sync of the journal failed".into());
         }
+        let through = match self.options.has(PlantedBug::SyncCoversLater) {
+            true => current.words.appended_through(),
+            false => through,
+        };
         // Words about another generation say nothing about this journal; its own entries are synced all the
         // same, so whichever generation a crash leaves current has them.
         if is_ours {

@@ -5,6 +5,7 @@ use std::time::Instant as Deadline;
 
 use serde::{Deserialize, Serialize};
 
+use super::planted::PlantedBug;
 use super::{Engine, Error, Work};
 use crate::transaction::LEASE_MS_MAX;
 use crate::{
@@ -178,7 +179,7 @@ impl Work<'_> {
             claim: task.claim.map(Box::new),
         };
         match (&task.claim, &task.closed) {
-            (Some(claim), _) if claim.token == token && claim.agent == proof.agent => {
+            (Some(claim), _) if self.is_token_of(claim, token) && claim.agent == proof.agent => {
                 Ok(Standing::Holds(Box::new(claim.clone())))
             }
             (None, Some(closed)) if closed.token == token && closed.agent == proof.agent => {
@@ -197,6 +198,10 @@ impl Work<'_> {
             }
             _ => Err(stale(task)),
         }
+    }
+
+    fn is_token_of(&self, claim: &Claim, presented: Token) -> bool {
+        claim.token == presented || self.engine.has(PlantedBug::TokenNotCompared)
     }
 
     fn standing_without_token(

@@ -15,6 +15,7 @@ mod explain;
 mod hold;
 mod meta;
 mod operate;
+mod planted;
 mod prospect;
 mod set_policy;
 mod settle;
@@ -28,6 +29,8 @@ pub use error::Error;
 pub use explain::{Explanation, Obstacle};
 pub use hold::{Finish, Held, Proof, Verb};
 pub use operate::{Action, ChangeRequest, Changed, Outcome, Touched};
+#[cfg(any(test, feature = "planted"))]
+pub use planted::PlantedBug;
 pub use prospect::Prospect;
 pub use set_policy::{PolicyChange, PolicyTarget};
 
@@ -66,6 +69,8 @@ pub struct Engine {
     limits: Limits,
     /// Whether policies were made ready once before the board's lock was taken.
     warm: Arc<OnceLock<()>>,
+    #[cfg(any(test, feature = "planted"))]
+    planted: Option<PlantedBug>,
 }
 
 impl Engine {
@@ -77,7 +82,16 @@ impl Engine {
         entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
         let meter = store.meter();
-        Self { store, policies, meter, entropy, limits: Limits::default(), warm: Arc::default() }
+        Self {
+            store,
+            policies,
+            meter,
+            entropy,
+            limits: Limits::default(),
+            warm: Arc::default(),
+            #[cfg(any(test, feature = "planted"))]
+            planted: None,
+        }
     }
 
     /// The same with other limits.

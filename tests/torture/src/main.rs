@@ -1,0 +1,97 @@
+//! `torture`: runs every part, prints one table, and ends with 1 if anything went wrong.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use taskhost_simulated::{Effort, Part};
+use taskhost_torture::{Table, parts};
+
+/// Look for a way to lose a task or to give it twice.
+#[derive(Parser)]
+#[command(name = "torture", bin_name = "cargo xtask torture")]
+struct Arguments {
+    /// For how many seconds to look, all parts together; without it the full programme, which takes about an hour.
+    ///
+    /// What is enumerated is enumerated completely in any case, so it may take somewhat longer.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Where all random choices come from: the same seed makes the same ones.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run only this part; may be repeated.
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
+    /// List the parts, and run none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// How long the full programme looks where it could look for ever.
+const FULL: Duration = Duration::from_secs(40 * 60);
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool> {
+    let chosen = chosen(&arguments.only)?;
+    if arguments.list {
+        for part in &chosen {
+            println!("{:<12} {}", part.name, part.does);
+        }
+        return Ok(true);
+    }
+    let seed = arguments.seed.unwrap_or_else(fresh_seed);
+    println!("seed {seed}");
+    let time = arguments.seconds.map_or(FULL, Duration::from_secs);
+    let shares: u32 = chosen.iter().map(|part| part.share).sum();
+    let mut table = Table::default();
+    for part in &chosen {
+        let effort = Effort {
+            is_full: arguments.seconds.is_none(),
+            ..Effort::new(seed, time * part.share / shares.max(1))
+        };
+        let started = Instant::now();
+        println!("{}: {} …", part.name, part.does);
+        let outcome = (part.run)(&effort, None);
+        for wrong in &outcome.wrong {
+            println!("{}: {}: {}", part.name, wrong.harm, wrong.what);
+        }
+        if !outcome.wrong.is_empty() {
+            let name = part.name;
+            println!("{name}: to see it again: cargo xtask torture --only {name} --seed {seed}");
+        }
+        table.add(part.name, outcome, started.elapsed());
+    }
+    println!("\n{table}");
+    Ok(table.is_clean())
+}
+
+fn chosen(only: &[String]) -> Result<Vec<Part>> {
+    let mut all = parts();
+    for name in only {
+        if !all.iter().any(|part| part.name == *name) {
+            let names: Vec<&str> = all.iter().map(|part| part.name).collect();
+            bail!("there is no part `{name}`: there are {}", names.join(", "));
+        }
+    }
+    if !only.is_empty() {
+        all.retain(|part| only.iter().any(|name| name == part.name));
+    }
+    Ok(all)
+}
+
+fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Short enough to be typed again.
+    u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+}
