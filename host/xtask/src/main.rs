@@ -8,6 +8,7 @@ mod guests;
 mod python;
 mod setup;
 mod test;
+mod torture;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ enum Command {
     Guests(guests::Guests),
     Setup(setup::Setup),
     Test(test::Test),
+    Torture(torture::Torture),
     #[command(hide = true)]
     DigestCrate(demo::DigestCrate),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Guests(command) => command.run(),
         Command::Setup(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Torture(command) => command.run(),
         Command::DigestCrate(command) => command.run(),
     };
     match done {

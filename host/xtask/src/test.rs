@@ -2,6 +2,7 @@
 
 use crate::guests::Guests;
 use crate::setup::Setup;
+use crate::torture::Torture;
 use crate::workspace;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -27,6 +28,9 @@ impl Test {
     }
 }
 
+/// Short enough to be run at each change; what is enumerated is enumerated completely all the same.
+const TORTURE_SECONDS: u64 = 120;
+
 fn run_all(steps: &mut Steps) -> Result<()> {
     steps.run("setup", || Setup { for_tests: true }.run())?;
     steps.cargo(&["fmt", "--check"])?;
@@ -45,6 +49,9 @@ fn run_all(steps: &mut Steps) -> Result<()> {
     } else {
         steps.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
     }
+    let torture = Torture { seconds: Some(TORTURE_SECONDS), ..Torture::default() };
+    steps
+        .run(&format!("cargo xtask torture --seconds {TORTURE_SECONDS}"), || torture.run_built())?;
     steps.cargo(&["test", "--workspace", "--doc"])?;
     steps.cargo_with("RUSTDOCFLAGS", "-D warnings", &["doc", "--workspace", "--no-deps"])?;
 

@@ -1,8 +1,9 @@
 //! Everything that could lose a task or give it twice, tried and counted.
 //!
 //! - [`parts`]: the ways of looking for trouble, those in a simulated world first.
-//! - [`Table`]: what they did and found, together.
+//! - [`Table`]: what they did and found, together; [`machine`]: where.
 
+pub mod machine;
 mod table;
 
 pub use table::Table;
