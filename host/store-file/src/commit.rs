@@ -80,6 +80,9 @@ impl Opened for FileOpened {
     }
 
     fn view(&mut self) -> Box<dyn View> {
+        if let Err(error) = self.inner.lock.same_process() {
+            return Box::new(ImageView::new(Unreadable(ReadError::Failed(error.to_string()))));
+        }
         match self.reading.take() {
             Some(reading) => Box::new(ImageView::new(reading)),
             None => match index::read(&*self.current.index) {
@@ -91,7 +94,10 @@ impl Opened for FileOpened {
     }
 
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
-        self.inner.dead(holders)
+        match self.inner.lock.same_process() {
+            Ok(()) => self.inner.dead(holders),
+            Err(_) => Vec::new(),
+        }
     }
 
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {
@@ -102,6 +108,8 @@ impl Opened for FileOpened {
         let Self { inner, guard, current, reading, meta, now: _ } = *self;
         let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
         drop(reading);
+        // The lock is the parent's, which goes on with this very transaction.
+        inner.lock.same_process().map_err(|e| not_written(&e))?;
 
         // 3. Build everything that can fail without leaving a trace.
         let sequence = meta.applied.next();
@@ -143,6 +151,7 @@ impl Opened for FileOpened {
         let Self { inner, guard, current, reading, meta, now: _ } = *self;
         drop(reading);
         drop(guard);
+        inner.lock.same_process().map_err(|e| CommitError::NotWritten(e.to_string()))?;
         inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)
     }
 }

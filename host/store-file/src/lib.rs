@@ -47,6 +47,7 @@ mod draft;
 mod export;
 mod figures;
 mod filler;
+mod forks;
 mod format;
 mod hand;
 mod history;

@@ -114,7 +114,7 @@ impl Helpers {
         hold: Hold,
         deadline: Deadline,
     ) -> Result<Option<FileLock>, LockError> {
-        let helper = self.helper(disk, "", path, hold, How::Read);
+        let helper = self.helper(disk, "", path, hold, How::LockThere);
         match take(disk, path, hold, deadline, &mut None, &helper) {
             Ok(taken) => Ok(Some(taken.lock)),
             Err(LockError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -153,7 +153,7 @@ pub(crate) enum Tried {
 /// it is no sign of anybody's death.
 pub(crate) fn try_lock_existing(disk: &Arc<dyn Disk>, path: &str, hold: Hold) -> io::Result<Tried> {
     for _ in 0..REPLACED_MAX {
-        let file = match disk.open(path, How::Read) {
+        let file = match disk.open(path, How::LockThere) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
             result => result?,
         };
@@ -224,7 +224,7 @@ pub(crate) struct Helper {
     disk: Arc<dyn Disk>,
     path: String,
     hold: Hold,
-    /// [`How::Lock`], or [`How::Read`] for a file that need not be there.
+    /// [`How::Lock`], or [`How::LockThere`] for a file that need not be there.
     how: How,
     state: Mutex<HelperState>,
     changed: Condvar,

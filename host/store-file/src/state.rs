@@ -206,13 +206,16 @@ impl Inner {
         Ok(words.filter(|words| words.are_of(home)))
     }
 
-    /// The generation that the handle has open, if it is still the current one.
+    /// The generation that the handle has open, if it is still the current one; none in a forked child.
     pub(crate) fn open_generation(&self) -> Option<Arc<Current>> {
+        // In a forked child another thread of the parent's may be changing it for ever.
+        self.lock.same_process().ok()?;
         self.current.read().clone().filter(|current| current.is_current())
     }
 
     /// Opens what is current; `None` if something needs mending, for which the lock must be held.
     pub(crate) fn attach(&self) -> Result<Option<Arc<Current>>, BeginError> {
+        self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
         let file = self.board_file()?;
         let Some(words) = self.words(&file.board)? else { return Ok(None) };
         if words.generation() != file.generation || words.is_poisoned(file.generation) {

@@ -5,7 +5,8 @@
 //! address space. Readers belong to transactions, not to threads, so that a view can be moved.
 //!
 //! LMDB must not be opened twice in one process (its `fcntl` locks would be dropped when either is closed), so
-//! open environments are kept in a registry by device and inode.
+//! open environments are kept in a registry by device and inode. A forked child may not use its copy of one, nor open
+//! another beside it; closing it there is harmless, since LMDB then clears only what bears the child's own number.
 //!
 //! Page reads are counted as an upper bound made of what really happened: a lookup reads one page per level of
 //! the tree, as the tree is at that moment; a scan reads that and the leaves it steps over, of which LMDB keeps
@@ -17,6 +18,7 @@
 )]
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::ops::Bound;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
@@ -33,6 +35,7 @@ use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
 use super::{Index, ReadTxn, WriteTxn};
+use crate::forks::lineage;
 
 /// Address space only. A task takes a few KiB here, so this is room for tens of millions.
 const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 256 << 30 } else { 1 << 30 };
@@ -49,10 +52,22 @@ type Map = Database<'static, Bytes, Bytes>;
 struct Opened {
     env: Env<WithoutTls>,
     map: Map,
+    /// The process that opened it, among those that were forked from one another.
+    lineage: u64,
     /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
     /// while somebody still reads.
     _directory: Dir,
 }
+
+impl Opened {
+    /// Refuses to be used in a forked child: readers would be taken for the parent's, and cleared away with it.
+    fn is_ours(&self) -> Result<(), ReadError> {
+        if self.lineage == lineage() { Ok(()) } else { Err(ReadError::Failed(FORKED.into())) }
+    }
+}
+
+const FORKED: &str = "the index was opened before this process was forked; drop the board's handles in the child before \
+                      opening it there, or start the child by `exec`";
 
 /// The environments that are open, by device and inode of their directories.
 type Registry = HashMap<(u64, u64), Weak<Opened>>;
@@ -85,7 +100,12 @@ impl LmdbIndex {
                 return Ok(None);
             }
         }
-        let Ok(opened) = enter(directory) else { return Ok(None) };
+        let opened = match enter(directory) {
+            Ok(opened) => opened,
+            // A new one would do, but every child would make one.
+            Err(ReadError::Failed(why)) if why == FORKED => return Err(ReadError::Failed(why)),
+            Err(_) => return Ok(None),
+        };
         // Reading a page past a cut file's end would kill the process.
         let stat = opened.env.unnamed_database_stat();
         let pages_used = opened.env.info().last_page_number as u64 + 1;
@@ -104,9 +124,11 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
     let deadline = Deadline::now() + CLOSING_MAX;
     loop {
         {
-            let mut opened = OPENED.lock();
+            // In a forked child, a thread that isn't there may have it for ever.
+            let opened = OPENED.try_lock_until(deadline);
+            let mut opened = opened.ok_or_else(|| ReadError::Failed(FORKED.into()))?;
             if let Some(found) = opened.get(&key).and_then(Weak::upgrade) {
-                return Ok(found);
+                return found.is_ours().map(|()| found);
             }
             match open(directory) {
                 Ok(fresh) => {
@@ -166,12 +188,13 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
     let _directory = directory.try_clone()?;
-    Ok(Opened { env, map, _directory })
+    Ok(Opened { env, map, lineage: lineage(), _directory })
 }
 
 impl Index for LmdbIndex {
     fn read(&self) -> Result<Box<dyn ReadTxn>, ReadError> {
         let opened = self.opened.clone();
+        opened.is_ours()?;
         let txn = match opened.env.clone().static_read_txn() {
             // The table of readers is full of the dead.
             Err(heed::Error::Mdb(heed::MdbError::ReadersFull)) => {
@@ -181,15 +204,20 @@ impl Index for LmdbIndex {
             result => result,
         };
         let txn = txn.map_err(failed)?;
+        let txn = ManuallyDrop::new(txn);
         Ok(Box::new(LmdbRead { meter: Meter::new(&self.pages), txn, opened }))
     }
 
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError> {
+        self.opened.is_ours()?;
         let txn = self.opened.env.write_txn().map_err(failed)?;
         Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: self.opened.map }))
     }
 
     fn tidy(&self) {
+        if self.opened.is_ours().is_err() {
+            return;
+        }
         // What can't be freed now can be later.
         let _ = self.opened.env.clear_stale_readers();
     }
@@ -232,14 +260,26 @@ impl Meter {
 struct LmdbRead {
     meter: Meter,
     // Dropped before the environment it belongs to.
-    txn: RoTxn<'static, WithoutTls>,
+    txn: ManuallyDrop<RoTxn<'static, WithoutTls>>,
     opened: Arc<Opened>,
+}
+
+impl Drop for LmdbRead {
+    fn drop(&mut self) {
+        // In a forked child the reader's slot is still the parent's, who may be reading. The child's copy of the
+        // environment is kept for good then, since the transaction keeps it.
+        if self.opened.is_ours().is_ok() {
+            // SAFETY: it is dropped here and nowhere else.
+            unsafe { ManuallyDrop::drop(&mut self.txn) };
+        }
+    }
 }
 
 impl ReadTxn for LmdbRead {}
 
 impl Read for LmdbRead {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.opened.is_ours()?;
         get(&self.meter, &self.opened.map, &self.txn, key)
     }
 
@@ -250,6 +290,7 @@ impl Read for LmdbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
+        self.opened.is_ours()?;
         scan(&self.meter, &self.opened.map, &self.txn, prefix, start, direction, limit)
     }
 }

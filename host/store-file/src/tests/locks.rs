@@ -80,6 +80,10 @@ fn child() {
             println!("told: {told}");
         }
     }
+    if role.starts_with("fork-") {
+        forks::parent(&role, store, Path::new(&path));
+        return;
+    }
     if role == "inside" {
         hand::child(&store);
         return;

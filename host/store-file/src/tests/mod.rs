@@ -7,6 +7,7 @@ mod contexts;
 mod crash;
 mod damage;
 mod figures;
+mod forks;
 mod hand;
 mod lives;
 mod locks;
