@@ -127,7 +127,9 @@ impl Opened for FileOpened {
         writing.put_meta(&meta.at(tail)).map_err(|e| not_written(&e))?;
 
         // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
-        //    told of it, so each of these is right.
+        //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
+        //    they may have appended, or be about to.
+        guard.still_excludes().map_err(|e| not_written(&e))?;
         append_line(&current, &bytes, meta.offset)?;
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
@@ -158,12 +160,22 @@ impl Opened for FileOpened {
 
 /// Appends a line at `offset`, or leaves the journal as it was.
 fn append_line(current: &Current, bytes: &[u8], offset: u64) -> Result<(), CommitError> {
+    let name = current.journal_name();
+    let length =
+        current.journal.len().map_err(|e| CommitError::NotWritten(format!("`{name}`: {e}")))?;
+    if length != offset {
+        // Never cut off: it may be somebody's acknowledged line.
+        let why = format!(
+            "`{name}` was changed while the board was locked: it has {length} bytes and not {offset}, so nothing was \
+             written; try again"
+        );
+        return Err(CommitError::NotWritten(why));
+    }
     let error = match current.journal.append(bytes) {
         Ok(written) if written == bytes.len() => return Ok(()),
         Ok(written) => format!("only {written} of {} bytes could be written", bytes.len()),
         Err(error) => error.to_string(),
     };
-    let name = current.journal_name();
     match current.journal.truncate(offset) {
         Ok(()) => Err(CommitError::NotWritten(format!("`{name}`: {error}"))),
         // What is there may be taken for a line, or be dropped as a torn end, by whoever comes next.

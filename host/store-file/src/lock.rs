@@ -32,6 +32,12 @@ pub(crate) enum LockError {
     /// This process is a fork of the one that opened the handle.
     #[error("this handle was opened by process {0}; open the board again after a fork")]
     Forked(u32),
+    /// Its file was removed or replaced while it was held.
+    #[error(
+        "`{0}` was removed or replaced while it was locked, so nothing was changed; try again, and let that file be: \
+         it is permanent"
+    )]
+    Replaced(String),
     /// The file could not be locked.
     #[error("{}", unwritable(path, error).unwrap_or_else(|| format!("`{path}` could not be locked: {error}")))]
     Io { path: String, error: io::Error },
@@ -53,6 +59,15 @@ impl FileLock {
     /// Whether this process took the lock; a fork of it only has a copy of the guard.
     pub(crate) fn is_ours(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    /// Whether others that lock the file at `path` still find this one.
+    pub(crate) fn is_at(&self, disk: &dyn Disk, path: &str) -> io::Result<bool> {
+        match disk.identity(path) {
+            Ok(named) => Ok(named == self.file.identity()?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The locked file. The lock isn't let go any more before every copy of the descriptor is closed, in all

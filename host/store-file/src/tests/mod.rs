@@ -14,6 +14,7 @@ mod locks;
 mod poison;
 mod races;
 mod repair;
+mod replaced;
 mod retain;
 mod transfer;
 mod tried;
