@@ -2,6 +2,7 @@
 //! something has to go wrong at an exact moment.
 
 mod basics;
+mod clocks;
 mod compact;
 mod contexts;
 mod crash;
