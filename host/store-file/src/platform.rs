@@ -84,6 +84,8 @@ pub(crate) struct Real {
     files: Arc<RealDisk>,
     disk: Arc<dyn Disk>,
     boot: BootId,
+    /// By how much our boot clock is ahead of the machine's.
+    boot_clock_offset: (i64, i64),
     /// Whether nobody but this machine changes the files.
     is_local: bool,
 }
@@ -91,7 +93,8 @@ pub(crate) struct Real {
 impl Real {
     pub(crate) fn new(directory: Dir, is_local: bool) -> io::Result<Self> {
         let files = Arc::new(RealDisk::new(directory));
-        Ok(Self { disk: files.clone(), files, boot: process::boot()?, is_local })
+        let boot_clock_offset = process::boot_clock_offset();
+        Ok(Self { disk: files.clone(), files, boot: process::boot()?, boot_clock_offset, is_local })
     }
 
     fn index_dir(&self, name: &str) -> io::Result<Dir> {
@@ -135,9 +138,12 @@ impl Platform for Real {
 
     fn now(&self) -> Instant {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Suspended time counts, since an agent's lease goes on while the machine sleeps.
+        // Suspended time counts, since an agent's lease goes on while the machine sleeps. The machine's clock, not that
+        // of a time namespace: leases are compared with those of processes elsewhere.
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let boot_ms = boot.tv_sec * 1000 + boot.tv_nsec / 1_000_000;
+        let (seconds, nanoseconds) = self.boot_clock_offset;
+        let boot_ns = (boot.tv_sec - seconds) * 1_000_000_000 + boot.tv_nsec - nanoseconds;
+        let boot_ms = boot_ns / 1_000_000;
         Instant {
             wall: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
             boot: self.boot.clone(),

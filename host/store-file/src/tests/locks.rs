@@ -84,6 +84,10 @@ fn child() {
         forks::parent(&role, store, Path::new(&path));
         return;
     }
+    if role.starts_with("namespace-") {
+        namespaces::role(&role, &store);
+        return;
+    }
     if role == "inside" {
         hand::child(&store);
         return;

@@ -12,6 +12,7 @@ mod forks;
 mod hand;
 mod lives;
 mod locks;
+mod namespaces;
 mod poison;
 mod races;
 mod repair;
