@@ -31,6 +31,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant as Deadline};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -119,25 +120,28 @@ impl Drop for Entered {
     }
 }
 
-/// How often a file is opened again because there was a fork meanwhile.
-const AGAIN_MAX: u32 = 10_000;
+/// How long a moment without a fork is waited for.
+const QUIET_MAX: Duration = Duration::from_secs(10);
+/// How long a fork is given to end: they take a millisecond or so, on a busy machine more.
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// Opens a file that is about to be locked, and enters it. If the process forks all the time, the file is kept as it
 /// is in the end, and a child may have a copy.
 pub(crate) fn opened<F: AsFd>(open: impl Fn() -> io::Result<F>) -> io::Result<(Entered, F)> {
     handle_forks()?;
-    let mut again = 0;
+    let deadline = Deadline::now() + QUIET_MAX;
     loop {
         let begun = BEGUN.load(SeqCst);
-        let is_quiet = UNDER_WAY.load(SeqCst) == 0;
-        let file = open()?;
-        let entered = Entered::new(file.as_fd());
-        // A fork that began before this sees the file open and not the entry; one that begins later sees both.
-        if is_quiet && BEGUN.load(SeqCst) == begun || again == AGAIN_MAX {
-            return Ok((entered, file));
+        let is_late = Deadline::now() >= deadline;
+        if UNDER_WAY.load(SeqCst) == 0 || is_late {
+            let file = open()?;
+            let entered = Entered::new(file.as_fd());
+            // A fork that began before this sees the file open and not the entry; one that begins later sees both.
+            if BEGUN.load(SeqCst) == begun || is_late {
+                return Ok((entered, file));
+            }
         }
-        again += 1;
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
 }
 

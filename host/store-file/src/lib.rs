@@ -71,6 +71,7 @@ mod repair;
 mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod size_limit;
 mod state;
 mod store;
 mod sweep;

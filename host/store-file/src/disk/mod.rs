@@ -5,16 +5,18 @@
 //! - [`RealDisk`]: the operating system's. The simulation has one that knows what was synced.
 //! - [`replace_file`]: the one way in which a file is replaced.
 //!
-//! Invariants: a path never leaves the directory; no file is reached through a symbolic link in its last
+//! Invariants: a path never leaves the directory; what is opened is a regular file, and opening never waits; no file is reached through a symbolic link in its last
 //! component; descriptors are closed on `exec`, and those of locks in forked children; locks have `flock` semantics, so that they belong to the open
 //! file and closing another descriptor of the same file doesn't drop them.
 
+mod open;
 mod real;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub(crate) use open::{Reserved, fill, open_regular, reserve};
 pub(crate) use real::RealDisk;
 use taskhost_board::Millis;
 

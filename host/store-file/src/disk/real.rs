@@ -11,6 +11,7 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use fs4::TryLockError;
 use taskhost_board::Millis;
 
+use super::open::open_regular;
 use super::{Disk, DiskFile, Hold, How, Identity};
 use crate::forks::{self, Entered};
 
@@ -77,10 +78,7 @@ impl Disk for RealDisk {
                 options.append(true).create(true);
             }
         }
-        // cap-std sets O_CLOEXEC. A lock must be on the file of this name and no other, and a planted link
-        // must not make us write into a file that was meant for something else, hence O_NOFOLLOW.
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        let open = || Ok(self.directory.open_with(path, &options)?.into_std());
+        let open = || open_regular(&self.directory, path, &mut options.clone());
         let (entered, file) = match how {
             How::Lock | How::LockThere => {
                 forks::opened(open).map(|(entered, file)| (Some(entered), file))?

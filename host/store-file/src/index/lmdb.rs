@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant as Deadline};
 
-use cap_std::fs::{Dir, MetadataExt as _};
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use parking_lot::Mutex;
@@ -35,6 +35,7 @@ use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
 use super::{Index, ReadTxn, WriteTxn};
+use crate::disk::{fill, open_regular, reserve};
 use crate::forks::lineage;
 
 /// Address space only. A task takes a few KiB here, so this is room for tens of millions.
@@ -56,7 +57,7 @@ struct Opened {
     lineage: u64,
     /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
     /// while somebody still reads.
-    _directory: Dir,
+    directory: Dir,
 }
 
 impl Opened {
@@ -130,6 +131,7 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
             if let Some(found) = opened.get(&key).and_then(Weak::upgrade) {
                 return found.is_ours().map(|()| found);
             }
+            reserve_locks(directory)?;
             match open(directory) {
                 Ok(fresh) => {
                     let fresh = Arc::new(fresh);
@@ -144,6 +146,36 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
         // Its last user is about to close it.
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// How long a new lock file is made: the table of readers, and what stands before it. LMDB takes as many readers as
+/// there is room for.
+const LOCK_BYTES: u64 = (READERS_MAX as u64 + 64) * 64;
+
+/// Gives LMDB's lock file blocks on the disk before it is mapped. LMDB leaves it a hole, and on a full disk the first
+/// reader in a new part of it would be killed. Only while this process doesn't have the environment open: closing the
+/// file drops this process's `fcntl` locks on it.
+fn reserve_locks(directory: &Dir) -> Result<(), ReadError> {
+    let failed =
+        |error: std::io::Error| ReadError::Failed(format!("the index's `{LOCK}`: {error}"));
+    let mut options = OpenOptions::new();
+    // As LMDB makes its own.
+    options.read(true).write(true).create(true).mode(0o600);
+    let file = open_regular(directory, LOCK, &mut options).map_err(failed)?;
+    match file.metadata().map_err(failed)?.len() {
+        0 => fill(&file, 0, LOCK_BYTES).map_err(failed),
+        // Never made longer: others may have it mapped as it is.
+        length => reserve(&file, 0, length).map(|_| ()).map_err(failed),
+    }
+}
+
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
+
+/// Whether there is less room left than a commit takes.
+fn is_full(directory: &Dir) -> bool {
+    const LITTLE_BYTES: u64 = 1 << 18;
+    let stat = rustix::fs::fstatvfs(directory);
+    stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE_BYTES)
 }
 
 /// LMDB leaves its data file's descriptor open over `exec`, so every program that an agent starts would have the
@@ -187,8 +219,8 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         })?
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
-    let _directory = directory.try_clone()?;
-    Ok(Opened { env, map, lineage: lineage(), _directory })
+    let directory = directory.try_clone()?;
+    Ok(Opened { env, map, lineage: lineage(), directory })
 }
 
 impl Index for LmdbIndex {
@@ -211,7 +243,8 @@ impl Index for LmdbIndex {
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError> {
         self.opened.is_ours()?;
         let txn = self.opened.env.write_txn().map_err(failed)?;
-        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: self.opened.map }))
+        let Opened { map, directory, .. } = &*self.opened;
+        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: *map, directory }))
     }
 
     fn tidy(&self) {
@@ -299,6 +332,7 @@ struct LmdbWrite<'a> {
     meter: Meter,
     txn: RwTxn<'a>,
     map: Map,
+    directory: &'a Dir,
 }
 
 impl Read for LmdbWrite<'_> {
@@ -333,7 +367,14 @@ impl Write for LmdbWrite<'_> {
 
 impl WriteTxn for LmdbWrite<'_> {
     fn commit(self: Box<Self>) -> Result<(), ReadError> {
-        self.txn.commit().map_err(failed)
+        let (txn, directory) = (self.txn, self.directory);
+        txn.commit().map_err(|error| match error {
+            // Where only a part of a page could be written, LMDB doesn't say why.
+            heed::Error::Io(cut) if cut.raw_os_error() == Some(EIO) && is_full(directory) => {
+                ReadError::Failed("the index failed: the disk is full".into())
+            }
+            error => failed(error),
+        })
     }
 }
 

@@ -237,7 +237,7 @@ fn is_refused_everything(store: &FileStore, directory: &Path) -> bool {
     let life = store.live(&session()).unwrap();
     let task = store.hold_task(&id("t"), Some("me"), far()).unwrap();
     let (view, _) = store.snapshot().unwrap();
-    let mut opened = store.begin(far()).unwrap();
+    let opened = store.begin(far()).unwrap();
     let entry = Entry {
         time: opened.now().wall,
         request: Request::of(Command::Upkeep),
