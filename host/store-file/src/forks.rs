@@ -213,7 +213,7 @@ struct Nothing {
 impl Nothing {
     fn replace(&mut self, number: RawFd) {
         if self.open.is_none() {
-            self.open = Self::new();
+            self.open = placeholder();
         }
         if let Some(open) = &self.open {
             // SAFETY: `dup3` may be called in a forked child. The number is on the list, so it is an open descriptor
@@ -225,21 +225,22 @@ impl Nothing {
         // SAFETY: as above, and what is opened next has the lowest number that is free. If that isn't this one, the
         // owner's closing it later closes nothing, or at worst a descriptor of a child that was out of them.
         unsafe { libc::close(number) };
-        match Self::new() {
+        match placeholder() {
             Some(open) if open.as_raw_fd() == number => std::mem::forget(open),
             open => self.open = open,
         }
     }
+}
 
-    fn new() -> Option<OwnedFd> {
-        // SAFETY: `open` may be called in a forked child, and `eventfd` is a bare system call; the first is given a
-        // string that ends, and what they return is an error or a descriptor that nobody owns yet.
-        unsafe {
-            let mut number = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
-            if number < 0 {
-                number = libc::eventfd(0, libc::EFD_CLOEXEC);
-            }
-            (number >= 0).then(|| OwnedFd::from_raw_fd(number))
+/// A descriptor of nothing; none if there is no number left for one.
+fn placeholder() -> Option<OwnedFd> {
+    // SAFETY: `open` may be called in a forked child, and `eventfd` is a bare system call; the first is given a
+    // string that ends, and what they return is an error or a descriptor that nobody owns yet.
+    unsafe {
+        let mut number = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if number < 0 {
+            number = libc::eventfd(0, libc::EFD_CLOEXEC);
         }
+        (number >= 0).then(|| OwnedFd::from_raw_fd(number))
     }
 }
