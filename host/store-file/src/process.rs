@@ -57,13 +57,15 @@ pub(crate) fn boot() -> io::Result<BootId> {
 /// else to others on the same board. The kernel says the offsets of the namespace that children will be in; where
 /// that isn't the process's own yet, its own is the one that it was started in, taken for the machine's.
 pub(crate) fn boot_clock_offset() -> (i64, i64) {
-    let namespace = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).ok();
-    if namespace("time") != namespace("time_for_children") {
-        return (0, 0);
-    }
     // Without the file, there are no such namespaces here.
     let text = std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
-    offset_in(&text).unwrap_or_default()
+    let offset = offset_in(&text).unwrap_or_default();
+    let namespace = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    // Nearly everywhere there is none, and no more needs to be asked.
+    if offset == (0, 0) || namespace("time") != namespace("time_for_children") {
+        return (0, 0);
+    }
+    offset
 }
 
 /// The boot clock's line in `/proc/self/timens_offsets`: `boottime 86400 0`.
