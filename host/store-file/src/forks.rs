@@ -154,12 +154,19 @@ pub(crate) fn copied(file: BorrowedFd<'_>) -> io::Result<(Entered, OwnedFd)> {
     Ok((entered, copy))
 }
 
-/// Puts nothing in the place of a descriptor that is on the list and about to be closed, so that a fork between its
-/// leaving the list and its closing gives the child nothing.
+/// Puts nothing in the place of a descriptor that is on the list and about to be closed while its file is locked, so
+/// that it may leave the list.
+///
+/// The kernel copies the table of descriptors before the memory: a fork that is under way may have copied the locked
+/// file already and not yet the list, so its end is waited for.
 pub(crate) fn let_go(descriptor: BorrowedFd<'_>) {
     if let Ok(nothing) = nothing() {
         // SAFETY: both are open descriptors of this process; the second one stays open, and its owner is its owner.
         unsafe { libc::dup3(nothing.as_raw_fd(), descriptor.as_raw_fd(), libc::O_CLOEXEC) };
+    }
+    let deadline = Deadline::now() + QUIET_MAX;
+    while UNDER_WAY.load(SeqCst) > 0 && Deadline::now() < deadline {
+        std::thread::sleep(PAUSE);
     }
 }
 
