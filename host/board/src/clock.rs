@@ -1,4 +1,17 @@
 //! Time: the wall clock that people read, and the boot clock that leases are measured by.
+//!
+//! What a jump of the wall clock does, and what it doesn't:
+//!
+//! - Leases of this boot run by the boot clock, which counts suspended time and is the same for all processes of a
+//!   machine: no jump ends one, and none makes one longer.
+//! - A lease of an earlier boot is compared with the wall clock, which is all that both boots have. If that was set back
+//!   in between, the lease ends late, by as much; if it was set forwards, early, which nobody can tell from time that
+//!   has passed. Early does no harm but work done twice, since tokens keep a late holder from changing anything; late,
+//!   an operator can release the task. Holders that are proved dead don't wait for either: nobody outlives their boot.
+//! - `until` and `not_before` are times that people named, so they go by the wall clock, as it stands: set forwards, a
+//!   task is asked about early, and set back, late. An answer that was given isn't taken back.
+//! - Keys and the history are kept for so long by the wall clock. A jump forwards by more than that forgets them.
+//! - Tasks are ordered by the order in which they were created, not by `created_at`, so a jump reorders nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +76,9 @@ impl Lease {
     /// When it ends by the wall clock as it stands now: what to tell people.
     pub fn ends(&self, now: &Instant) -> Millis {
         if self.boot == now.boot {
-            Millis((now.wall.0 + self.boot_ms).saturating_sub(now.boot_ms))
+            let left = self.boot_ms.saturating_sub(now.boot_ms);
+            let late = now.boot_ms.saturating_sub(self.boot_ms);
+            Millis(now.wall.0.saturating_add(left).saturating_sub(late))
         } else {
             self.until
         }
@@ -83,6 +98,18 @@ mod tests {
         let lease = Lease::starting(&at(1_000, "a", 50), 100);
         assert!(!lease.is_over(&at(9_000_000, "a", 149)));
         assert!(lease.is_over(&at(0, "a", 150)));
+    }
+
+    /// A lease without end, whose end saturates, made the sum overflow.
+    #[test]
+    fn the_end_of_the_longest_lease_can_be_told() {
+        let now = at(1_000, "a", 50);
+        let lease = Lease::starting(&now, u64::MAX);
+        assert!(!lease.is_over(&at(u64::MAX, "a", u64::MAX - 1)));
+        assert_eq!(lease.ends(&now), Millis(u64::MAX));
+        assert_eq!(lease.ends(&at(u64::MAX, "a", 50)), Millis(u64::MAX));
+        assert_eq!(Lease::starting(&now, 100).ends(&at(70, "a", 250)), Millis(0));
+        assert_eq!(Lease::starting(&now, 100).ends(&at(5_000, "a", 250)), Millis(4_900));
     }
 
     #[test]

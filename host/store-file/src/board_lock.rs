@@ -8,8 +8,9 @@
 //! Then a handle takes `locks/board-inside.lock` in its place: nobody waits for himself, and those inside exclude
 //! each other, while those outside are excluded by the outer lock.
 //!
-//! Invariants: the threads of one handle take turns, since they share its open file; one who is inside checks each
-//! time that the outer lock is still on the file of its name; a forked child may not use its copy.
+//! Invariants: the threads of one handle take turns, since they share its open file; whoever holds the lock makes sure
+//! that its file still has its name before it appends to the journal, cuts it, or replaces the pointer to it
+//! ([`BoardGuard::still_excludes`]); one who is inside checks each time that the outer lock is still on the file of its name; a forked child may not use its copy.
 
 use std::io;
 use std::sync::Arc;
@@ -141,6 +142,20 @@ impl BoardLock {
         Err(failed(io::Error::other(
             "it was replaced while it was locked by hand; end the `taskhost lock` that this runs inside, and start over",
         )))
+    }
+}
+
+impl BoardGuard {
+    /// Refuses to go on where the lock excludes nobody any more, because somebody has removed or replaced its file.
+    /// Asked right before whatever can't be taken back.
+    pub(crate) fn still_excludes(&self) -> Result<(), LockError> {
+        let BoardLock { disk, path, .. } = &*self.board;
+        let failed = |error| LockError::Io { path: path.clone(), error };
+        let is_at = |file: &FileLock| file.is_at(&**disk, path).map_err(failed);
+        if self.file.as_ref().map(is_at).transpose()? == Some(true) {
+            return self.board.check_outer();
+        }
+        Err(LockError::Replaced(path.clone()))
     }
 }
 

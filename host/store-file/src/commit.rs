@@ -80,6 +80,9 @@ impl Opened for FileOpened {
     }
 
     fn view(&mut self) -> Box<dyn View> {
+        if let Err(error) = self.inner.lock.same_process() {
+            return Box::new(ImageView::new(Unreadable(ReadError::Failed(error.to_string()))));
+        }
         match self.reading.take() {
             Some(reading) => Box::new(ImageView::new(reading)),
             None => match index::read(&*self.current.index) {
@@ -91,7 +94,10 @@ impl Opened for FileOpened {
     }
 
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
-        self.inner.dead(holders)
+        match self.inner.lock.same_process() {
+            Ok(()) => self.inner.dead(holders),
+            Err(_) => Vec::new(),
+        }
     }
 
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {
@@ -102,6 +108,8 @@ impl Opened for FileOpened {
         let Self { inner, guard, current, reading, meta, now: _ } = *self;
         let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
         drop(reading);
+        // The lock is the parent's, which goes on with this very transaction.
+        inner.lock.same_process().map_err(|e| not_written(&e))?;
 
         // 3. Build everything that can fail without leaving a trace.
         let sequence = meta.applied.next();
@@ -119,7 +127,9 @@ impl Opened for FileOpened {
         writing.put_meta(&meta.at(tail)).map_err(|e| not_written(&e))?;
 
         // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
-        //    told of it, so each of these is right.
+        //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
+        //    they may have appended, or be about to.
+        guard.still_excludes().map_err(|e| not_written(&e))?;
         append_line(&current, &bytes, meta.offset)?;
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
@@ -143,18 +153,29 @@ impl Opened for FileOpened {
         let Self { inner, guard, current, reading, meta, now: _ } = *self;
         drop(reading);
         drop(guard);
+        inner.lock.same_process().map_err(|e| CommitError::NotWritten(e.to_string()))?;
         inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)
     }
 }
 
 /// Appends a line at `offset`, or leaves the journal as it was.
 fn append_line(current: &Current, bytes: &[u8], offset: u64) -> Result<(), CommitError> {
+    let name = current.journal_name();
+    let length =
+        current.journal.len().map_err(|e| CommitError::NotWritten(format!("`{name}`: {e}")))?;
+    if length != offset {
+        // Never cut off: it may be somebody's acknowledged line.
+        let why = format!(
+            "`{name}` was changed while the board was locked: it has {length} bytes and not {offset}, so nothing was \
+             written; try again"
+        );
+        return Err(CommitError::NotWritten(why));
+    }
     let error = match current.journal.append(bytes) {
         Ok(written) if written == bytes.len() => return Ok(()),
         Ok(written) => format!("only {written} of {} bytes could be written", bytes.len()),
         Err(error) => error.to_string(),
     };
-    let name = current.journal_name();
     match current.journal.truncate(offset) {
         Ok(()) => Err(CommitError::NotWritten(format!("`{name}`: {error}"))),
         // What is there may be taken for a line, or be dropped as a torn end, by whoever comes next.

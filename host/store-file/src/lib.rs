@@ -47,6 +47,7 @@ mod draft;
 mod export;
 mod figures;
 mod filler;
+mod forks;
 mod format;
 mod hand;
 mod history;
@@ -70,6 +71,7 @@ mod repair;
 mod retain;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+mod size_limit;
 mod state;
 mod store;
 mod sweep;

@@ -32,6 +32,12 @@ pub(crate) enum LockError {
     /// This process is a fork of the one that opened the handle.
     #[error("this handle was opened by process {0}; open the board again after a fork")]
     Forked(u32),
+    /// Its file was removed or replaced while it was held.
+    #[error(
+        "`{0}` was removed or replaced while it was locked, so nothing was changed; try again, and let that file be: \
+         it is permanent"
+    )]
+    Replaced(String),
     /// The file could not be locked.
     #[error("{}", unwritable(path, error).unwrap_or_else(|| format!("`{path}` could not be locked: {error}")))]
     Io { path: String, error: io::Error },
@@ -53,6 +59,15 @@ impl FileLock {
     /// Whether this process took the lock; a fork of it only has a copy of the guard.
     pub(crate) fn is_ours(&self) -> bool {
         self.process == std::process::id()
+    }
+
+    /// Whether others that lock the file at `path` still find this one.
+    pub(crate) fn is_at(&self, disk: &dyn Disk, path: &str) -> io::Result<bool> {
+        match disk.identity(path) {
+            Ok(named) => Ok(named == self.file.identity()?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The locked file. The lock isn't let go any more before every copy of the descriptor is closed, in all
@@ -114,7 +129,7 @@ impl Helpers {
         hold: Hold,
         deadline: Deadline,
     ) -> Result<Option<FileLock>, LockError> {
-        let helper = self.helper(disk, "", path, hold, How::Read);
+        let helper = self.helper(disk, "", path, hold, How::LockThere);
         match take(disk, path, hold, deadline, &mut None, &helper) {
             Ok(taken) => Ok(Some(taken.lock)),
             Err(LockError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -153,7 +168,7 @@ pub(crate) enum Tried {
 /// it is no sign of anybody's death.
 pub(crate) fn try_lock_existing(disk: &Arc<dyn Disk>, path: &str, hold: Hold) -> io::Result<Tried> {
     for _ in 0..REPLACED_MAX {
-        let file = match disk.open(path, How::Read) {
+        let file = match disk.open(path, How::LockThere) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
             result => result?,
         };
@@ -224,7 +239,7 @@ pub(crate) struct Helper {
     disk: Arc<dyn Disk>,
     path: String,
     hold: Hold,
-    /// [`How::Lock`], or [`How::Read`] for a file that need not be there.
+    /// [`How::Lock`], or [`How::LockThere`] for a file that need not be there.
     how: How,
     state: Mutex<HelperState>,
     changed: Condvar,

@@ -75,6 +75,7 @@ impl Inner {
                 let rebuilt = self.rebuild(&file, file.generation, &*journal, known_durable)?;
                 if let End::Bad(why) = &rebuilt.end {
                     self.set_aside(
+                        guard,
                         &*journal,
                         file.generation,
                         rebuilt.meta.offset,
@@ -254,7 +255,7 @@ impl Inner {
             }
             drop(reading);
             if meta.offset < length {
-                match self.apply_rest(&current, &meta) {
+                match self.apply_rest(guard, &current, &meta) {
                     Ok(()) => return self.read_caught_up(current),
                     Err(ReadError::Damaged(why)) => return Err(ReadError::Damaged(why).into()),
                     // The index failed, not the journal.
@@ -276,7 +277,12 @@ impl Inner {
         Ok((current, reading, meta))
     }
 
-    pub(crate) fn apply_rest(&self, current: &Current, seen: &Meta) -> Result<(), ReadError> {
+    pub(crate) fn apply_rest(
+        &self,
+        guard: &BoardGuard,
+        current: &Current,
+        seen: &Meta,
+    ) -> Result<(), ReadError> {
         let name = current.journal_name();
         let mut writing = index::write(&*current.index)?;
         // A writer killed in the middle of its index commit may have finished it for writers but not for readers:
@@ -292,7 +298,7 @@ impl Inner {
         writing.put_meta(&meta.at(tail))?;
         if let End::Bad(why) = &end {
             let words = Some(&current.words);
-            self.set_aside(&*current.journal, current.generation, tail.offset, why, words)?;
+            self.set_aside(guard, &*current.journal, current.generation, tail.offset, why, words)?;
         }
         writing.commit()?;
         current.words.set_appended(tail.sequence);
@@ -302,6 +308,7 @@ impl Inner {
     /// Takes the torn end of a journal away, and keeps it where people can look at it.
     fn set_aside(
         &self,
+        guard: &BoardGuard,
         journal: &dyn DiskFile,
         generation: Generation,
         offset: u64,
@@ -316,7 +323,8 @@ impl Inner {
         }
         // 1. Keep the bytes, durably. After a crash the end is still there too, and is judged again.
         replace_file(&*self.disk, &kept_in, &dropped).map_err(|e| failed(&kept_in)(e.into()))?;
-        // 2. Cut. After a crash the end is there or gone.
+        // 2. Cut, unless somebody else may be writing there by now. After a crash the end is there or gone.
+        guard.still_excludes().map_err(|error| ReadError::Failed(error.to_string()))?;
         journal.truncate(offset).map_err(failed(&name))?;
         // 3. Make the cut durable, so that nothing is ever appended to a tail that could come back.
         self.sync_or_poison(journal, generation, words)?;

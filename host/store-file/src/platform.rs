@@ -9,9 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cap_std::fs::{Dir, OpenOptions};
 use taskhost_board::{BootId, Instant, Millis, ReadError};
 
-use crate::disk::{Disk, Identity, RealDisk, temporary_name};
+use crate::disk::{
+    Disk, Identity, RealDisk, Reserved, fill, open_regular, reserve, temporary_name,
+};
 use crate::index::{Index, LmdbIndex};
 use crate::process;
+use crate::size_limit;
 use crate::waiting::{Inotify, Notifier};
 use crate::words::{MappedWords, Start, WORDS, Words};
 
@@ -29,8 +32,14 @@ pub(crate) trait Platform: Send + Sync {
     fn make_words(&self, start: &Start) -> io::Result<Words>;
     /// The statistics that are there, if they have this many words.
     fn statistics(&self, count: usize) -> io::Result<Option<MappedWords>>;
-    /// Makes new ones that begin with `header`, in place of those that are there; `None` where there are none.
-    fn make_statistics(&self, count: usize, header: &[u64]) -> io::Result<Option<MappedWords>>;
+    /// Makes new ones that begin with `header`, in place of those that are there; `None` where there are none. The
+    /// first `used` can be written to; for the others there must be made room first.
+    fn make_statistics(
+        &self,
+        count: usize,
+        used: usize,
+        header: &[u64],
+    ) -> io::Result<Option<MappedWords>>;
     /// Opens the index of this name; `None` if there is none that can be opened.
     fn open_index(
         &self,
@@ -84,14 +93,18 @@ pub(crate) struct Real {
     files: Arc<RealDisk>,
     disk: Arc<dyn Disk>,
     boot: BootId,
+    /// By how much our boot clock is ahead of the machine's.
+    boot_clock_offset: (i64, i64),
     /// Whether nobody but this machine changes the files.
     is_local: bool,
 }
 
 impl Real {
     pub(crate) fn new(directory: Dir, is_local: bool) -> io::Result<Self> {
+        size_limit::catch();
         let files = Arc::new(RealDisk::new(directory));
-        Ok(Self { disk: files.clone(), files, boot: process::boot()?, is_local })
+        let boot_clock_offset = process::boot_clock_offset();
+        Ok(Self { disk: files.clone(), files, boot: process::boot()?, boot_clock_offset, is_local })
     }
 
     fn index_dir(&self, name: &str) -> io::Result<Dir> {
@@ -101,25 +114,36 @@ impl Real {
     fn mapped(&self, path: &str, count: usize) -> io::Result<Option<MappedWords>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        match self.files.directory().open_with(path, &options) {
-            Ok(file) => MappedWords::open(file.into_std(), count),
+        match open_regular(self.files.directory(), path, &mut options) {
+            Ok(file) => MappedWords::open(file, count),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes a file of words to be mapped, zero but for those it begins with.
-    fn make_mapped(&self, path: &str, count: usize, words: &[u64]) -> io::Result<()> {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    /// Makes a file of `count` words to be mapped, zero but for those it begins with. The first `used` have space on the
+    /// disk; the others have to be given some before they are written to.
+    fn make_mapped(&self, path: &str, count: usize, used: usize, words: &[u64]) -> io::Result<()> {
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        bytes.resize(used.min(count) * 8, 0);
         let temporary = temporary_name(path);
         self.disk.create_dir(INDEX)?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
-        let mut file = self.files.directory().open_with(&temporary, &options)?;
-        // Never synced: words of another boot are worthless anyway.
-        file.write_all(&bytes)?;
-        file.set_len((count * 8) as u64)?;
-        self.disk.rename(&temporary, path)
+        let mut file = self.files.directory().open_with(&temporary, &options)?.into_std();
+        let mut make = || {
+            // Never synced: words of another boot are worthless anyway.
+            file.write_all(&bytes)?;
+            let (written, all) = (bytes.len() as u64, (count * 8) as u64);
+            if reserve(&file, 0, written)? == Reserved::Unsupported {
+                fill(&file, written, all - written)?;
+            }
+            file.set_len(all)?;
+            self.disk.rename(&temporary, path)
+        };
+        make().inspect_err(|_| {
+            let _ = self.disk.remove(&temporary);
+        })
     }
 }
 
@@ -135,9 +159,12 @@ impl Platform for Real {
 
     fn now(&self) -> Instant {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // Suspended time counts, since an agent's lease goes on while the machine sleeps.
+        // Suspended time counts, since an agent's lease goes on while the machine sleeps. The machine's clock, not that
+        // of a time namespace: leases are compared with those of processes elsewhere.
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let boot_ms = boot.tv_sec * 1000 + boot.tv_nsec / 1_000_000;
+        let (seconds, nanoseconds) = self.boot_clock_offset;
+        let boot_ns = (boot.tv_sec - seconds) * 1_000_000_000 + boot.tv_nsec - nanoseconds;
+        let boot_ms = boot_ns / 1_000_000;
         Instant {
             wall: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
             boot: self.boot.clone(),
@@ -150,7 +177,7 @@ impl Platform for Real {
     }
 
     fn make_words(&self, start: &Start) -> io::Result<Words> {
-        self.make_mapped(SHARED_WORDS, WORDS, &start.values())?;
+        self.make_mapped(SHARED_WORDS, WORDS, WORDS, &start.values())?;
         self.words()?.ok_or_else(|| io::Error::other("`index/shared` was cut while it was made"))
     }
 
@@ -158,8 +185,13 @@ impl Platform for Real {
         self.mapped(STATISTICS, count)
     }
 
-    fn make_statistics(&self, count: usize, header: &[u64]) -> io::Result<Option<MappedWords>> {
-        self.make_mapped(STATISTICS, count, header)?;
+    fn make_statistics(
+        &self,
+        count: usize,
+        used: usize,
+        header: &[u64],
+    ) -> io::Result<Option<MappedWords>> {
+        self.make_mapped(STATISTICS, count, used, header)?;
         self.mapped(STATISTICS, count)
     }
 
@@ -188,7 +220,12 @@ impl Platform for Real {
         };
         let directory = directory()
             .map_err(|e| ReadError::Failed(format!("`{INDEX}/{name}` could not be made: {e}")))?;
-        Ok(Box::new(LmdbIndex::create(&directory, pages)?))
+        let made = LmdbIndex::create(&directory, pages);
+        let made = made.inspect_err(|_| {
+            // What is there of it would only take up room.
+            let _ = self.remove_index(name);
+        });
+        Ok(Box::new(made?))
     }
 
     fn indexes(&self) -> io::Result<Vec<String>> {

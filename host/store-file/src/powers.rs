@@ -59,7 +59,7 @@ impl Directory<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(FileFailure::NotFound);
             }
-            result => result.map_err(broken)?,
+            result => result.map_err(|error| unread(name, &error))?,
         };
         if file.len().map_err(broken)? > FILE_BYTES_MAX as u64 {
             return Err(FileFailure::TooLarge);
@@ -75,6 +75,10 @@ impl Directory<'_> {
             }
         }
     }
+}
+
+fn unread(name: &str, error: &io::Error) -> FileFailure {
+    FileFailure::Failed(format!("`{name}`: {error}"))
 }
 
 fn broken(error: io::Error) -> FileFailure {

@@ -6,7 +6,8 @@
 //! A number alone proves nothing, since numbers are used again: the start time tells two processes of one number
 //! apart, the boot tells two starts of the machine apart, and the namespace says for whom the number means anything.
 //! Invariant: what can't be known proves nothing. Where `/proc` doesn't show our own namespace, or hides other users'
-//! processes, nobody is called dead because of that; the lease is the last word.
+//! processes, nobody is called dead because of that; the lease is the last word. Start times are the machine's, also
+//! where this process is in a time namespace of its own.
 
 use std::io;
 
@@ -26,7 +27,12 @@ pub fn process(pid: u32) -> io::Result<Process> {
     };
     match found {
         Some(found) if !found.has_ended => {
-            Ok(Process { pid, started: found.started, boot, namespace })
+            let started = on_the_machine(found.started, boot_clock_offset()).ok_or_else(|| {
+                io::Error::other(
+                    "no process can be named here: the clock of this time namespace isn't whole seconds from the machine's",
+                )
+            })?;
+            Ok(Process { pid, started, boot, namespace })
         }
         _ => Err(io::Error::new(
             io::ErrorKind::NotFound,
@@ -44,6 +50,40 @@ pub(crate) fn boot() -> io::Result<BootId> {
     Ok(BootId(boot.trim().to_owned()))
 }
 
+/// By how much this process's boot clock is ahead of that of the machine, because it is in a time namespace: whole
+/// seconds, and the nanoseconds beyond them.
+///
+/// The clock, and with it the start times that `/proc` shows, are then this namespace's own, and would mean something
+/// else to others on the same board. The kernel says the offsets of the namespace that children will be in; where
+/// that isn't the process's own yet, its own is the one that it was started in, taken for the machine's.
+pub(crate) fn boot_clock_offset() -> (i64, i64) {
+    // Without the file, there are no such namespaces here.
+    let text = std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+    let offset = offset_in(&text).unwrap_or_default();
+    let namespace = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    // Nearly everywhere there is none, and no more needs to be asked.
+    if offset == (0, 0) || namespace("time") != namespace("time_for_children") {
+        return (0, 0);
+    }
+    offset
+}
+
+/// The boot clock's line in `/proc/self/timens_offsets`: `boottime 86400 0`.
+fn offset_in(text: &str) -> Option<(i64, i64)> {
+    let line = text.lines().find_map(|line| line.strip_prefix("boottime"))?;
+    let mut fields = line.split_whitespace().map(|field| field.parse().ok());
+    Some((fields.next()??, fields.next()??))
+}
+
+/// A start time as the machine has it, in clock ticks since boot; `None` where that can't be told to the tick.
+fn on_the_machine(started: u64, offset: (i64, i64)) -> Option<u64> {
+    if offset.1 != 0 {
+        return None;
+    }
+    let ticks = i64::try_from(rustix::param::clock_ticks_per_second()).ok()?;
+    started.checked_add_signed(offset.0.checked_mul(ticks)?.checked_neg()?)
+}
+
 /// Whether `process` is proved dead, by one who runs in the boot `boot`.
 pub(crate) fn has_ended(process: &Process, boot: &BootId) -> bool {
     if process.boot != *boot {
@@ -54,7 +94,9 @@ pub(crate) fn has_ended(process: &Process, boot: &BootId) -> bool {
         return false;
     }
     match stat(process.pid) {
-        Ok(found) => found.has_ended || found.started != process.started,
+        Ok(found) if found.has_ended => true,
+        Ok(found) => on_the_machine(found.started, boot_clock_offset())
+            .is_some_and(|started| started != process.started),
         Err(error) if is_gone(&error) => is_unknown_to_the_kernel(process.pid),
         Err(_) => false,
     }
@@ -121,6 +163,18 @@ mod tests {
             let found = parse(&line(command, "S", 1, 99)).unwrap();
             assert!(!found.has_ended && found.started == 99, "{command}");
         }
+    }
+
+    #[test]
+    fn start_times_are_the_machines_whatever_the_time_namespace() {
+        let text = "monotonic           5         1\nboottime        86400         0\n";
+        assert_eq!(offset_in(text), Some((86_400, 0)));
+        assert_eq!(offset_in("monotonic 5 1\n"), None);
+        let ticks = rustix::param::clock_ticks_per_second();
+        assert_eq!(on_the_machine(86_400 * ticks + 7, (86_400, 0)), Some(7));
+        assert_eq!(on_the_machine(7, (-10, 0)), Some(10 * ticks + 7));
+        assert_eq!(on_the_machine(7, (1, 500)), None);
+        assert_eq!(on_the_machine(7, (1, 0)), None);
     }
 
     #[test]

@@ -47,12 +47,15 @@ impl Inner {
     /// Makes `next` the current generation in place of `file`'s.
     pub(crate) fn publish(
         &self,
-        _guard: &BoardGuard,
+        guard: &BoardGuard,
         file: &BoardFile,
         words: Option<Words>,
         next: Next,
     ) -> Result<Arc<Current>, PublishError> {
         let unchanged = |error: ReadError| PublishError::Unchanged(error.to_string());
+        let excludes =
+            || guard.still_excludes().map_err(|error| PublishError::Unchanged(error.to_string()));
+        excludes()?;
         // 1. Give snapshot and journal their names, durably. A crash leaves the old generation, and litter.
         let (tasks, journal) = (names::tasks(next.generation), names::journal(next.generation));
         if let Some(place) = self.foreign(&file.board, next.generation).map_err(unchanged)? {
@@ -67,6 +70,7 @@ impl Inner {
         // 2. Tell the handles that are open. They now find that theirs isn't current and wait for the lock. If
         //    this process dies before the end, whoever has the lock next syncs the directory and goes by what
         //    `board.json` says then.
+        excludes()?;
         let was = words.as_ref().map(|words| (words.generation(), words.epoch()));
         if let Some(words) = &words {
             words.begin_switch(next.generation);

@@ -206,8 +206,10 @@ impl Inner {
         Ok(words.filter(|words| words.are_of(home)))
     }
 
-    /// The generation that the handle has open, if it is still the current one.
+    /// The generation that the handle has open, if it is still the current one; none in a forked child.
     pub(crate) fn open_generation(&self) -> Option<Arc<Current>> {
+        // In a forked child another thread of the parent's may be changing it for ever.
+        self.lock.same_process().ok()?;
         let is_current = |current: &Arc<Current>| {
             current.is_current() || self.options.has(PlantedBug::GenerationNotRechecked)
         };
@@ -216,6 +218,7 @@ impl Inner {
 
     /// Opens what is current; `None` if something needs mending, for which the lock must be held.
     pub(crate) fn attach(&self) -> Result<Option<Arc<Current>>, BeginError> {
+        self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
         let file = self.board_file()?;
         let Some(words) = self.words(&file.board)? else { return Ok(None) };
         if words.generation() != file.generation || words.is_poisoned(file.generation) {
@@ -319,6 +322,17 @@ impl Inner {
 
     /// Returns once `sequence`, which was read from or appended to `current`, is durable. An error means that
     /// this can't be known any more; then the generation is poisoned, for every process.
+    ///
+    /// One window stays. The kernel reports a failed write-back once to every descriptor that was open then, and to
+    /// nobody who opens the file after one of them has been told. So an answered change can be lost where all of this
+    /// comes together: a sync fails here; this process is killed, or stopped, before the next statement has said so in
+    /// the shared words; no process that had the journal open before syncs it any more; another one opens the journal
+    /// only now, finds lines past `durable_through`, and its own sync succeeds over pages that the kernel holds for
+    /// clean; and then the power fails before the journal is replaced. Everybody who does sync with an older descriptor
+    /// is told, and poisons the generation. A mark set before each sync and taken away after it doesn't close this: it
+    /// can't tell a failed sync from one in which the process was just killed, which is common, and every kill would
+    /// then cost a new generation. What would close it is that a process which attaches writes the lines it finds past
+    /// `durable_through` again, the same bytes in the same place, so that their pages are its own to sync.
     pub(crate) fn make_durable(&self, current: &Current, sequence: Sequence) -> Result<(), String> {
         if current.words.durable_through() >= sequence || self.options.has(PlantedBug::SyncLeftOut)
         {

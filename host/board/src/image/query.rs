@@ -192,7 +192,7 @@ impl<R: Read + Send> View for ImageView<R> {
         let by_boot = self
             .timers(keys::DUE_BOOT, 1)?
             .first()
-            .map(|(at, _)| now.wall.0 + at.saturating_sub(now.boot_ms));
+            .map(|(at, _)| now.wall.0.saturating_add(at.saturating_sub(now.boot_ms)));
         let by_wall = self.timers(keys::DUE_WALL, 1)?.first().map(|(at, _)| *at);
         Ok(by_boot.into_iter().chain(by_wall).min().map(Millis))
     }

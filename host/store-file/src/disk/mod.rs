@@ -5,18 +5,22 @@
 //! - [`RealDisk`]: the operating system's. The simulation has one that knows what was synced.
 //! - [`replace_file`]: the one way in which a file is replaced.
 //!
-//! Invariants: a path never leaves the directory; no file is reached through a symbolic link in its last
-//! component; descriptors are closed on `exec`; locks have `flock` semantics, so that they belong to the open
+//! Invariants: a path never leaves the directory; what is opened is a regular file, and opening never waits; no file is reached through a symbolic link in its last
+//! component; descriptors are closed on `exec`, and those of locks in forked children; locks have `flock` semantics, so that they belong to the open
 //! file and closing another descriptor of the same file doesn't drop them.
 
+mod open;
 mod real;
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub(crate) use open::{Reserved, fill, open_regular, reserve};
 pub(crate) use real::RealDisk;
 use taskhost_board::Millis;
+
+use crate::forks::Entered;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub enum How {
     New,
     /// To lock; made, empty, if it doesn't exist.
     Lock,
+    /// To lock, opened to be read only, so that closing it is no sign of anybody's death; it must exist.
+    LockThere,
 }
 
 /// How a lock is held.
@@ -71,9 +77,10 @@ pub trait DiskFile: Send + Sync {
     fn wait_lock(&self, hold: Hold) -> io::Result<()>;
     /// Lets the lock go.
     fn unlock(&self) -> io::Result<()>;
-    /// Its descriptor, if it has one.
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
+    /// A second descriptor of the open file, if it has any: closed on `exec`, and, as long as the entry is kept, in
+    /// forked children.
+    fn copy(&self) -> io::Result<(Entered, OwnedFd)> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -1,16 +1,19 @@
 //! The operating system's disk, below one directory handle.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::UNIX_EPOCH;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use fs4::TryLockError;
 use taskhost_board::Millis;
 
+use super::open::open_regular;
 use super::{Disk, DiskFile, Hold, How, Identity};
+use crate::forks::{self, Entered};
 
 /// A directory of the operating system. Nothing outside it can be reached by a path or a symbolic link.
 pub(crate) struct RealDisk {
@@ -44,7 +47,19 @@ impl RealDisk {
 }
 
 struct RealFile {
+    /// Whether this may hold a lock.
+    locked: AtomicBool,
+    /// Left before the file is closed.
+    entered: Option<Entered>,
     file: std::fs::File,
+}
+
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        if self.entered.is_some() && *self.locked.get_mut() {
+            forks::let_go(self.file.as_fd());
+        }
+    }
 }
 
 impl Disk for RealDisk {
@@ -52,7 +67,7 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true);
         match how {
-            How::Read => {}
+            How::Read | How::LockThere => {}
             How::Append => {
                 options.append(true);
             }
@@ -63,11 +78,14 @@ impl Disk for RealDisk {
                 options.append(true).create(true);
             }
         }
-        // cap-std sets O_CLOEXEC. A lock must be on the file of this name and no other, and a planted link
-        // must not make us write into a file that was meant for something else, hence O_NOFOLLOW.
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        let file = self.directory.open_with(path, &options)?.into_std();
-        Ok(Arc::new(RealFile { file }))
+        let open = || open_regular(&self.directory, path, &mut options.clone());
+        let (entered, file) = match how {
+            How::Lock | How::LockThere => {
+                forks::opened(open).map(|(entered, file)| (Some(entered), file))?
+            }
+            How::Read | How::Append | How::New => (None, open()?),
+        };
+        Ok(Arc::new(RealFile { locked: AtomicBool::new(false), entered, file }))
     }
 
     fn identity(&self, path: &str) -> io::Result<Identity> {
@@ -158,13 +176,17 @@ impl DiskFile for RealFile {
             Hold::Shared => fs4::FileExt::try_lock_shared(&self.file),
         };
         match result {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.locked.store(true, Relaxed);
+                Ok(true)
+            }
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
     fn wait_lock(&self, hold: Hold) -> io::Result<()> {
+        self.locked.store(true, Relaxed);
         loop {
             let result = match hold {
                 Hold::Exclusive => fs4::FileExt::lock(&self.file),
@@ -178,10 +200,12 @@ impl DiskFile for RealFile {
     }
 
     fn unlock(&self) -> io::Result<()> {
-        fs4::FileExt::unlock(&self.file)
+        fs4::FileExt::unlock(&self.file)?;
+        self.locked.store(false, Relaxed);
+        Ok(())
     }
 
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.file.as_fd())
+    fn copy(&self) -> io::Result<(Entered, OwnedFd)> {
+        forks::copied(self.file.as_fd())
     }
 }

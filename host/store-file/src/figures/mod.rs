@@ -139,7 +139,7 @@ fn open(platform: &dyn Platform, home: u64) -> Option<Page> {
     }
     // Of two who make one at once, one records where nobody looks, until it looks again itself.
     let header = page::header(home, platform.now().wall);
-    Page::of(platform.make_statistics(WORDS, &header).ok()??, home)
+    Page::of(platform.make_statistics(WORDS, page::SHARED_WORDS, &header).ok()??, home)
 }
 
 /// How many of the oldest owners are asked whether they are still who they were.
@@ -155,7 +155,11 @@ fn slot(page: &Page, platform: &dyn Platform) -> Option<usize> {
     let mut candidates: Vec<usize> = (0..SLOTS).collect();
     candidates.sort_by_key(|slot| owners[*slot].map(|owner| owner.since));
     let now = platform.now().wall;
-    let take = |slot: usize| page.take(slot, owners[slot], &me, now).then_some(slot);
+    // On a full disk there are no figures of this process's own.
+    let take = |slot: usize| {
+        let is_taken = page.reserve(slot).is_ok() && page.take(slot, owners[slot], &me, now);
+        is_taken.then_some(slot)
+    };
     // Every command comes by here, so most owners are only asked about as cheaply as can be.
     let is_gone = |owner: Owner| owner.is_beside(&me) && is_unknown_to_the_kernel(owner.pid());
     let free = candidates.iter().filter(|slot| owners[**slot].is_none_or(is_gone));

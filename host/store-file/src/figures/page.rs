@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 0 magic   1 home   2 since (wall clock, ms)          then the figures of all processes together,
-//! then 64 slots: 0 owner  1 started  2 since           and the figures of one process
+//! then for 64 slots: 0 owner  1 started  2 since
+//! then for 64 slots                                   the figures of one process each
 //! figures: for each measure  sum, max, buckets;        then a word for each count
 //! ```
 //!
@@ -11,9 +12,10 @@
 //!
 //! Invariants: everything is only ever added to, by relaxed atomic operations, so that nothing that was recorded is
 //! lost, whichever threads and processes record at once; a slot is given to another process only after its owner is
-//! dead, and the figures of all together don't depend on slots. What is read while others record is a moment old in
+//! dead; a slot has room on the disk before it is given to anybody; and the figures of all together don't depend on slots. What is read while others record is a moment old in
 //! one place or another.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,16 +24,17 @@ use taskhost_board::{Measure, Millis, Process, Tally};
 use super::buckets::{BUCKETS, bucket};
 use crate::words::MappedWords;
 
-const MAGIC: u64 = 0x7461_736b_7374_0001;
+const MAGIC: u64 = 0x7461_736b_7374_0002;
 const HEADER: usize = 3;
 const SLOT_HEADER: usize = 3;
 const PER_MEASURE: usize = 2 + BUCKETS;
 const PER_FIGURES: usize = Measure::ALL.len() * PER_MEASURE + Tally::ALL.len();
-const PER_SLOT: usize = SLOT_HEADER + PER_FIGURES;
 /// How many processes have figures of their own.
 pub(super) const SLOTS: usize = 64;
+/// How many words are everybody's: all but the figures of slots. Even reading what has no room on the disk may need some.
+pub(super) const SHARED_WORDS: usize = HEADER + PER_FIGURES + SLOTS * SLOT_HEADER;
 /// How many words there are.
-pub(super) const WORDS: usize = HEADER + PER_FIGURES + SLOTS * PER_SLOT;
+pub(super) const WORDS: usize = SHARED_WORDS + SLOTS * PER_FIGURES;
 
 /// What a page begins with.
 pub(super) fn header(home: u64, since: Millis) -> [u64; HEADER] {
@@ -54,13 +57,13 @@ impl Whose {
     fn base(self) -> usize {
         match self {
             Self::All => HEADER,
-            Self::Slot(slot) => slot_base(slot) + SLOT_HEADER,
+            Self::Slot(slot) => SHARED_WORDS + slot * PER_FIGURES,
         }
     }
 }
 
 fn slot_base(slot: usize) -> usize {
-    HEADER + PER_FIGURES + slot * PER_SLOT
+    HEADER + PER_FIGURES + slot * SLOT_HEADER
 }
 
 /// The raw figures of one measure.
@@ -154,6 +157,11 @@ impl Page {
         (word != 0).then_some(owner)
     }
 
+    /// Makes room on the disk for a slot's figures: those that were never used take up none.
+    pub(super) fn reserve(&self, slot: usize) -> io::Result<()> {
+        self.words.reserve(Whose::Slot(slot).base(), PER_FIGURES)
+    }
+
     /// Gives a slot to `process`, if it still is `from`'s, and empties it.
     pub(super) fn take(
         &self,
@@ -174,8 +182,8 @@ impl Page {
             return false;
         }
         self.word(base + 1).store(0, Ordering::Relaxed);
-        for index in base + SLOT_HEADER..base + PER_SLOT {
-            // Pages that nobody wrote to stay holes.
+        let figures = Whose::Slot(slot).base();
+        for index in figures..figures + PER_FIGURES {
             if self.get(index) != 0 {
                 self.word(index).store(0, Ordering::Relaxed);
             }

@@ -21,6 +21,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant as Deadline;
 
 use taskhost_board::{BeginError, ReadError, TaskId};
@@ -31,6 +32,7 @@ pub(crate) use tasks::{FileTaskLocks, OwnTasks};
 
 use self::inherited::Named;
 use crate::disk::{Hold, remove_if_there};
+use crate::forks::{self, Entered};
 use crate::lock::LockError;
 use crate::state::{Inner, failed as not_usable};
 use crate::store::FileStore;
@@ -42,13 +44,20 @@ pub struct HandLock {
     named: Named,
     /// Whether a note says who holds it.
     noted: bool,
+    /// Until it is passed on; nothing where it is held around this process.
+    entered: Option<Entered>,
     held: OwnedFd,
+    is_passed_on: AtomicBool,
 }
 
 impl HandLock {
     /// Lets `command`, and everything else that this process starts from now on, inherit the lock, and tells it so.
     pub fn pass_on(&self, command: &mut Command) -> io::Result<()> {
         rustix::io::fcntl_setfd(&self.held, rustix::io::FdFlags::empty())?;
+        if let Some(entered) = &self.entered {
+            entered.leave();
+        }
+        self.is_passed_on.store(true, Relaxed);
         command.env(LOCKS_VARIABLE, self.marker());
         Ok(())
     }
@@ -73,6 +82,9 @@ impl Drop for HandLock {
         // While the lock is still held, so that it isn't the next one's note.
         if self.noted && self.inner.lock.same_process().is_ok() {
             let _ = remove_if_there(&*self.inner.disk, &self.named.what.note());
+        }
+        if self.entered.is_some() && !*self.is_passed_on.get_mut() {
+            forks::let_go(self.held.as_fd());
         }
     }
 }
@@ -117,7 +129,7 @@ impl Inner {
         let noted = outer.is_none() && who.is_some();
         let (held, file) = match outer {
             // It is held around this process, which must not wait for itself.
-            Some((held, file)) => (held.try_clone_to_owned(), file),
+            Some((held, file)) => (held.try_clone_to_owned().map(|held| (None, held)), file),
             None => {
                 let patience = self.patience(&what, deadline);
                 let lock = self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, patience);
@@ -128,19 +140,19 @@ impl Inner {
                     drop(self.lock(deadline)?);
                 }
                 let file = lock.into_file();
-                let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
-                let held = file.descriptor().ok_or_else(unsupported);
-                let held = held.and_then(|held| held.try_clone_to_owned());
+                let held = file.copy().map(|(entered, held)| (Some(entered), held));
                 (held, file.identity().map_err(|e| failed(&e))?)
             }
         };
-        let held = held.map_err(|e| failed(&format!("`{path}` can't be handed on: {e}")))?;
+        let (entered, held) =
+            held.map_err(|e| failed(&format!("`{path}` can't be handed on: {e}")))?;
         if let Some(who) = who.filter(|_| noted) {
             self.leave_note(&what, who);
         }
         let board = inherited::board_in(&*self.disk);
         let named = Named { what, descriptor: held.as_raw_fd(), file, board };
-        Ok(HandLock { inner: self.clone(), named, noted, held })
+        let is_passed_on = AtomicBool::new(false);
+        Ok(HandLock { inner: self.clone(), named, noted, entered, held, is_passed_on })
     }
 
     /// Until when a lock is waited for. Inside the board's lock a task's is only tried: whoever holds it may be waiting

@@ -38,6 +38,10 @@ impl LifeGuard for Own {}
 
 impl Drop for Own {
     fn drop(&mut self) {
+        // In a forked child another thread of the parent's may have the list for ever.
+        if !self._lock.is_ours() {
+            return;
+        }
         let mut held = self.inner.own_tasks.held.lock();
         if let Some(count) = held.get_mut(&self.task) {
             *count -= 1;
@@ -110,6 +114,7 @@ impl FileTaskLocks {
 impl TaskLocks for FileTaskLocks {
     fn try_hold(&mut self, task: &TaskId) -> Result<bool, ReadError> {
         let inner = &self.inner;
+        inner.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
         if self.held.contains_key(task)
             || inner.own_tasks.held.lock().contains_key(task)
             || inner.is_inherited(&Lockable::Task(task.clone()))

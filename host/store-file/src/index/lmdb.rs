@@ -5,7 +5,8 @@
 //! address space. Readers belong to transactions, not to threads, so that a view can be moved.
 //!
 //! LMDB must not be opened twice in one process (its `fcntl` locks would be dropped when either is closed), so
-//! open environments are kept in a registry by device and inode.
+//! open environments are kept in a registry by device and inode. A forked child may not use its copy of one, nor open
+//! another beside it; closing it there is harmless, since LMDB then clears only what bears the child's own number.
 //!
 //! Page reads are counted as an upper bound made of what really happened: a lookup reads one page per level of
 //! the tree, as the tree is at that moment; a scan reads that and the leaves it steps over, of which LMDB keeps
@@ -17,6 +18,7 @@
 )]
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::ops::Bound;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
@@ -25,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant as Deadline};
 
-use cap_std::fs::{Dir, MetadataExt as _};
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use parking_lot::Mutex;
@@ -33,6 +35,8 @@ use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
 use super::{Index, ReadTxn, WriteTxn};
+use crate::disk::{fill, open_regular, reserve};
+use crate::forks::lineage;
 
 /// Address space only. A task takes a few KiB here, so this is room for tens of millions.
 const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 256 << 30 } else { 1 << 30 };
@@ -49,10 +53,22 @@ type Map = Database<'static, Bytes, Bytes>;
 struct Opened {
     env: Env<WithoutTls>,
     map: Map,
+    /// The process that opened it, among those that were forked from one another.
+    lineage: u64,
     /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
     /// while somebody still reads.
-    _directory: Dir,
+    directory: Dir,
 }
+
+impl Opened {
+    /// Refuses to be used in a forked child: readers would be taken for the parent's, and cleared away with it.
+    fn is_ours(&self) -> Result<(), ReadError> {
+        if self.lineage == lineage() { Ok(()) } else { Err(ReadError::Failed(FORKED.into())) }
+    }
+}
+
+const FORKED: &str = "the index was opened before this process was forked; drop the board's handles in the child before \
+                      opening it there, or start the child by `exec`";
 
 /// The environments that are open, by device and inode of their directories.
 type Registry = HashMap<(u64, u64), Weak<Opened>>;
@@ -85,7 +101,12 @@ impl LmdbIndex {
                 return Ok(None);
             }
         }
-        let Ok(opened) = enter(directory) else { return Ok(None) };
+        let opened = match enter(directory) {
+            Ok(opened) => opened,
+            // A new one would do, but every child would make one.
+            Err(ReadError::Failed(why)) if why == FORKED => return Err(ReadError::Failed(why)),
+            Err(_) => return Ok(None),
+        };
         // Reading a page past a cut file's end would kill the process.
         let stat = opened.env.unnamed_database_stat();
         let pages_used = opened.env.info().last_page_number as u64 + 1;
@@ -104,10 +125,13 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
     let deadline = Deadline::now() + CLOSING_MAX;
     loop {
         {
-            let mut opened = OPENED.lock();
+            // In a forked child, a thread that isn't there may have it for ever.
+            let opened = OPENED.try_lock_until(deadline);
+            let mut opened = opened.ok_or_else(|| ReadError::Failed(FORKED.into()))?;
             if let Some(found) = opened.get(&key).and_then(Weak::upgrade) {
-                return Ok(found);
+                return found.is_ours().map(|()| found);
             }
+            reserve_locks(directory)?;
             match open(directory) {
                 Ok(fresh) => {
                     let fresh = Arc::new(fresh);
@@ -122,6 +146,36 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
         // Its last user is about to close it.
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// How long a new lock file is made: the table of readers, and what stands before it. LMDB takes as many readers as
+/// there is room for.
+const LOCK_BYTES: u64 = (READERS_MAX as u64 + 64) * 64;
+
+/// Gives LMDB's lock file blocks on the disk before it is mapped. LMDB leaves it a hole, and on a full disk the first
+/// reader in a new part of it would be killed. Only while this process doesn't have the environment open: closing the
+/// file drops this process's `fcntl` locks on it.
+fn reserve_locks(directory: &Dir) -> Result<(), ReadError> {
+    let failed =
+        |error: std::io::Error| ReadError::Failed(format!("the index's `{LOCK}`: {error}"));
+    let mut options = OpenOptions::new();
+    // As LMDB makes its own.
+    options.read(true).write(true).create(true).mode(0o600);
+    let file = open_regular(directory, LOCK, &mut options).map_err(failed)?;
+    match file.metadata().map_err(failed)?.len() {
+        0 => fill(&file, 0, LOCK_BYTES).map_err(failed),
+        // Never made longer: others may have it mapped as it is.
+        length => reserve(&file, 0, length).map(|_| ()).map_err(failed),
+    }
+}
+
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
+
+/// Whether there is less room left than a commit takes.
+fn is_full(directory: &Dir) -> bool {
+    const LITTLE_BYTES: u64 = 1 << 18;
+    let stat = rustix::fs::fstatvfs(directory);
+    stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE_BYTES)
 }
 
 /// LMDB leaves its data file's descriptor open over `exec`, so every program that an agent starts would have the
@@ -165,13 +219,14 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         })?
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
-    let _directory = directory.try_clone()?;
-    Ok(Opened { env, map, _directory })
+    let directory = directory.try_clone()?;
+    Ok(Opened { env, map, lineage: lineage(), directory })
 }
 
 impl Index for LmdbIndex {
     fn read(&self) -> Result<Box<dyn ReadTxn>, ReadError> {
         let opened = self.opened.clone();
+        opened.is_ours()?;
         let txn = match opened.env.clone().static_read_txn() {
             // The table of readers is full of the dead.
             Err(heed::Error::Mdb(heed::MdbError::ReadersFull)) => {
@@ -181,15 +236,21 @@ impl Index for LmdbIndex {
             result => result,
         };
         let txn = txn.map_err(failed)?;
+        let txn = ManuallyDrop::new(txn);
         Ok(Box::new(LmdbRead { meter: Meter::new(&self.pages), txn, opened }))
     }
 
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError> {
+        self.opened.is_ours()?;
         let txn = self.opened.env.write_txn().map_err(failed)?;
-        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: self.opened.map }))
+        let Opened { map, directory, .. } = &*self.opened;
+        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: *map, directory }))
     }
 
     fn tidy(&self) {
+        if self.opened.is_ours().is_err() {
+            return;
+        }
         // What can't be freed now can be later.
         let _ = self.opened.env.clear_stale_readers();
     }
@@ -232,14 +293,26 @@ impl Meter {
 struct LmdbRead {
     meter: Meter,
     // Dropped before the environment it belongs to.
-    txn: RoTxn<'static, WithoutTls>,
+    txn: ManuallyDrop<RoTxn<'static, WithoutTls>>,
     opened: Arc<Opened>,
+}
+
+impl Drop for LmdbRead {
+    fn drop(&mut self) {
+        // In a forked child the reader's slot is still the parent's, who may be reading. The child's copy of the
+        // environment is kept for good then, since the transaction keeps it.
+        if self.opened.is_ours().is_ok() {
+            // SAFETY: it is dropped here and nowhere else.
+            unsafe { ManuallyDrop::drop(&mut self.txn) };
+        }
+    }
 }
 
 impl ReadTxn for LmdbRead {}
 
 impl Read for LmdbRead {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        self.opened.is_ours()?;
         get(&self.meter, &self.opened.map, &self.txn, key)
     }
 
@@ -250,6 +323,7 @@ impl Read for LmdbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
+        self.opened.is_ours()?;
         scan(&self.meter, &self.opened.map, &self.txn, prefix, start, direction, limit)
     }
 }
@@ -258,6 +332,7 @@ struct LmdbWrite<'a> {
     meter: Meter,
     txn: RwTxn<'a>,
     map: Map,
+    directory: &'a Dir,
 }
 
 impl Read for LmdbWrite<'_> {
@@ -292,7 +367,14 @@ impl Write for LmdbWrite<'_> {
 
 impl WriteTxn for LmdbWrite<'_> {
     fn commit(self: Box<Self>) -> Result<(), ReadError> {
-        self.txn.commit().map_err(failed)
+        let (txn, directory) = (self.txn, self.directory);
+        txn.commit().map_err(|error| match error {
+            // Where only a part of a page could be written, LMDB doesn't say why.
+            heed::Error::Io(cut) if cut.raw_os_error() == Some(EIO) && is_full(directory) => {
+                ReadError::Failed("the index failed: the disk is full".into())
+            }
+            error => failed(error),
+        })
     }
 }
 

@@ -184,6 +184,26 @@ impl World {
         state.clock.boot_ms = state.clock.boot_ms.saturating_add(ms);
     }
 
+    /// Sets the wall clock by so many milliseconds, forwards or back; the boot clock goes on as it did.
+    pub fn jump_wall(&self, by_ms: i64) {
+        let mut state = self.state.lock();
+        state.clock.wall = Millis(state.clock.wall.0.saturating_add_signed(by_ms));
+    }
+
+    /// Starts the machine anew without losing anything: another boot, and clocks and memory that begin again.
+    pub fn restart(&self) {
+        let mut state = self.state.lock();
+        state.clock.boot.0.push('+');
+        state.clock.boot_ms = 1_000;
+        state.words = None;
+        state.indexes.clear();
+    }
+
+    /// Suspends the machine for so long: both clocks go on, and nobody does anything.
+    pub fn suspend(&self, by: Duration) {
+        self.advance(by);
+    }
+
     /// Every file as processes see it.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.state.lock();

@@ -90,7 +90,12 @@ impl Platform for Simulated {
         Ok(None)
     }
 
-    fn make_statistics(&self, _count: usize, _header: &[u64]) -> io::Result<Option<MappedWords>> {
+    fn make_statistics(
+        &self,
+        _count: usize,
+        _used: usize,
+        _header: &[u64],
+    ) -> io::Result<Option<MappedWords>> {
         Ok(None)
     }
 

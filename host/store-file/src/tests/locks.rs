@@ -80,6 +80,14 @@ fn child() {
             println!("told: {told}");
         }
     }
+    if role.starts_with("fork-") {
+        forks::parent(&role, store, Path::new(&path));
+        return;
+    }
+    if role.starts_with("namespace-") {
+        namespaces::role(&role, &store);
+        return;
+    }
     if role == "inside" {
         hand::child(&store);
         return;

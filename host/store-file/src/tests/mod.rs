@@ -2,17 +2,23 @@
 //! something has to go wrong at an exact moment.
 
 mod basics;
+mod clocks;
 mod compact;
 mod contexts;
 mod crash;
 mod damage;
 mod figures;
+mod forks;
+mod full;
 mod hand;
+mod irregular;
 mod lives;
 mod locks;
+mod namespaces;
 mod poison;
 mod races;
 mod repair;
+mod replaced;
 mod retain;
 mod transfer;
 mod tried;
@@ -140,7 +146,19 @@ fn set_policy(engine: &Engine, component: &[u8]) -> Result<Sequence, taskhost_bo
 
 /// Commits an entry that remembers something, without an engine.
 fn remember(store: &FileStore, key: &str) -> Result<Sequence, CommitError> {
-    let mut opened = store.begin(far()).unwrap();
+    remember_in(Box::new(store.inner.begin(far()).unwrap()), key)
+}
+
+/// The same where it may already fail to begin.
+fn try_to_remember(store: &FileStore, key: &str, deadline: Deadline) -> Result<Sequence, String> {
+    let opened = store.begin(deadline).map_err(|error| error.to_string())?;
+    remember_in(opened, key).map_err(|error| error.to_string())
+}
+
+fn remember_in(
+    mut opened: Box<dyn taskhost_board::Opened>,
+    key: &str,
+) -> Result<Sequence, CommitError> {
     let change = Change::Remembered {
         space: Space::Standard,
         key: key.to_owned(),

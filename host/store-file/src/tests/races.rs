@@ -347,7 +347,9 @@ fn a_line_that_the_index_has_already_is_not_applied_again() {
     let (current, reading, seen) = store.inner.snapshot(far()).unwrap();
     drop(reading);
     add(&engine, "b", &[]);
-    store.inner.apply_rest(&current, &seen).unwrap();
+    let guard = store.inner.lock(far()).unwrap();
+    store.inner.apply_rest(&guard, &current, &seen).unwrap();
+    drop(guard);
     let (_, _, meta) = store.inner.snapshot(far()).unwrap();
     assert_eq!(meta.applied, seen.applied.next());
     assert_clean(&store);
