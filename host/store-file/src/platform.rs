@@ -46,6 +46,10 @@ pub(crate) trait Platform: Send + Sync {
     fn remove_index(&self, name: &str) -> io::Result<()>;
     /// Listens to what happens to the board's files; `None` where that can't be heard.
     fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>>;
+    /// Lets others go on in place of a pause, where time doesn't pass by itself; `false` where it does.
+    fn let_others_go(&self) -> bool {
+        false
+    }
     /// Who holds a lock on this file.
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder>;
     /// The same, for people.
@@ -111,7 +115,7 @@ impl Real {
     /// Makes a file of words to be mapped, zero but for those it begins with.
     fn make_mapped(&self, path: &str, count: usize, words: &[u64]) -> io::Result<()> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let temporary = temporary_name(path);
+        let temporary = temporary_name(&*self.disk, path);
         self.disk.create_dir(INDEX)?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);

@@ -219,6 +219,9 @@ impl Inner {
                     asking.map_or(until, |asking| asking.min(until))
                 }
             };
+            if !is_heard && self.platform.let_others_go() {
+                continue;
+            }
             let mut state = self.waiting.state.lock();
             while state.looks == looks {
                 if self.waiting.called.wait_until(&mut state, until).timed_out() {
