@@ -47,8 +47,8 @@ pub(crate) trait Platform: Send + Sync {
     /// Listens to what happens to the board's files; `None` where that can't be heard.
     fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>>;
     /// Lets others go on in place of a pause, where time doesn't pass by itself; `false` where it does.
-    fn let_others_go(&self) -> bool {
-        false
+    fn let_others_go(&self) -> io::Result<bool> {
+        Ok(false)
     }
     /// Who holds a lock on this file.
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder>;

@@ -149,7 +149,7 @@ impl Platform for Simulated {
         Ok(None)
     }
 
-    fn let_others_go(&self) -> bool {
+    fn let_others_go(&self) -> io::Result<bool> {
         self.process.let_others_go()
     }
 

@@ -5,10 +5,11 @@
 //!
 //! Invariant: nothing of a world is locked while a process waits for its turn.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Process, World};
+use super::{Process, World, stopped};
 
 /// Decides which process of a world goes on, each being a thread.
 pub trait Scheduler: Send + Sync {
@@ -91,7 +92,13 @@ impl Process {
         }
     }
 
-    pub(super) fn let_others_go(&self) -> bool {
-        self.scheduler().map(|scheduler| scheduler.pause()).is_some()
+    /// In place of a pause; `false` where time passes by itself.
+    pub(super) fn let_others_go(&self) -> io::Result<bool> {
+        let Some(scheduler) = self.scheduler() else { return Ok(false) };
+        if self.is_stopped() {
+            return Err(stopped());
+        }
+        scheduler.pause();
+        Ok(true)
     }
 }
