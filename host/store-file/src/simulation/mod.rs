@@ -147,6 +147,7 @@ impl World {
             let inode = Inode { now: content.clone(), durable: content, ..Inode::default() };
             inodes.insert(number, inode);
         }
+        let randoms = AtomicU64::new(schedule::first_random(boot, &names));
         let state = State {
             durable_names: names.clone(),
             names,
@@ -164,7 +165,7 @@ impl World {
             state: Mutex::new(state),
             released: Condvar::new(),
             scheduler: OnceLock::new(),
-            randoms: AtomicU64::new(0),
+            randoms,
         })
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing of a world is locked while a process waits for its turn.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,12 +52,7 @@ impl World {
 
     /// A number that this world gives once, and every world of the same history too.
     pub(super) fn random(&self) -> u64 {
-        // The finalizer of SplitMix64, which is a bijection.
-        let count = self.randoms.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut mixed = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mixed(self.randoms.fetch_add(1, Ordering::SeqCst))
     }
 
     pub(super) fn lock_released(&self) {
@@ -65,6 +61,21 @@ impl World {
             scheduler.released();
         }
     }
+}
+
+/// Where a world's random numbers begin. The numbers of earlier worlds stand in the names of the files that they have
+/// left, so those of this one begin elsewhere.
+pub(super) fn first_random(boot: &str, names: &BTreeMap<String, u64>) -> u64 {
+    let bytes = names.keys().flat_map(|name| name.bytes());
+    boot.bytes().chain(bytes).fold(0, |sum, byte| mixed(sum ^ u64::from(byte)))
+}
+
+/// A step of SplitMix64: different numbers stay different.
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 impl Process {

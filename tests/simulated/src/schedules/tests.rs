@@ -142,3 +142,19 @@ fn a_lock_file_that_is_removed_is_found() {
 fn a_token_that_is_not_compared_is_found() {
     is_found(Bug::Board(InBoard::TokenNotCompared));
 }
+
+/// How long a run is given by hand: `TASKHOST_SCHEDULES_SECONDS=60 cargo test -p taskhost-simulated long`.
+#[test]
+fn a_long_look_finds_nothing() {
+    let seconds =
+        std::env::var("TASKHOST_SCHEDULES_SECONDS").map_or(0, |text| text.parse().unwrap());
+    let seed =
+        std::env::var("TASKHOST_SCHEDULES_SEED").map_or(SEED + 1, |text| text.parse().unwrap());
+    let outcome = run(&Effort::new(seed, Duration::from_secs(seconds)), None);
+    println!("{:?} {:?}", outcome.counts, outcome.figures);
+    for wrong in outcome.wrong.iter().take(20) {
+        println!("{}: {}", wrong.harm, wrong.what);
+    }
+    assert!(outcome.wrong.is_empty(), "{} things went wrong", outcome.wrong.len());
+    assert!(outcome.counted(Count::Schedules) >= LEAST * ALL.len() as u64);
+}

@@ -65,8 +65,12 @@ pub(super) fn waiter(case: &Arc<Case>) {
     case.process(|worker| {
         for _ in 0..64 {
             let Ok(mark) = worker.store.mark() else { return };
-            if worker.claim("x").is_some() || worker.is_stopped() {
-                return;
+            match worker.try_claim(&request("x", None, None)) {
+                _ if worker.is_stopped() => return,
+                Some(Some(_)) => return,
+                Some(None) => {}
+                // It isn't known whether there is work.
+                None => continue,
             }
             if worker.store.wait(mark, Duration::from_secs(24 * 60 * 60)).is_err() {
                 return;

@@ -108,8 +108,13 @@ impl Worker {
     }
 
     fn claim_with(&self, request: &ClaimRequest) -> Option<(TaskId, Token)> {
-        let claimed = self.act("claim", |engine| take(engine, request)).flatten();
-        if claimed.is_some() {
+        self.try_claim(request).flatten()
+    }
+
+    /// `None` if the claim failed, `Some(None)` if there was nothing to claim.
+    fn try_claim(&self, request: &ClaimRequest) -> Option<Option<(TaskId, Token)>> {
+        let claimed = self.act("claim", |engine| take(engine, request));
+        if let Some(Some(_)) = claimed {
             self.case.told.lock().claims += 1;
         }
         claimed
