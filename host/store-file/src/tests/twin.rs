@@ -54,7 +54,7 @@ fn scan(
 
 struct NoGate;
 
-impl crate::index::Gate for NoGate {}
+impl index::Gate for NoGate {}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]

@@ -112,7 +112,7 @@ pub(super) fn draw_mishap(dice: &mut Dice) -> Mishap {
     let process = dice.below(3) as usize;
     // Early ones as well as late ones.
     let reach = 1 << (3 + dice.below(6));
-    match dice.below(8) {
+    match dice.below(10) {
         0..=2 => Mishap::None,
         3 | 4 => Mishap::Stopped { process, at: dice.below(reach) },
         5 | 6 => Mishap::SyncFails { process, at: dice.below(reach.min(64)) },

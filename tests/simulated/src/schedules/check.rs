@@ -17,7 +17,7 @@ use super::dice::Dice;
 use crate::outcome::{Harm, Wrong};
 
 /// How many of the states that a power failure may leave are looked at.
-const STATES: u64 = 2;
+const STATES: u64 = 4;
 
 /// Checks a case whose processes have all ended; says how many states of a disk were looked at.
 pub(super) fn check(case: &Case, dice: &mut Dice) -> u64 {

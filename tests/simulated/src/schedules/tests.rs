@@ -76,7 +76,7 @@ fn writers_really_come_between_the_steps_of_a_switch() {
 fn a_schedule_is_the_same_when_it_is_gone_through_again() {
     for scenario in ALL {
         let run = || {
-            let into: Arc<Mutex<Vec<(Vec<Done>, u64)>>> = Arc::default();
+            let into = Arc::new(Mutex::new(Vec::new()));
             let number = Arc::new(AtomicU64::new(0));
             let count = number.clone();
             let whim = Whim::new(Box::new(move || {
@@ -93,7 +93,7 @@ fn a_schedule_is_the_same_when_it_is_gone_through_again() {
             });
             std::mem::take(&mut *into.lock())
         };
-        let (one, two) = (run(), run());
+        let (one, two): (Vec<(Vec<Done>, u64)>, _) = (run(), run());
         assert!(one.len() == 4 && one == two, "{}", scenario.name);
     }
 }
@@ -143,18 +143,27 @@ fn a_token_that_is_not_compared_is_found() {
     is_found(Bug::Board(InBoard::TokenNotCompared));
 }
 
-/// How long a run is given by hand: `TASKHOST_SCHEDULES_SECONDS=60 cargo test -p taskhost-simulated long`.
 #[test]
-fn a_long_look_finds_nothing() {
-    let seconds =
-        std::env::var("TASKHOST_SCHEDULES_SECONDS").map_or(0, |text| text.parse().unwrap());
-    let seed =
-        std::env::var("TASKHOST_SCHEDULES_SEED").map_or(SEED + 1, |text| text.parse().unwrap());
-    let outcome = run(&Effort::new(seed, Duration::from_secs(seconds)), None);
-    println!("{:?} {:?}", outcome.counts, outcome.figures);
-    for wrong in outcome.wrong.iter().take(20) {
-        println!("{}: {}", wrong.harm, wrong.what);
-    }
-    assert!(outcome.wrong.is_empty(), "{} things went wrong", outcome.wrong.len());
+fn the_part_goes_through_each_scenario_however_little_time_there_is() {
+    let outcome = run(&Effort::new(SEED + 1, Duration::ZERO), None);
+    assert!(outcome.wrong.is_empty(), "{:#?}", outcome.wrong);
     assert!(outcome.counted(Count::Schedules) >= LEAST * ALL.len() as u64);
+    assert!(outcome.counted(Count::Claims) > 0 && outcome.counted(Count::DiskStates) > 0);
+}
+
+/// The text of a failure names the one schedule that is to be looked at.
+#[test]
+fn a_failure_is_seen_again_in_its_schedule_alone() {
+    let bug = Some(Bug::Store(InStore::GenerationNotRechecked));
+    let scenario = scenario("a claim, its end and compactions");
+    let mut outcome = Outcome::default();
+    let effort = Effort { first_only: true, ..Effort::new(SEED, Duration::ZERO) };
+    explore(scenario, &effort, bug, 0..2_000, &mut outcome);
+    let number = outcome.counted(Count::Schedules) - 1;
+    let alone = again(scenario.name, SEED, number, bug).unwrap();
+    let texts = |outcome: &Outcome| {
+        outcome.wrong.iter().map(|wrong| wrong.what.clone()).collect::<Vec<_>>()
+    };
+    assert!(!alone.wrong.is_empty() && texts(&alone) == texts(&outcome), "{:#?}", outcome.wrong);
+    assert!(again("no such scenario", SEED, number, bug).is_none());
 }
