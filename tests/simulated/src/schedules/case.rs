@@ -37,6 +37,8 @@ pub(super) enum Mishap {
     SyncFails { process: usize, at: u64 },
     /// The power fails at this turn.
     PowerFails { at: u64 },
+    /// The power fails so many turns after this line was appended, counted from 0: when there is something to lose.
+    PowerFailsAfter { line: u64, turns: u64 },
 }
 
 /// When somebody asked for something, when they were told, and which entries it made.
@@ -116,7 +118,8 @@ pub(super) fn draw_mishap(dice: &mut Dice) -> Mishap {
         0..=2 => Mishap::None,
         3 | 4 => Mishap::Stopped { process, at: dice.below(reach) },
         5 | 6 => Mishap::SyncFails { process, at: dice.below(reach.min(64)) },
-        _ => Mishap::PowerFails { at: dice.below(reach * 2) },
+        7 => Mishap::PowerFails { at: dice.below(reach * 2) },
+        _ => Mishap::PowerFailsAfter { line: dice.below(6), turns: dice.below(40) },
     }
 }
 
@@ -127,10 +130,7 @@ impl Case {
         bug: Option<Bug>,
         told: Arc<Mutex<Told>>,
     ) -> Arc<Self> {
-        let turns = Turns::new(match mishap {
-            Mishap::PowerFails { at } => Some(at),
-            _ => None,
-        });
+        let turns = Turns::new(mishap);
         Arc::new(Self {
             world,
             turns,

@@ -15,6 +15,7 @@ use shuttle::sync::atomic::AtomicUsize as Point;
 use shuttle::sync::{Condvar, Mutex as Gate};
 use taskhost_store_file::simulation::{Deed, Process, Scheduler};
 
+use super::case::Mishap;
 use super::dice::Dice;
 
 /// In which way a schedule is chosen.
@@ -130,7 +131,10 @@ pub(super) struct Turns {
     /// Counts turns and whatever else is to be told apart in time.
     clock: AtomicU64,
     /// At which turn the power fails.
-    power_fails_at: u64,
+    power_fails_at: AtomicU64,
+    /// After which line, and so many turns, it does.
+    power_fails_after: Option<(u64, u64)>,
+    lines: AtomicU64,
     power_failed: AtomicBool,
     turns: AtomicU64,
     /// Whether nothing is scheduled any more.
@@ -141,14 +145,24 @@ pub(super) struct Turns {
 
 impl Turns {
     /// Only within a schedule.
-    pub(super) fn new(power_fails_at: Option<u64>) -> Arc<Self> {
+    pub(super) fn new(mishap: Mishap) -> Arc<Self> {
+        let power_fails_at = match mishap {
+            Mishap::PowerFails { at } => at,
+            _ => u64::MAX,
+        };
+        let power_fails_after = match mishap {
+            Mishap::PowerFailsAfter { line, turns } => Some((line, turns)),
+            _ => None,
+        };
         Arc::new(Self {
             point: Point::new(0),
             gate: Gate::new(()),
             released: Condvar::new(),
             waiting: AtomicUsize::new(0),
             clock: AtomicU64::new(0),
-            power_fails_at: power_fails_at.unwrap_or(u64::MAX),
+            power_fails_at: AtomicU64::new(power_fails_at),
+            power_fails_after,
+            lines: AtomicU64::new(0),
             power_failed: AtomicBool::new(false),
             turns: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
@@ -194,6 +208,17 @@ impl Turns {
         }
     }
 
+    /// A line of the board was appended.
+    fn appended(&self) {
+        let line = self.lines.fetch_add(1, Ordering::SeqCst);
+        if let Some((after, turns)) = self.power_fails_after
+            && line == after
+        {
+            let now = self.turns.load(Ordering::SeqCst);
+            self.power_fails_at.store(now + turns, Ordering::SeqCst);
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.is_over.load(Ordering::SeqCst) || std::thread::panicking()
     }
@@ -206,7 +231,8 @@ impl Scheduler for Turns {
         }
         self.point.load(Ordering::SeqCst);
         self.tick();
-        if self.turns.fetch_add(1, Ordering::SeqCst) == self.power_fails_at {
+        let power_fails_at = self.power_fails_at.load(Ordering::SeqCst);
+        if self.turns.fetch_add(1, Ordering::SeqCst) == power_fails_at {
             self.power_failed.store(true, Ordering::SeqCst);
             let all = self.processes.lock().clone();
             for process in all.iter().filter_map(Weak::upgrade) {
@@ -252,7 +278,12 @@ impl Scheduler for Turns {
         }
         let what = match deed {
             Deed::Made(path) => What::Made(path.to_owned()),
-            Deed::Appended(path) => What::Appended(path.to_owned()),
+            Deed::Appended(path) => {
+                if path.starts_with("journal-") {
+                    self.appended();
+                }
+                What::Appended(path.to_owned())
+            }
             Deed::Locked(path) => What::Locked(path.to_owned()),
             Deed::Refused(path) => What::Refused(path.to_owned()),
             Deed::Unlocked(path) => What::Unlocked(path.to_owned()),
