@@ -9,6 +9,7 @@
 //! code under test keeps its own locks, and they are never waited for.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant as Deadline};
@@ -33,8 +34,10 @@ pub(super) enum Mishap {
     None,
     /// One of the processes is stopped at one of its operations.
     Stopped { process: usize, at: u64 },
-    /// One of its syncs fails, or whatever else it does then.
-    SyncFails { process: usize, at: u64 },
+    /// One of its changes fails in this way.
+    Fails { process: usize, at: u64, how: Fault },
+    /// None of its changes of an index is taken.
+    IndexFails { process: usize },
     /// The power fails at this turn.
     PowerFails { at: u64 },
     /// The power fails so many turns after this line was appended, counted from 0: when there is something to lose.
@@ -48,6 +51,8 @@ pub(super) struct Span {
     pub(super) began: u64,
     pub(super) ended: u64,
     pub(super) sequences: Vec<Sequence>,
+    /// How far a reader saw.
+    pub(super) saw: Option<Sequence>,
 }
 
 /// What the processes of a case were told.
@@ -58,6 +63,8 @@ pub(super) struct Told {
     /// How far readers saw.
     pub(super) seen: Sequence,
     pub(super) claims: u64,
+    /// How many claims there must have been before somebody was told that there was nothing left for them.
+    pub(super) claims_least: u64,
     /// Claims that their holders ended, with the entry that did it and the token that was shown.
     pub(super) ended: Vec<(Sequence, TaskId, Token)>,
     pub(super) wrong: Vec<Wrong>,
@@ -114,11 +121,20 @@ pub(super) fn draw_mishap(dice: &mut Dice) -> Mishap {
     let process = dice.below(3) as usize;
     // Early ones as well as late ones.
     let reach = 1 << (3 + dice.below(6));
-    match dice.below(10) {
+    match dice.below(12) {
         0..=2 => Mishap::None,
         3 | 4 => Mishap::Stopped { process, at: dice.below(reach) },
-        5 | 6 => Mishap::SyncFails { process, at: dice.below(reach.min(64)) },
-        7 => Mishap::PowerFails { at: dice.below(reach * 2) },
+        5..=7 => {
+            let at = dice.below(reach.min(64));
+            let how = match dice.below(4) {
+                0 => Fault::ShortWrite,
+                1 => Fault::Fail(io::ErrorKind::StorageFull),
+                _ => Fault::LostSync,
+            };
+            Mishap::Fails { process, at, how }
+        }
+        8 => Mishap::IndexFails { process },
+        9 => Mishap::PowerFails { at: dice.below(reach * 2) },
         _ => Mishap::PowerFailsAfter { line: dice.below(6), turns: dice.below(40) },
     }
 }
@@ -243,9 +259,10 @@ impl Case {
             Mishap::Stopped { process: which, at } if which == number => {
                 process.plan(Counted::All, at, Fault::Stop);
             }
-            Mishap::SyncFails { process: which, at } if which == number => {
-                process.plan(Counted::Changes, at, Fault::LostSync);
+            Mishap::Fails { process: which, at, how } if which == number => {
+                process.plan(Counted::Changes, at, how);
             }
+            Mishap::IndexFails { process: which } if which == number => process.fail_index(true),
             _ => {}
         }
         let case = self.clone();
@@ -330,7 +347,7 @@ impl Worker {
         if let (Some(error), true) = (failed, self.case.is_calm()) {
             self.case.wrong(Harm::Broken, format!("{what} failed: {error}"));
         }
-        self.case.told.lock().spans.push(Span { what, began, ended, sequences });
+        self.case.told.lock().spans.push(Span { what, began, ended, sequences, saw: None });
         result.ok()
     }
 

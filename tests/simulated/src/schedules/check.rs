@@ -33,18 +33,20 @@ pub(super) fn check(case: &Case, dice: &mut Dice) -> u64 {
         blame(case, wrong, "after the power failed, ");
         return states;
     }
+    drop(told);
+    // Whatever was answered is durable by now. Before anybody comes and mends what was left.
+    let mut here = Vec::new();
+    let states = if dice.below(4) == 0 { after_power_failure(case, dice, &mut here) } else { 0 };
+    blame(case, here, "had the power failed at the end, ");
     // Whoever comes next mends what was left, and has no bug.
     let options = OpenOptions { planted: None, ..case.options() };
+    let told = case.told.lock();
     match case.world.process().open(options) {
         Ok(store) => board(&store, &told, &mut wrong),
         Err(error) => wrong.push((Harm::Lost, format!("the board can't be opened: {error}"))),
     }
     drop(told);
     blame(case, wrong, "");
-    // Whatever was answered is durable by now, though nobody had to wait for it.
-    let mut wrong = Vec::new();
-    let states = if dice.below(4) == 0 { after_power_failure(case, dice, &mut wrong) } else { 0 };
-    blame(case, wrong, "had the power failed at the end, ");
     states
 }
 
@@ -95,6 +97,14 @@ fn board(store: &FileStore, told: &Told, wrong: &mut Vec<(Harm, String)>) {
     if let Err(error) = read {
         wrong.push((Harm::Lost, format!("the history can't be read: {error}")));
     }
+    let claims = holders.claims;
+    if claims < told.claims_least {
+        let least = told.claims_least;
+        let why = format!(
+            "somebody was told that nothing was left, for which there must be {least} claims, not {claims}"
+        );
+        wrong.push((Harm::Lost, why));
+    }
     if last < told.seen {
         let why = format!("entry {} was read by somebody, and the last is {last}", told.seen);
         wrong.push((Harm::Lost, why));
@@ -106,6 +116,7 @@ fn board(store: &FileStore, told: &Told, wrong: &mut Vec<(Harm, String)>) {
 struct Holders<'a> {
     ended: &'a [(Sequence, TaskId, Token)],
     token: Token,
+    claims: u64,
     held: BTreeMap<TaskId, (Name, Token)>,
 }
 
@@ -122,6 +133,7 @@ impl Holders<'_> {
                         wrong.push((Harm::Doubled, why));
                     }
                     self.token = claim.token;
+                    self.claims += 1;
                     let mine = (claim.agent.clone(), claim.token);
                     if let Some((holder, _)) = self.held.insert(id.clone(), mine) {
                         let why =
@@ -159,6 +171,18 @@ impl Holders<'_> {
 
 /// What was asked for after something else was answered comes later in the history.
 fn real_time(told: &Told, wrong: &mut Vec<(Harm, String)>) {
+    for reader in told.spans.iter() {
+        let Some(saw) = reader.saw else { continue };
+        let before = told.spans.iter().filter(|span| span.ended < reader.began);
+        let least = before.flat_map(|span| span.sequences.iter().chain(&span.saw)).max();
+        if least.is_some_and(|least| saw < *least) {
+            let what = &reader.what;
+            wrong.push((
+                Harm::Silent,
+                format!("`{what}` saw up to {saw}, after {least:?} was answered"),
+            ));
+        }
+    }
     let mut spans: Vec<_> = told.spans.iter().filter(|span| !span.sequences.is_empty()).collect();
     spans.sort_by_key(|span| span.ended);
     for (at, earlier) in spans.iter().enumerate() {

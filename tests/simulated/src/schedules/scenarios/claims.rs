@@ -20,7 +20,7 @@ pub(super) fn one_task(case: &Arc<Case>) {
     case.prepare(|engine| add_all(engine, &["a"]));
     for who in ["x", "y", "z"] {
         case.process(move |worker| {
-            worker.claim(who);
+            worker.claim_of(who, 1);
         });
     }
     case.join();
@@ -33,7 +33,7 @@ pub(super) fn many_tasks(case: &Arc<Case>) {
     case.prepare(|engine| add_all(engine, &["a", "b", "c", "d", "e"]));
     for who in ["x", "y", "z"] {
         case.process(move |worker| {
-            while let Some((task, token)) = worker.claim(who) {
+            while let Some((task, token)) = worker.claim_of(who, 5) {
                 worker.complete(who, &task, token);
             }
         });

@@ -103,6 +103,15 @@ impl Worker {
         self.claim_with(&request(who, None, None))
     }
 
+    /// Claims; if there is nothing left, all of so many tasks must have been claimed for good.
+    fn claim_of(&self, who: &str, tasks: u64) -> Option<(TaskId, Token)> {
+        let claimed = self.try_claim(&request(who, None, None))?;
+        if claimed.is_none() {
+            self.case.told.lock().claims_least = tasks;
+        }
+        claimed
+    }
+
     fn claim_only(&self, who: &str, task: &str) -> Option<(TaskId, Token)> {
         self.claim_with(&request(who, Some(task), None))
     }
@@ -174,6 +183,9 @@ impl Worker {
         if let Some(sequence) = self.act("read", read) {
             let mut told = self.case.told.lock();
             told.seen = told.seen.max(sequence);
+            if let Some(span) = told.spans.last_mut() {
+                span.saw = Some(sequence);
+            }
         }
     }
 }

@@ -12,6 +12,9 @@ const JOURNAL: &str = "journal-1.jsonl";
 fn three_open_and_work(case: &Arc<Case>) {
     for who in ["x", "y", "z"] {
         case.process(move |worker| {
+            if who == "z" {
+                worker.compact();
+            }
             worker.read();
             worker.add(who, &[]);
             if let Some((task, token)) = worker.claim(who) {

@@ -14,7 +14,7 @@ pub(super) fn compactions(case: &Arc<Case>) {
     });
     for who in ["x", "y"] {
         case.process(move |worker| {
-            while let Some((task, token)) = worker.claim(who) {
+            while let Some((task, token)) = worker.claim_of(who, 3) {
                 worker.complete(who, &task, token);
             }
         });
