@@ -20,7 +20,6 @@ use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Index, Meta, SharedReading, Writing};
 use crate::journal::{Tail, replay};
-use crate::platform::random_u64;
 use crate::publish::Next;
 use crate::state::{Current, Inner, failed};
 use crate::switch::{Purpose, begin};
@@ -57,7 +56,7 @@ impl Draft {
         header: &Header,
         from: &Meta,
     ) -> Result<Self, ReadError> {
-        let epoch = random_u64();
+        let epoch = inner.disk.random();
         let (journal_name, journal) = inner.new_journal(header.generation)?;
         let name = names::index(header.generation, epoch);
         let index = inner.platform.create_index(&name, &inner.pages)?;
@@ -66,7 +65,7 @@ impl Draft {
             generation: header.generation,
             epoch,
             base: header.base,
-            tasks: temporary_name(&names::tasks(header.generation)),
+            tasks: temporary_name(&*inner.disk, &names::tasks(header.generation)),
             journal_name,
             journal,
             index: Some(index),
@@ -186,7 +185,7 @@ impl Draft {
         let entry = Entry {
             time: inner.platform.now().wall,
             request: plan.request.clone(),
-            seed: random_u64(),
+            seed: inner.disk.random(),
             changes,
         };
         let mut copy = Copy::begin(self)?;

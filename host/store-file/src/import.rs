@@ -24,7 +24,6 @@ use crate::format::{BoardFile, FORMAT, names};
 use crate::index::Index;
 use crate::init::{InitError, OpenError};
 use crate::intake::{Intake, Value};
-use crate::platform::random_u64;
 use crate::remains::is_temporary;
 use crate::state::{Inner, failed};
 
@@ -133,7 +132,7 @@ impl Inner {
             Some((_, TransferLine::Header(header))) => *header,
             _ => return Err(TransferError::at(1, "there is no header").into()),
         };
-        let epoch = random_u64();
+        let epoch = self.disk.random();
         let name = names::index(FIRST, epoch);
         let index = self.platform.create_index(&name, &self.pages)?;
         let taken = self.take_in_checked(&header, lines, &*index);
@@ -150,7 +149,7 @@ impl Inner {
         index: &dyn Index,
     ) -> Result<Taken, ImportError> {
         let new = |name: String| -> Result<_, ReadError> {
-            let temporary = temporary_name(&name);
+            let temporary = temporary_name(&*self.disk, &name);
             let file = self.disk.open(&temporary, How::New).map_err(failed(&temporary))?;
             Ok((file, (temporary, name)))
         };

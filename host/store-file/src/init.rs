@@ -14,7 +14,7 @@ use crate::disk::{How, exists, remove_if_there, replace_file};
 use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::options::OpenOptions;
-use crate::platform::{Platform, Real, random_u64};
+use crate::platform::{Platform, Real};
 use crate::remains::{remains, without_board_file};
 use crate::state::{Inner, failed};
 
@@ -171,7 +171,7 @@ impl Inner {
         self.put_components(&plan.components)?;
         let board = BoardFile {
             format: FORMAT,
-            board: format!("{:016x}{:016x}", random_u64(), random_u64()),
+            board: format!("{:016x}{:016x}", self.disk.random(), self.disk.random()),
             generation: Generation(1),
         };
         self.first_generation(&board, plan)?;

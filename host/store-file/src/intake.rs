@@ -122,7 +122,7 @@ impl<'a> Intake<'a> {
                     return Err(at(&ContextFailure::TooLarge).into());
                 }
                 let disk = &*self.inner.disk;
-                let temporary = temporary_name("value");
+                let temporary = temporary_name(disk, "value");
                 let file = disk.open(&temporary, How::New).map_err(failed(&temporary))?;
                 append_all(&*file, &content.0)
                     .and_then(|()| file.sync())

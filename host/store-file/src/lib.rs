@@ -62,6 +62,8 @@ mod lock;
 mod mend;
 mod newer;
 mod options;
+#[cfg(any(test, feature = "simulation"))]
+mod planted;
 mod platform;
 mod powers;
 mod process;

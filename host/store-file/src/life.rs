@@ -25,7 +25,7 @@ use crate::state::Inner;
 /// How long a session that begins waits for those who are just asking whether it lives.
 const BEGIN_WAIT: Duration = Duration::from_secs(1);
 /// How long a session that was found alive isn't asked about again.
-const PROBE_EVERY: Duration = Duration::from_millis(100);
+const PROBE_EVERY_MS: u64 = 100;
 /// How many sessions are remembered; beyond it they are forgotten, and asked about anew.
 const PROBES_MAX: usize = 10_000;
 
@@ -56,14 +56,14 @@ impl Inner {
 
     /// Which of these are proved dead, among those that weren't asked about just now.
     pub(crate) fn dead(&self, holders: &[Vital]) -> Vec<Vital> {
-        let now = Deadline::now();
+        let now = self.platform.now().boot_ms;
         let mut probes = self.probes.lock();
         if probes.len() > PROBES_MAX {
             probes.clear();
         }
         let mut dead = Vec::new();
         for vital in holders {
-            if probes.get(vital).is_some_and(|last| now.duration_since(*last) < PROBE_EVERY) {
+            if probes.get(vital).is_some_and(|last| now < *last + PROBE_EVERY_MS) {
                 continue;
             }
             if self.is_dead(vital) {

@@ -5,7 +5,8 @@
 //!   those whose file need not be there.
 //! - The board's own lock stands in `board_lock`.
 //!
-//! `flock` can try or wait, but not wait until a deadline. So it is tried first; then a helper thread waits on an
+//! `flock` can try or wait, but not wait until a deadline. So it is tried first; then, unless the file can do it by
+//! itself as that of a simulation can, a helper thread waits on an
 //! open file of its own, which lets go at once if it gets the lock too late. A thread that waits can't be called off,
 //! so a handle has one for each file, which all of its waits for that file share: however often a wait ends at its
 //! deadline, no more threads and descriptors are left than there are files.
@@ -217,7 +218,11 @@ pub(crate) fn take(
             return Err(LockError::Timeout(started.elapsed()));
         } else {
             waited = true;
-            match helper.wait(deadline).map_err(failed)? {
+            let got = match file.wait_lock_until(hold, deadline) {
+                Some(got) => got.map(|is_held| is_held.then_some(file)),
+                None => helper.wait(deadline),
+            };
+            match got.map_err(failed)? {
                 Some(file) => file,
                 None => return Err(LockError::Timeout(started.elapsed())),
             }

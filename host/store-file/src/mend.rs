@@ -18,7 +18,6 @@ use crate::format::{BoardFile, Checksum, names};
 use crate::index::{self, Index, Meta, Reading, SharedReading};
 use crate::journal::{End, Tail, judge, replay};
 use crate::options::{Notice, PlantedBug};
-use crate::platform::random_u64;
 use crate::publish::Next;
 use crate::remains::not_ours;
 use crate::state::{Current, Found, Inner, bears, failed, failed_to_write};
@@ -157,7 +156,7 @@ impl Inner {
         journal: &dyn DiskFile,
         known_durable: Option<Sequence>,
     ) -> Result<Rebuilt, ReadError> {
-        let epoch = random_u64();
+        let epoch = self.disk.random();
         let name = names::index(generation, epoch);
         let index = self.platform.create_index(&name, &self.pages)?;
         let filled = self.fill(file, &*index, journal, known_durable);
@@ -459,7 +458,7 @@ impl Inner {
         reading: &impl image::Read,
         now: Millis,
     ) -> Result<(String, Checksum), ReadError> {
-        let name = crate::disk::temporary_name(&names::tasks(header.generation));
+        let name = crate::disk::temporary_name(&*self.disk, &names::tasks(header.generation));
         let file = self.disk.open(&name, How::New).map_err(failed(&name))?;
         let mut writer = SnapshotWriter::begin(&*file, header).map_err(failed(&name))?;
         image::dump(reading, now, |record| writer.record(&record).map_err(failed(&name)))?;
@@ -472,7 +471,7 @@ impl Inner {
         &self,
         generation: Generation,
     ) -> Result<(String, Arc<dyn DiskFile>), ReadError> {
-        let name = crate::disk::temporary_name(&names::journal(generation));
+        let name = crate::disk::temporary_name(&*self.disk, &names::journal(generation));
         let file = self.disk.open(&name, How::New).map_err(failed(&name))?;
         Ok((name, file))
     }

@@ -74,6 +74,9 @@ pub enum PlantedBug {
     PoisonIgnored,
     /// A handle goes on with the generation that it once opened.
     GenerationNotRechecked,
+    /// The board's lock file is removed when the lock is let go, and nobody looks whether the file that they have
+    /// locked still has its name.
+    LockFileUnlinked,
 }
 
 impl OpenOptions {

@@ -55,6 +55,10 @@ pub(crate) trait Platform: Send + Sync {
     fn remove_index(&self, name: &str) -> io::Result<()>;
     /// Listens to what happens to the board's files; `None` where that can't be heard.
     fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>>;
+    /// Lets others go on in place of a pause, where time doesn't pass by itself; `false` where it does.
+    fn let_others_go(&self) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Who holds a lock on this file.
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder>;
     /// The same, for people.
@@ -126,7 +130,7 @@ impl Real {
     fn make_mapped(&self, path: &str, count: usize, used: usize, words: &[u64]) -> io::Result<()> {
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         bytes.resize(used.min(count) * 8, 0);
-        let temporary = temporary_name(path);
+        let temporary = temporary_name(&*self.disk, path);
         self.disk.create_dir(INDEX)?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);

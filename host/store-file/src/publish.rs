@@ -242,4 +242,7 @@ impl crate::disk::Disk for NoDirectorySync<'_> {
     fn sync_dir(&self, _path: &str) -> std::io::Result<()> {
         Ok(())
     }
+    fn random(&self) -> u64 {
+        self.0.random()
+    }
 }

@@ -46,8 +46,8 @@ pub(crate) struct Inner {
     pub(crate) helpers: Helpers,
     pub(crate) current: RwLock<Option<Arc<Current>>>,
     pub(crate) notices: Mutex<Vec<Notice>>,
-    /// When sessions and processes were last found alive.
-    pub(crate) probes: Mutex<HashMap<Vital, Deadline>>,
+    /// When sessions and processes were last found alive, by the clock of the boot.
+    pub(crate) probes: Mutex<HashMap<Vital, u64>>,
     /// What those who wait for a change share.
     pub(crate) waiting: Waiting,
     /// How many index pages were read.
@@ -117,6 +117,11 @@ pub(crate) fn unwritable(path: &str, error: &io::Error) -> Option<String> {
 impl Inner {
     pub(crate) fn new(platform: Arc<dyn Platform>, options: OpenOptions) -> Self {
         let disk = platform.disk().clone();
+        #[cfg(any(test, feature = "simulation"))]
+        let disk = match options.has(PlantedBug::LockFileUnlinked) {
+            true => crate::planted::unlinking(disk),
+            false => disk,
+        };
         let inherited = Inherited::verify(&options.inherited, &*disk);
         let outer = inherited.file(&Lockable::Board).map(|file| Outer { file });
         let recorder = Arc::<Recorder>::default();

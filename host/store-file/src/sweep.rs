@@ -15,7 +15,6 @@ use crate::disk::{Hold, TEMPORARY, remove_if_there};
 use crate::format::names;
 use crate::index;
 use crate::lock::{Tried, try_lock_existing};
-use crate::platform::random_u64;
 use crate::state::{Current, Inner};
 
 /// How many life locks may lie about before a session that begins looks which of them nobody needs.
@@ -54,7 +53,7 @@ impl Inner {
         let mut names = self.disk.list("agents").unwrap_or_default();
         if names.len() > LIVES_MAX {
             // Others may be all alive in the order of their names, so it begins anywhere.
-            let first = usize::try_from(random_u64()).unwrap_or_default() % names.len();
+            let first = usize::try_from(self.disk.random()).unwrap_or_default() % names.len();
             names.rotate_left(first);
             names.truncate(LIVES_SWEPT_MAX);
             // If the board is busy or can't be read, another session does it.

@@ -15,12 +15,14 @@ mod real;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant as Deadline;
 
 pub(crate) use open::{Reserved, fill, open_regular, reserve};
 pub(crate) use real::RealDisk;
 use taskhost_board::Millis;
 
 use crate::forks::Entered;
+use crate::platform::random_u64;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,10 @@ pub trait DiskFile: Send + Sync {
     fn try_lock(&self, hold: Hold) -> io::Result<bool>;
     /// Waits for the lock as long as it takes.
     fn wait_lock(&self, hold: Hold) -> io::Result<()>;
+    /// Waits for the lock until `deadline`, and says whether it got it; `None` where waiting can't be ended.
+    fn wait_lock_until(&self, _hold: Hold, _deadline: Deadline) -> Option<io::Result<bool>> {
+        None
+    }
     /// Lets the lock go.
     fn unlock(&self) -> io::Result<()>;
     /// A second descriptor of the open file, if it has any: closed on `exec`, and, as long as the entry is kept, in
@@ -108,6 +114,10 @@ pub trait Disk: Send + Sync {
     fn create_dir(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// A number that nobody else is given, for names that nobody else uses.
+    fn random(&self) -> u64 {
+        random_u64()
+    }
 }
 
 /// The whole content of a file.
@@ -202,7 +212,7 @@ pub(crate) fn replace_file(
     path: &str,
     content: &[u8],
 ) -> Result<(), ReplaceError> {
-    let temporary = temporary_name(path);
+    let temporary = temporary_name(disk, path);
     let before = || -> io::Result<()> {
         // 1. Write all of it under a name of its own. A crash leaves the old content, and perhaps litter.
         let file = disk.open(&temporary, How::New)?;
@@ -225,9 +235,9 @@ pub(crate) fn replace_file(
 pub(crate) const TEMPORARY: &str = ".tmp-";
 
 /// A name beside `path` that nobody else uses.
-pub(crate) fn temporary_name(path: &str) -> String {
+pub(crate) fn temporary_name(disk: &dyn Disk, path: &str) -> String {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    let random = crate::platform::random_u64();
+    let random = disk.random();
     match parent(path) {
         "." => format!("{TEMPORARY}{random:016x}-{name}"),
         directory => format!("{directory}/{TEMPORARY}{random:016x}-{name}"),

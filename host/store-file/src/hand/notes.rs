@@ -25,7 +25,7 @@ impl Inner {
         let note = Note { pid: std::process::id(), who: who.to_owned() };
         let Ok(content) = serde_json::to_vec(&note) else { return };
         let path = what.note();
-        let temporary = temporary_name(&path);
+        let temporary = temporary_name(&*self.disk, &path);
         let write = || {
             append_all(&*self.disk.open(&temporary, How::New)?, &content)?;
             self.disk.rename(&temporary, &path)

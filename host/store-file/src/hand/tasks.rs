@@ -7,7 +7,7 @@
 //! Files are opened to be read only here, and never made: what a claim does is no sign for those who wait for a lock
 //! that somebody has taken by hand to be let go.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant as Deadline;
 
@@ -102,12 +102,13 @@ impl Inner {
 /// The locks of tasks that a transaction takes.
 pub(crate) struct FileTaskLocks {
     inner: Arc<Inner>,
-    held: HashMap<TaskId, FileLock>,
+    /// In order, so that they are always let go in the same one.
+    held: BTreeMap<TaskId, FileLock>,
 }
 
 impl FileTaskLocks {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, held: HashMap::new() }
+        Self { inner, held: BTreeMap::new() }
     }
 }
 

@@ -10,29 +10,37 @@ use taskhost_board::memory::MemoryMap;
 
 use super::{Index, ReadTxn, WriteTxn};
 
-/// Asked before a commit: whether this process still lives, or an error for the commit to end in.
-pub(crate) type MayCommit = Arc<dyn Fn() -> io::Result<bool> + Send + Sync>;
+/// What comes before each use of an index.
+pub(crate) trait Gate: Send + Sync {
+    /// Comes before a look.
+    fn before_look(&self) {}
+    /// Comes before a commit: whether this process still lives, or an error for the commit to end in.
+    fn may_commit(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+}
 
 /// An index in memory. Clones are handles of the same one.
 #[derive(Clone)]
 pub(crate) struct TwinIndex {
     map: Arc<Mutex<MemoryMap>>,
-    may_commit: MayCommit,
+    gate: Arc<dyn Gate>,
 }
 
 impl TwinIndex {
-    pub(crate) fn new(may_commit: MayCommit) -> Self {
-        Self { map: Arc::default(), may_commit }
+    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
+        Self { map: Arc::default(), gate }
     }
 
     /// The same map for another process.
-    pub(crate) fn adopted(&self, may_commit: MayCommit) -> Self {
-        Self { map: self.map.clone(), may_commit }
+    pub(crate) fn adopted(&self, gate: Arc<dyn Gate>) -> Self {
+        Self { map: self.map.clone(), gate }
     }
 }
 
 impl Index for TwinIndex {
     fn read(&self) -> Result<Box<dyn ReadTxn>, ReadError> {
+        self.gate.before_look();
         Ok(Box::new(TwinRead(self.map.lock().clone())))
     }
 
@@ -94,7 +102,10 @@ impl Write for TwinWrite<'_> {
 
 impl WriteTxn for TwinWrite<'_> {
     fn commit(self: Box<Self>) -> Result<(), ReadError> {
-        let lives = (self.index.may_commit)()
+        let lives = self
+            .index
+            .gate
+            .may_commit()
             .map_err(|e| ReadError::Failed(format!("the index failed: {e}")))?;
         if lives {
             *self.index.map.lock() = self.map;

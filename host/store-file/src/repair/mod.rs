@@ -42,7 +42,7 @@ use crate::index::{self, Meta};
 use crate::init::{self, OpenError};
 use crate::irregular::NOT_REGULAR;
 use crate::options::{Notice, OpenOptions};
-use crate::platform::{Platform, random_u64};
+use crate::platform::Platform;
 use crate::publish::{Next, PublishError};
 use crate::remains::remains;
 use crate::state::{Inner, failed};
@@ -320,7 +320,7 @@ impl Inner {
         let (tasks, sum) = self.write_snapshot(&header, &restored.map, Millis(0))?;
         let (journal, empty) = self.new_journal(generation)?;
         empty.sync().map_err(failed(&journal))?;
-        let epoch = random_u64();
+        let epoch = self.disk.random();
         let boot = self.platform.now().boot;
         let index = self.platform.create_index(&names::index(generation, epoch), &self.pages)?;
         let mut filler = Filler::new(self, &*index);

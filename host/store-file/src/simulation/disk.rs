@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant as Deadline;
 
 use taskhost_board::Millis;
 
 use super::record::Event;
+use super::schedule::Deed;
 use super::{Fault, Inode, NameChange, PendingName, Process, State, in_directory, stopped};
 use crate::disk::{Disk, DiskFile, Hold, How, Identity, parent};
 
@@ -19,6 +21,8 @@ pub(super) struct SimDisk {
 
 struct SimFile {
     process: Arc<Process>,
+    /// What it was opened by.
+    path: String,
     inode: u64,
     /// Which open file it is: locks belong to it.
     number: u64,
@@ -86,6 +90,10 @@ pub(super) fn apply(
 }
 
 impl Disk for SimDisk {
+    fn random(&self) -> u64 {
+        self.process.world.random()
+    }
+
     fn open(&self, path: &str, how: How) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path(path);
         let world = &self.process.world;
@@ -110,7 +118,11 @@ impl Disk for SimDisk {
             }
         };
         let number = state.number();
-        Ok(Arc::new(SimFile { process: self.process.clone(), inode, number }))
+        drop(state);
+        if how == How::New {
+            self.process.did(Deed::Made(&path));
+        }
+        Ok(Arc::new(SimFile { process: self.process.clone(), path, inode, number }))
     }
 
     fn identity(&self, path: &str) -> io::Result<Identity> {
@@ -221,6 +233,14 @@ impl Disk for SimDisk {
 }
 
 impl SimFile {
+    /// Not an operation that can fail or be cut off: the kernel does it for the dead as well.
+    fn let_go(&self) {
+        if self.with(|inode| inode.holders.remove(&self.number)).is_some() {
+            self.process.did(Deed::Unlocked(&self.path));
+            self.process.world.lock_released();
+        }
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Inode) -> T) -> T {
         let mut state = self.process.world.state.lock();
         act(state.inodes.entry(self.inode).or_default())
@@ -272,6 +292,8 @@ impl DiskFile for SimFile {
         let inode = state.inodes.entry(self.inode).or_default();
         inode.now.extend_from_slice(bytes);
         state.record.push(Event::Appended { inode: self.inode, bytes: bytes.to_vec() });
+        drop(state);
+        self.process.did(Deed::Appended(&self.path));
         Ok(bytes.len())
     }
 
@@ -312,7 +334,13 @@ impl DiskFile for SimFile {
         if self.process.step(false)?.is_some() {
             return Err(planned());
         }
-        Ok(self.with(|inode| inode.lock(self.number, hold)))
+        let is_held = self.with(|inode| inode.lock(self.number, hold));
+        self.process.did(if is_held {
+            Deed::Locked(&self.path)
+        } else {
+            Deed::Refused(&self.path)
+        });
+        Ok(is_held)
     }
 
     fn wait_lock(&self, hold: Hold) -> io::Result<()> {
@@ -329,18 +357,34 @@ impl DiskFile for SimFile {
         }
     }
 
+    fn wait_lock_until(&self, hold: Hold, _deadline: Deadline) -> Option<io::Result<bool>> {
+        let scheduler = self.process.scheduler()?;
+        if let Err(error) = self.process.step(false) {
+            return Some(Err(error));
+        }
+        // Time doesn't pass by itself here, so the deadline never comes.
+        let mut is_held = false;
+        scheduler.wait(&mut || {
+            is_held = !self.process.is_stopped() && self.with(|i| i.lock(self.number, hold));
+            is_held || self.process.is_stopped()
+        });
+        if !is_held {
+            return Some(Err(stopped()));
+        }
+        self.process.did(Deed::Locked(&self.path));
+        Some(Ok(true))
+    }
+
     fn unlock(&self) -> io::Result<()> {
-        // Not an operation that can fail or be cut off: the kernel does it for the dead as well.
-        self.with(|inode| inode.holders.remove(&self.number));
-        self.process.world.released.notify_all();
+        self.process.wait_for_turn();
+        self.let_go();
         Ok(())
     }
 }
 
 impl Drop for SimFile {
     fn drop(&mut self) {
-        self.with(|inode| inode.holders.remove(&self.number));
-        self.process.world.released.notify_all();
+        self.let_go();
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`Process`]: one process in it, with the operation at which something is to happen to it ([`Fault`]).
 //! - [`Survivor`]: what a power failure may leave of the disk; [`World::booted`] starts a machine on it.
 //! - [`Witnessed`]: a store that remembers what it answered, to be compared with what a crash left.
+//! - [`Scheduler`]: decides which of several processes, each a thread, goes on at each operation.
 //! - [`World::order_violations`]: checks, from a record of all writes, syncs and answers, that each answered entry
 //!   was appended, then synced, then answered.
 //!
@@ -17,19 +18,21 @@
 mod disk;
 mod platform;
 mod record;
+mod schedule;
 mod survive;
 mod witness;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use taskhost_board::{BeginError, BootId, Instant, Millis};
 
+pub use schedule::{Deed, Scheduler};
 pub use survive::Survivor;
 pub use witness::{Testimony, Witnessed};
 
@@ -69,6 +72,9 @@ pub struct World {
     state: Mutex<State>,
     /// Signalled when a lock is released.
     released: Condvar,
+    scheduler: OnceLock<Arc<dyn Scheduler>>,
+    /// How many random numbers were given.
+    randoms: AtomicU64,
 }
 
 struct State {
@@ -80,7 +86,7 @@ struct State {
     durable_directories: BTreeSet<String>,
     /// Changes of names that aren't durable yet, in the order in which they were made.
     pending: Vec<PendingName>,
-    inodes: HashMap<u64, Inode>,
+    inodes: BTreeMap<u64, Inode>,
     next_number: u64,
     record: Vec<Event>,
     clock: Instant,
@@ -112,7 +118,7 @@ struct Inode {
     /// What a failed sync lost: it looks written, and never will be.
     lost: Vec<Range<usize>>,
     /// Who holds its lock.
-    holders: HashMap<u64, Hold>,
+    holders: BTreeMap<u64, Hold>,
 }
 
 impl World {
@@ -135,12 +141,13 @@ impl World {
         wall: Millis,
     ) -> Arc<Self> {
         let mut names = BTreeMap::new();
-        let mut inodes = HashMap::new();
+        let mut inodes = BTreeMap::new();
         for ((name, content), number) in files.into_iter().zip(1..) {
             names.insert(name, number);
             let inode = Inode { now: content.clone(), durable: content, ..Inode::default() };
             inodes.insert(number, inode);
         }
+        let randoms = AtomicU64::new(schedule::first_random(boot, &names));
         let state = State {
             durable_names: names.clone(),
             names,
@@ -154,7 +161,12 @@ impl World {
             words: None,
             indexes: BTreeMap::new(),
         };
-        Arc::new(Self { state: Mutex::new(state), released: Condvar::new() })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            released: Condvar::new(),
+            scheduler: OnceLock::new(),
+            randoms,
+        })
     }
 
     /// A machine that was started after a power failure which left this.
@@ -168,6 +180,7 @@ impl World {
     pub fn process(self: &Arc<Self>) -> Arc<Process> {
         Arc::new(Process {
             world: self.clone(),
+            number: self.state.lock().number(),
             stopped: AtomicBool::new(false),
             changes: AtomicU64::new(0),
             all: AtomicU64::new(0),
@@ -250,6 +263,8 @@ impl State {
 /// One process of a world. Its handles of a board are opened through it.
 pub struct Process {
     world: Arc<World>,
+    /// Tells it from others.
+    number: u64,
     stopped: AtomicBool,
     changes: AtomicU64,
     all: AtomicU64,
@@ -288,7 +303,7 @@ impl Process {
         self.stopped.store(true, Ordering::SeqCst);
         // So that nobody is between looking and waiting.
         drop(self.world.state.lock());
-        self.world.released.notify_all();
+        self.world.lock_released();
     }
 
     /// Makes a board.
@@ -321,6 +336,7 @@ impl Process {
 
     /// Comes before each operation: what is to happen at it.
     fn step(&self, is_change: bool) -> io::Result<Option<Fault>> {
+        self.wait_for_turn();
         let change = is_change.then(|| self.changes.fetch_add(1, Ordering::SeqCst));
         let any = self.all.fetch_add(1, Ordering::SeqCst);
         if self.is_stopped() {
@@ -351,6 +367,7 @@ impl Process {
 
     /// Comes before each change of shared memory: whether the process still lives. Only a stop can happen there.
     fn may_change_memory(&self) -> bool {
+        self.wait_for_turn();
         if self.is_stopped() {
             return false;
         }

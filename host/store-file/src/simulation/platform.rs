@@ -9,7 +9,7 @@ use taskhost_board::{Instant, ReadError};
 use super::disk::SimDisk;
 use super::{Process, World};
 use crate::disk::{Disk, Identity};
-use crate::index::{Index, MayCommit, TwinIndex};
+use crate::index::{Gate, Index, TwinIndex};
 use crate::platform::{LockHolder, Platform};
 use crate::waiting::Notifier;
 use crate::words::{Cells, MappedWords, Start, WORDS, Words};
@@ -35,7 +35,12 @@ impl Cells for SharedCells {
         &self.cells[index]
     }
 
+    fn before_look(&self) {
+        self.process.wait_for_turn();
+    }
+
     fn is_linked(&self) -> bool {
+        self.process.wait_for_turn();
         let state = self.process.world.state.lock();
         state.words.as_ref().is_some_and(|words| Arc::ptr_eq(words, &self.cells))
     }
@@ -45,14 +50,25 @@ impl Cells for SharedCells {
     }
 }
 
+struct IndexGate(Arc<Process>);
+
+impl Gate for IndexGate {
+    fn before_look(&self) {
+        self.0.wait_for_turn();
+    }
+
+    fn may_commit(&self) -> io::Result<bool> {
+        self.0.may_commit_index()
+    }
+}
+
 impl Simulated {
     fn world(&self) -> &World {
         &self.process.world
     }
 
-    fn may_commit(&self) -> MayCommit {
-        let process = self.process.clone();
-        Arc::new(move || process.may_commit_index())
+    fn gate(&self) -> Arc<dyn Gate> {
+        Arc::new(IndexGate(self.process.clone()))
     }
 
     fn words_of(&self, cells: Arc<[AtomicU64; WORDS]>) -> Words {
@@ -75,6 +91,7 @@ impl Platform for Simulated {
     }
 
     fn words(&self) -> io::Result<Option<Words>> {
+        self.process.wait_for_turn();
         Ok(self.world().state.lock().words.clone().map(|cells| self.words_of(cells)))
     }
 
@@ -104,8 +121,8 @@ impl Platform for Simulated {
         name: &str,
         _pages: &Arc<AtomicU64>,
     ) -> Result<Option<Box<dyn Index>>, ReadError> {
-        let found =
-            self.world().state.lock().indexes.get(name).map(|i| i.adopted(self.may_commit()));
+        self.process.wait_for_turn();
+        let found = self.world().state.lock().indexes.get(name).map(|i| i.adopted(self.gate()));
         Ok(found.map(|index| Box::new(index) as Box<dyn Index>))
     }
 
@@ -114,7 +131,7 @@ impl Platform for Simulated {
         name: &str,
         _pages: &Arc<AtomicU64>,
     ) -> Result<Box<dyn Index>, ReadError> {
-        let index = TwinIndex::new(self.may_commit());
+        let index = TwinIndex::new(self.gate());
         if self.process.may_change_memory() {
             self.world().state.lock().indexes.insert(name.to_owned(), index.clone());
         }
@@ -122,6 +139,7 @@ impl Platform for Simulated {
     }
 
     fn indexes(&self) -> io::Result<Vec<String>> {
+        self.process.wait_for_turn();
         Ok(self.world().state.lock().indexes.keys().cloned().collect())
     }
 
@@ -134,6 +152,10 @@ impl Platform for Simulated {
 
     fn notifier(&self) -> io::Result<Option<Arc<dyn Notifier>>> {
         Ok(None)
+    }
+
+    fn let_others_go(&self) -> io::Result<bool> {
+        self.process.let_others_go()
     }
 
     fn lock_holders(&self, _file: Identity) -> Vec<LockHolder> {

@@ -198,6 +198,35 @@ fn a_switch_whose_generation_was_poisoned_meanwhile_starts_over() {
     assert_clean(&store);
 }
 
+/// A writer's line was copied into the next journal before anybody had synced it in the old one. From then on it was
+/// durable, so nobody ever did; the old journal was retired, the power failed, and the history ended in half a line:
+/// nothing was lost, and yet neither the history nor the doctor could read the board.
+#[test]
+fn a_line_that_a_switch_has_copied_is_whole_in_the_history_after_a_power_failure() {
+    let world = World::new();
+    let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+    add(&engine(&store), "a", &[]);
+    let writer = world.process();
+    let unlucky = writer.open(OpenOptions::default()).unwrap();
+    store
+        .switch(
+            plan_of(OTHER),
+            &mut |_, _, ids| {
+                // After the append, the index and the words comes the sync.
+                writer.plan(Counted::Changes, 3, Fault::Stop);
+                assert!(remember(&unlucky, "late").is_err());
+                Ok(ids.into_iter().map(|task| (task, None)).collect())
+            },
+            far(),
+        )
+        .unwrap();
+    for survivor in world.survivors() {
+        let again = World::booted(&survivor).process().open(OpenOptions::default()).unwrap();
+        assert_eq!(whole_history(&again), 3, "{}", survivor.what);
+        assert_clean(&again);
+    }
+}
+
 #[test]
 fn a_policy_that_fails_while_it_is_asked_changes_nothing() {
     let (directory, store) = fresh();

@@ -38,7 +38,7 @@ use crate::disk::Hold;
 use crate::format::names;
 use crate::index;
 use crate::lock::{Tried, after, try_lock_existing};
-use crate::state::Inner;
+use crate::state::{Inner, failed};
 
 /// How often the shared words are looked at where nothing is heard: at first, and at last.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
@@ -219,6 +219,9 @@ impl Inner {
                     asking.map_or(until, |asking| asking.min(until))
                 }
             };
+            if !is_heard && self.platform.let_others_go().map_err(failed("."))? {
+                continue;
+            }
             let mut state = self.waiting.state.lock();
             while state.looks == looks {
                 if self.waiting.called.wait_until(&mut state, until).timed_out() {

@@ -48,6 +48,8 @@ pub(crate) trait Cells: Send + Sync {
     fn cell(&self, index: usize) -> &AtomicU64;
     /// Whether newcomers find these very words too.
     fn is_linked(&self) -> bool;
+    /// Called before each look at a word.
+    fn before_look(&self) {}
     /// Called before each change; `false` if this process is no more, in a simulation.
     fn may_change(&self) -> bool {
         true
@@ -92,6 +94,7 @@ impl Words {
     }
 
     fn get(&self, index: usize) -> u64 {
+        self.cells.before_look();
         self.cells.cell(index).load(Ordering::SeqCst)
     }
 
