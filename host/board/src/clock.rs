@@ -63,7 +63,7 @@ impl Lease {
     /// When it ends by the wall clock as it stands now: what to tell people.
     pub fn ends(&self, now: &Instant) -> Millis {
         if self.boot == now.boot {
-            Millis((now.wall.0 + self.boot_ms).saturating_sub(now.boot_ms))
+            Millis(now.wall.0.saturating_add(self.boot_ms).saturating_sub(now.boot_ms))
         } else {
             self.until
         }

@@ -15,6 +15,7 @@ mod races;
 mod repair;
 mod retain;
 mod transfer;
+mod travel;
 mod tried;
 mod twin;
 mod upgrade;
