@@ -13,7 +13,7 @@ use serde_json::Value;
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    BoardSettings, Digest, Engine, Entry, Json, ListQuery, NewTask, PolicyPin, PolicySet, Sequence,
+    BoardSettings, Digest, Engine, Entry, Json, ListQuery, NewTask, PolicyPin, PolicySet,
     Store as _, Task,
 };
 use taskhost_mutate::Choices;
@@ -179,6 +179,8 @@ fn sorted(task: &NewTask) -> NewTask {
 
 #[cfg(test)]
 mod tests {
+    use taskhost_board::Sequence;
+
     use super::*;
 
     const ROUNDS: u64 = 3_000;

@@ -21,7 +21,7 @@ mod verdict;
 
 use taskhost_mutate::Choices;
 
-use sample::{Sample, other, sample};
+use sample::{other, sample};
 
 /// How many edits an input makes at most: more say nothing new and take long.
 const EDITS_MAX: usize = 8;

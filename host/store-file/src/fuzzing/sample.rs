@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Deadline};
 
+use taskhost_board::image::{self, Record};
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Action, Agent, AgentKind, BoardSettings, BootId, Change, ChangeRequest, ClaimOutcome,
-    ClaimRequest, Command, Digest, Engine, Entry, Filter, Finish, Generation, Json, Name, NewTask,
-    Owner, PolicyChange, PolicyPin, PolicySet, PolicyTarget, Process as Holder, Proof, Request,
-    Sequence, SessionId, Space, Store, TaskId, TaskUpdate, Token,
+    ClaimRequest, Command, Digest, Engine, Entry, Filter, Finish, Generation, Json, Millis, Name,
+    NewTask, Owner, PolicyChange, PolicyPin, PolicySet, PolicyTarget, Process as Holder, Proof,
+    ReadError, Request, Sequence, SessionId, Space, Store, TaskId, TaskUpdate, Token,
 };
 
 use super::{Files, edits};
@@ -26,6 +27,8 @@ pub(super) struct Sample {
     pub(super) files: Files,
     /// Its whole history.
     pub(super) entries: Vec<(Sequence, Entry)>,
+    /// What it holds after that.
+    pub(super) records: Vec<Record>,
     /// Its export.
     pub(super) stream: Vec<u8>,
     pub(super) generation: Generation,
@@ -73,6 +76,18 @@ fn json(text: &str) -> Json {
     Json::parse(text).expect("it is JSON")
 }
 
+/// All that a board holds.
+pub(super) fn records(store: &FileStore) -> Vec<Record> {
+    let (_, reading, _) = store.inner.snapshot(far()).expect("the board can be read");
+    let mut all = Vec::new();
+    image::dump(&reading, Millis(0), |record| {
+        all.push(record);
+        Ok::<_, ReadError>(())
+    })
+    .expect("the board can be read");
+    all
+}
+
 fn make(board: &str, stem: &str) -> Sample {
     let world = World::new();
     let digest = Digest::of(STANDARD);
@@ -103,7 +118,7 @@ fn make(board: &str, stem: &str) -> Sample {
     let report = store.doctor();
     assert!(report.is_clean(), "{:#?}", report.findings);
     let generation = edits::generation(&world.files());
-    Sample { files: world.files(), entries, stream, generation }
+    Sample { files: world.files(), entries, records: records(&store), stream, generation }
 }
 
 /// Writes a board's history.
@@ -180,10 +195,7 @@ impl Author<'_> {
                 ..Default::default()
             }),
         ]);
-        let late = NewTask {
-            not_before: Some(taskhost_board::Millis(2_000_000_000_000)),
-            ..self.task("h", &[])
-        };
+        let late = NewTask { not_before: Some(Millis(2_000_000_000_000)), ..self.task("h", &[]) };
         self.add(&[late, self.task("i", &[]), self.task("j", &["i"])]);
         let block = Action::Block { reason: Some("why?".into()), proof: None, force: false };
         self.change(&self.id("j"), block);
