@@ -61,9 +61,11 @@ impl Default for Json {
     }
 }
 
-impl From<serde_json::Value> for Json {
-    fn from(value: serde_json::Value) -> Self {
-        Self(value.to_string().into())
+impl TryFrom<serde_json::Value> for Json {
+    type Error = InvalidJson;
+    /// Refuses what couldn't be read again: a value may have been made deeper than any text that is taken.
+    fn try_from(value: serde_json::Value) -> Result<Self, InvalidJson> {
+        Self::parse(&value.to_string())
     }
 }
 
