@@ -72,7 +72,8 @@ pub(super) fn journal(
             let with = choices.pick(&names).unwrap_or(&names[0]);
             let from = if choices.byte() & 1 == 0 { sample } else { other };
             files.insert(name.clone(), from.files[with].clone());
-            return false;
+            // Nothing ties a whole retired journal to its board: what it began with is gone.
+            return std::ptr::eq(from, other) && *name != names[0];
         }
     }
     files.insert(name.clone(), lines.concat());
