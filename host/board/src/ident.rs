@@ -144,14 +144,39 @@ text_type!(TaskId);
 text_type!(Name);
 text_type!(SessionId);
 
+/// The highest number of a token, an entry, a generation or a task that is read: no board comes as far, readers of JSON
+/// keep numbers to 53 bits, and up to here none can overflow.
+const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// A number that nothing on a board can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is higher than any number on a board")]
+pub struct NumberTooHigh(u64);
+
+fn expect_number(number: u64) -> Result<u64, NumberTooHigh> {
+    if number <= NUMBER_MAX { Ok(number) } else { Err(NumberTooHigh(number)) }
+}
+
+/// Reads a place in the order of creation, which is bounded as all numbers are.
+pub fn read_born<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    expect_number(u64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
 macro_rules! number_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
         )]
-        #[serde(transparent)]
+        #[serde(try_from = "u64")]
         pub struct $name(pub u64);
+
+        impl TryFrom<u64> for $name {
+            type Error = NumberTooHigh;
+            fn try_from(number: u64) -> Result<Self, NumberTooHigh> {
+                expect_number(number).map(Self)
+            }
+        }
 
         impl $name {
             /// The number after this one.
@@ -263,4 +288,22 @@ pub enum Space {
     Custom,
     /// The standard policy.
     Standard,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A digit too many in a damaged line gave a repair a number from which it could not count on: it ended in a panic,
+    /// or with numbers that begin again at nothing.
+    #[test]
+    fn numbers_that_could_overflow_are_not_read() {
+        let read = |text: &str| serde_json::from_str::<Token>(text);
+        assert_eq!(read("9007199254740991").ok(), Some(Token(NUMBER_MAX)));
+        for text in ["9007199254740992", "18446744073709551615"] {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.contains("higher than any number on a board"), "{error}");
+        }
+        assert_eq!(serde_json::to_string(&Token(7)).ok().as_deref(), Some("7"));
+    }
 }

@@ -42,8 +42,11 @@ pub use engine::{
     Explanation, Finish, Held, Limits, NewTask, NothingWhy, Obstacle, Outcome, PolicyChange,
     PolicyTarget, Proof, Prospect, Touched, Verb,
 };
-pub use ident::{Digest, Generation, InvalidName, Name, Sequence, SessionId, Space, TaskId, Token};
-pub use json::Json;
+pub use ident::{
+    Digest, Generation, InvalidName, Name, NumberTooHigh, Sequence, SessionId, Space, TaskId,
+    Token, read_born,
+};
+pub use json::{InvalidJson, Json};
 pub use meter::{Distribution, Figures, Measure, Meter, NoMeter, Tally};
 pub use policy::{
     Choice, Classified, Description, Event, FailureKind, HookError, Hooked, Hooks, Policies,

@@ -244,6 +244,7 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Millis>,
     /// Its place in the order of creation: unique on the board, never reused.
+    #[serde(deserialize_with = "crate::read_born")]
     pub born: u64,
     /// Whether it may be claimed while it is pending.
     #[serde(default)]

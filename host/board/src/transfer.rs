@@ -45,6 +45,7 @@ pub struct TransferHeader {
     /// The last token given.
     pub token: Token,
     /// The last place in the order of creation.
+    #[serde(deserialize_with = "crate::read_born")]
     pub born: u64,
     /// The policies that decide.
     pub policies: PolicySet,

@@ -26,6 +26,8 @@ mod component;
 mod contract;
 mod describe;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handles;
 mod imports;
 mod instance;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use taskhost_board::image::{self, Direction, ImageView, Read, Start};
+use taskhost_board::image::{self, Direction, ImageView, Read, Record, Start};
 use taskhost_board::memory::MemoryMap;
-use taskhost_board::{BeginError, ReadError, Sequence, View as _};
+use taskhost_board::{BeginError, Millis, ReadError, Sequence, View as _};
 
 use crate::disk::How;
 use crate::format::{BoardFile, Checksum, names, snapshot};
@@ -18,6 +18,7 @@ use crate::mend::beginning;
 use crate::options::PlantedBug;
 use crate::remains::is_temporary;
 use crate::state::{Current, Inner, failed};
+use crate::travel::needed;
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,6 +148,9 @@ impl Inner {
         }
         let remake =
             "stop all agents and remove the directory `index`: it is made anew from the journal";
+        if let Err(error) = look_for_loose_ends(reading, &view, report) {
+            report.add(Severity::Warning, "index", error, remake);
+        }
         match image::check(reading, &mut MemoryMap::default()) {
             Ok(differences) => {
                 for difference in differences {
@@ -308,6 +312,30 @@ impl Inner {
             report.add(Severity::Damage, &current.journal_name(), "its sync failed", RESTORE);
         }
     }
+}
+
+/// Looks for tasks that wait for one that there isn't: nobody could ever finish that.
+fn look_for_loose_ends(
+    reading: &SharedReading,
+    view: &ImageView<SharedReading>,
+    report: &mut Report,
+) -> Result<(), ReadError> {
+    const ENDS_MAX: usize = 20;
+    let mut ends = 0;
+    image::dump(reading, Millis(0), |record| {
+        let Record::Task(task) = record else { return Ok(()) };
+        for id in needed(&task) {
+            if ends < ENDS_MAX && view.task(id)?.is_none() {
+                ends += 1;
+                let what = format!(
+                    "it names the task `{id}`, which there isn't, so that it can never be done"
+                );
+                let next = "cancel it, and add it again without that";
+                report.add(Severity::Warning, &format!("task {}", task.id), what, next);
+            }
+        }
+        Ok(())
+    })
 }
 
 /// How many records of the two differ.

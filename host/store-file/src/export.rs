@@ -15,6 +15,7 @@ use taskhost_board::{
 
 use crate::index::SharedReading;
 use crate::state::Inner;
+use crate::travel::Travel;
 
 /// A board was not exported, or not to the end.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ impl From<ReadError> for ExportError {
     }
 }
 
+/// A board that nobody would take in.
+fn unfit(why: String) -> ExportError {
+    ReadError::Damaged(format!("it can't be exported, because no import would take it: {why}"))
+        .into()
+}
+
 impl Inner {
     /// Hands over every line, the last one of them the end.
     pub(crate) fn export(
@@ -63,12 +70,13 @@ impl Inner {
             policies,
             settings: view.settings()?,
         };
+        let mut travel = Travel::begin(&header).map_err(unfit)?;
         let mut seal = Seal::default();
         let mut put = |line: TransferLine| -> Result<(), ExportError> {
             seal.add(&line.encode()?);
             Ok(each(line)?)
         };
-        put(TransferLine::Header(Box::new(header)))?;
+        put(TransferLine::Header(Box::new(header.clone())))?;
         for digest in digests {
             let content = Content(self.component(digest)?);
             put(TransferLine::Component { digest, content })?;
@@ -80,14 +88,19 @@ impl Inner {
                 policy: line.place.policy,
                 entry: Box::new(line.entry),
             };
-            stopped = put(entry).err();
+            let fits = travel.entry(line.place.sequence).map_err(unfit);
+            stopped = fits.and_then(|()| put(entry)).err();
             stopped.is_none()
         })?;
         if let Some(error) = stopped {
             return Err(error);
         }
         // Request keys of any age: how long they are kept is up to whoever takes them in.
-        image::dump(&reading, Millis(0), |record| put(TransferLine::Record(Box::new(record))))?;
+        image::dump(&reading, Millis(0), |record| {
+            travel.record(&record, |id| Ok(view.task(id)?.is_some())).map_err(unfit)?;
+            put(TransferLine::Record(Box::new(record)))
+        })?;
+        travel.end().map_err(unfit)?;
         // They aren't part of any transaction, so they are read last; what is removed meanwhile is left out.
         for owner in contexts.owners()? {
             for ContextEntry { key, .. } in contexts.list(&owner)? {

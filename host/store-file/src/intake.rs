@@ -1,15 +1,14 @@
 //! A board's lines on their way into files that nobody looks for yet, each checked.
 //!
-//! Checked are: that every policy has its component, whole; that entries follow each other up to the header's last
-//! one; that no record comes twice and each can be loaded; that no task has a token or a place in the order of
-//! creation that the board would give again. Every error names its line.
+//! Checked are: that every policy has its component, whole; that no record comes twice and each can be loaded; and what
+//! must hold of every board that travels (`travel`). Every error names its line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use taskhost_board::image::{self, Record};
 use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine};
 use taskhost_board::{
-    CONTEXT_BYTES_MAX, ContextFailure, Digest, Entry, Generation, Owner, ReadError, Sequence, Task,
+    CONTEXT_BYTES_MAX, ContextFailure, Digest, Entry, Generation, Owner, ReadError, Sequence,
     TaskId,
 };
 
@@ -21,6 +20,7 @@ use crate::format::{Checksum, FORMAT};
 use crate::import::ImportError;
 use crate::index::Index;
 use crate::state::{Inner, failed};
+use crate::travel::Travel;
 
 /// How many bytes of the history are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 18;
@@ -33,6 +33,7 @@ pub(crate) struct Intake<'a> {
     inner: &'a Inner,
     header: &'a TransferHeader,
     components: BTreeSet<Digest>,
+    travel: Travel<'a>,
     past: Past<'a>,
     snapshot: SnapshotWriter<'a>,
     checks: Filler<'a>,
@@ -52,13 +53,7 @@ impl<'a> Intake<'a> {
         tasks: (Generation, &'a dyn DiskFile),
         index: &'a dyn Index,
     ) -> Result<Self, ImportError> {
-        let is_id = |id: &str| {
-            (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        };
-        if !is_id(&header.board) {
-            let why = "the board's id is not up to 64 letters and digits";
-            return Err(TransferError::at(1, why).into());
-        }
+        let travel = Travel::begin(header).map_err(|why| TransferError::at(1, why))?;
         let now = inner.platform.now();
         let top = Header {
             format: FORMAT,
@@ -77,11 +72,11 @@ impl<'a> Intake<'a> {
             inner,
             header,
             components: BTreeSet::new(),
+            travel,
             past: Past {
                 file: past.1,
                 buffer: Vec::new(),
                 generation: past.0,
-                last: None,
                 // Nothing is left of the snapshot that this generation would have started from.
                 chain: Checksum::seed(&header.board, past.0, Checksum::default()),
             },
@@ -108,7 +103,7 @@ impl<'a> Intake<'a> {
                 self.components.insert(digest);
             }
             TransferLine::Entry { sequence, policy, entry } => {
-                self.past.check(sequence, self.header.sequence).map_err(|why| at(&why))?;
+                self.travel.entry(sequence).map_err(|why| at(&why))?;
                 self.past.add(sequence, policy, &entry)?;
             }
             TransferLine::Record(record) => {
@@ -144,27 +139,24 @@ impl<'a> Intake<'a> {
                 return Err(end(format!("the component of policy `{digest}` is missing")).into());
             }
         }
-        if let Some(last) = self.past.last.filter(|last| *last != self.header.sequence) {
-            let why =
-                format!("the history ends at entry {last}, the board at {}", self.header.sequence);
-            return Err(end(why).into());
-        }
+        self.travel.end().map_err(end)?;
         self.past.finish()?;
         self.snapshot.finish().map_err(failed("the snapshot"))?;
         Ok(self.values)
     }
 
     fn check(&mut self, record: &Record) -> Result<(), String> {
+        let seen = &self.seen;
+        self.travel.record(record, |id| Ok(seen.contains(&task_key(id).concat())))?;
         let (key, what): (Vec<&[u8]>, String) = match record {
             Record::Task(task) => {
-                self.check_counters(task)?;
                 if !self.seen.insert([b"b", &task.born.to_be_bytes()[..]].concat()) {
                     return Err(format!(
                         "`{}` has another task's place in the order of creation",
                         task.id
                     ));
                 }
-                (vec![b"t", task.id.as_str().as_bytes()], format!("task `{}`", task.id))
+                (task_key(&task.id).to_vec(), format!("task `{}`", task.id))
             }
             Record::Key { command, key, .. } => {
                 let parts = vec![b"k", command.as_str().as_bytes(), b"\0", key.as_bytes()];
@@ -183,27 +175,11 @@ impl<'a> Intake<'a> {
         };
         if self.seen.insert(key.concat()) { Ok(()) } else { Err(format!("{what} comes twice")) }
     }
+}
 
-    /// A token that would be given again would fence nobody.
-    fn check_counters(&self, task: &Task) -> Result<(), String> {
-        let tokens = [
-            task.claim.as_ref().map(|claim| claim.token),
-            task.closed.as_ref().map(|closed| closed.token),
-        ];
-        let header = self.header;
-        if let Some(token) = tokens.into_iter().flatten().find(|token| *token > header.token) {
-            let last = header.token;
-            return Err(format!(
-                "`{}` has token {token}, and the last one given is {last}",
-                task.id
-            ));
-        }
-        if task.born == 0 || task.born > header.born {
-            let (born, last) = (task.born, header.born);
-            return Err(format!("`{}` is number {born} of {last} that were created", task.id));
-        }
-        Ok(())
-    }
+/// Under which key it is remembered that a task has come.
+fn task_key(id: &TaskId) -> [&[u8]; 2] {
+    [b"t", id.as_str().as_bytes()]
 }
 
 /// The history on its way into a retired journal.
@@ -211,21 +187,10 @@ struct Past<'a> {
     file: &'a dyn DiskFile,
     buffer: Vec<u8>,
     generation: Generation,
-    last: Option<Sequence>,
     chain: Checksum,
 }
 
 impl Past<'_> {
-    fn check(&self, sequence: Sequence, end: Sequence) -> Result<(), String> {
-        if let Some(last) = self.last.filter(|last| last.next() != sequence) {
-            return Err(format!("entry {sequence} follows entry {last}"));
-        }
-        if sequence > end || sequence == Sequence(0) {
-            return Err(format!("there is no entry {sequence}: the last one is {end}"));
-        }
-        Ok(())
-    }
-
     fn add(&mut self, sequence: Sequence, policy: String, entry: &Entry) -> Result<(), ReadError> {
         let place = Place {
             sequence,
@@ -238,7 +203,7 @@ impl Past<'_> {
         let (bytes, sum) =
             line::encode(&place, entry).map_err(|e| ReadError::Failed(e.to_string()))?;
         self.buffer.extend_from_slice(&bytes);
-        (self.last, self.chain) = (Some(sequence), sum);
+        self.chain = sum;
         if self.buffer.len() >= BUFFER_BYTES {
             append_all(self.file, &self.buffer).map_err(failed("the history"))?;
             self.buffer.clear();

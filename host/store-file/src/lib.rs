@@ -25,7 +25,8 @@
 //!
 //! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
 //! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`,
-//! what recovery refuses in `repair`, and how boards travel in `export`, `import` and `intake`. Invariants:
+//! what recovery refuses in `repair`, and how boards travel in `export`, `import` and `intake`
+//! (`travel` says what must hold of them). Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
@@ -49,6 +50,8 @@ mod figures;
 mod filler;
 mod forks;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod hand;
 mod history;
 mod import;
@@ -80,6 +83,7 @@ mod sweep;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod travel;
 mod upgrade;
 mod usage;
 mod waiting;

@@ -18,7 +18,7 @@
 //! - [`Board`]: an open board, and the commands over it; cheap to clone, safe to share between threads.
 //! - [`Session`]: a running agent, which holds its life lock: if the process dies, its tasks come back at once.
 //! - [`Claimed`]: a task that a session holds; every method presents the claim's fencing token.
-//! - [`wire`]: the JSON that leaves taskhost.
+//! - [`wire`]: the JSON that enters and leaves taskhost.
 //!
 //! What an answer stands on is durable before it is given. An error of kind
 //! [`CommitError::Unknown`](taskhost_board::CommitError::Unknown) means that nobody knows yet: repeat the request
@@ -31,7 +31,6 @@ mod moving;
 mod session;
 mod system;
 mod tending;
-pub mod wire;
 
 pub use bare::{check_policy, examine};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
@@ -54,3 +53,4 @@ pub use taskhost_store_file::{
     Measured, Notice, OnProgress, OpenError, ProcessFigures, Progress, Repaired, Report, Severity,
     process,
 };
+pub use taskhost_wire as wire;

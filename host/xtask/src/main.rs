@@ -3,7 +3,9 @@
 //! One command, one file: its arguments, whose documentation is the help text, and `run`. Nothing here
 //! depends on the library `taskhost`: its build needs the standard policy, and so what `setup` sets up.
 
+mod compiler;
 mod demo;
+mod fuzz;
 mod guests;
 mod python;
 mod setup;
@@ -25,6 +27,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Fuzz(fuzz::Fuzz),
     Guests(guests::Guests),
     Setup(setup::Setup),
     Test(test::Test),
@@ -36,6 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Fuzz(command) => command.run(),
         Command::Guests(command) => command.run(),
         Command::Setup(command) => command.run(),
         Command::Test(command) => command.run(),

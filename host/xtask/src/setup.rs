@@ -1,6 +1,6 @@
 //! `cargo xtask setup`.
 
-use crate::python;
+use crate::{compiler, python};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
@@ -17,7 +17,7 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
 /// Tries rustup's target first, then Debian's packages; then says what is missing.
 #[derive(Args, Default)]
 pub struct Setup {
-    /// Also get the Python that tests lock files with
+    /// Also get the Python that tests lock files with, and what fuzzing is built with
     #[arg(long)]
     pub for_tests: bool,
 }
@@ -27,6 +27,7 @@ impl Setup {
     pub fn run(self) -> Result<()> {
         if self.for_tests {
             python::prepare()?;
+            compiler::prepare()?;
         }
         for provide in [nothing, rustup_target, debian_packages] {
             provide();

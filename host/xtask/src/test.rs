@@ -1,5 +1,6 @@
 //! `cargo xtask test`.
 
+use crate::fuzz::Fuzz;
 use crate::guests::Guests;
 use crate::setup::Setup;
 use crate::torture::Torture;
@@ -9,6 +10,9 @@ use clap::Args;
 use std::env;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// How long each target is fuzzed: what takes longer to find is looked for by hand.
+const FUZZ_SECONDS: u32 = 12;
 
 /// Check and test everything, exactly as CI does.
 ///
@@ -64,6 +68,7 @@ fn run_all(steps: &mut Steps) -> Result<()> {
             "cargo-deny isn't installed (`cargo install cargo-deny --locked`)",
         );
     }
+    steps.run("fuzz", || Fuzz { seconds: FUZZ_SECONDS, ..Fuzz::default() }.run())?;
     steps.cargo(&["xtask", "demo"])
 }
 
@@ -81,7 +86,7 @@ fn has_nextest(steps: &mut Steps) -> Result<bool> {
 }
 
 /// Whether cargo has this subcommand.
-fn has(subcommand: &str) -> bool {
+pub fn has(subcommand: &str) -> bool {
     let mut cargo = Command::new(workspace::cargo());
     cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     cargo.status().is_ok_and(|status| status.success())

@@ -19,7 +19,7 @@ impl Change {
                 task.status = Status::InProgress;
                 // Its reason stays: the answer that it was unblocked with, or why its last holder gave it up, is for
                 // the next one.
-                task.attempts += 1;
+                task.attempts = task.attempts.saturating_add(1);
                 task.claim = Some((**claim).clone());
             }
             Self::Renewed { lease, .. } => {
@@ -51,14 +51,14 @@ impl Change {
                 reopen(task, Some(reason.to_owned()), *not_before);
             }
             Self::Retried { error, not_before, .. } => {
-                task.failures += 1;
+                task.failures = task.failures.saturating_add(1);
                 task.error.clone_from(error);
                 end_claim(task, Some(Verb::Fail));
                 reopen(task, None, *not_before);
             }
             Self::Finished { status, verb, reason, result, error, .. } => {
                 if *status == Status::Failed && verb.is_some() {
-                    task.failures += 1;
+                    task.failures = task.failures.saturating_add(1);
                 }
                 end_claim(task, *verb);
                 task.status = *status;

@@ -71,6 +71,7 @@ pub fn start(
 pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
     match record {
         Record::Task(task) => {
+            expect_new(map, task).map_err(ReadError::Damaged)?;
             let head = head(map)?;
             let mut writer = Writer::with(map, head)?;
             writer.replace(None, Some(task))?;
@@ -100,6 +101,8 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
             let (_, task) = match (tasks.entry(id), change) {
                 (std::collections::btree_map::Entry::Occupied(slot), _) => slot.into_mut(),
                 (std::collections::btree_map::Entry::Vacant(slot), Change::Added(task)) => {
+                    expect_new(map, task)
+                        .map_err(|why| ReadError::Damaged(format!("entry {sequence}: {why}")))?;
                     slot.insert((None, (**task).clone()))
                 }
                 (std::collections::btree_map::Entry::Vacant(slot), _) => {
@@ -113,6 +116,9 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
             };
             change.apply(task, entry.time);
         }
+    }
+    // Only now that nothing can be wrong with it any more: an entry is done whole or not at all.
+    for change in &entry.changes {
         match change {
             Change::Wake { on, past } => map.put(&keys::wake(on), &encode(past))?,
             Change::Woken { on } => map.delete(&keys::wake(on))?,
@@ -146,6 +152,19 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
     }
     writer.head.sequence = sequence;
     writer.close()
+}
+
+/// Refuses a task in another one's place, which would leave that one's records behind.
+fn expect_new(map: &(impl Read + ?Sized), task: &Task) -> Result<(), String> {
+    let is_taken =
+        |key: &[u8]| map.get(key).map(|found| found.is_some()).map_err(|e| e.to_string());
+    if is_taken(&keys::task(&task.id))? {
+        return Err(format!("`{}` is added, and is there already", task.id));
+    }
+    if is_taken(&keys::born(task.born))? {
+        return Err(format!("`{}` has another task's place in the order of creation", task.id));
+    }
+    Ok(())
 }
 
 fn remember(

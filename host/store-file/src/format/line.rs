@@ -90,11 +90,25 @@ pub(crate) fn encode(
     };
     serde_json::to_writer(&mut bytes, &written)?;
     bytes.pop(); // The closing brace: the checksum goes before it.
-    let sum = Checksum::of(&[&bytes]);
+    let sum = seal(&mut bytes);
+    Ok((bytes, sum))
+}
+
+/// Completes a line that has everything but its checksum and what follows it.
+pub(crate) fn seal(bytes: &mut Vec<u8>) -> Checksum {
+    let sum = Checksum::of(&[bytes]);
     bytes.extend_from_slice(SUM_OPENING);
     bytes.extend_from_slice(sum.to_string().as_bytes());
     bytes.extend_from_slice(b"\"}\n");
-    Ok((bytes, sum))
+    sum
+}
+
+/// What [`seal`] was given, of a line with or without its end; all of one that has no checksum.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn unsealed(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let cut = line.len().saturating_sub(SUM_BYTES);
+    if line[cut..].starts_with(SUM_OPENING) { &line[..cut] } else { line }
 }
 
 /// The checksum that a line (without its end) bears, if it is the right one.

@@ -31,6 +31,7 @@ pub(crate) struct Header {
     pub(crate) generation: Generation,
     pub(crate) base: Sequence,
     pub(crate) token: Token,
+    #[serde(deserialize_with = "taskhost_board::read_born")]
     pub(crate) born: u64,
     pub(crate) policies: PolicySet,
     pub(crate) settings: BoardSettings,

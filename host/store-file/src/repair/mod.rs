@@ -254,17 +254,31 @@ impl Inner {
         aside: &str,
         report: &mut Repaired,
     ) -> Result<(), ReadError> {
-        for name in self.disk.list(".").map_err(failed("."))? {
-            let of = names::generation_in(&name, "journal-", ".jsonl")
-                .or_else(|| names::generation_in(&name, "tasks-", ".jsonl"));
-            if name == names::BOARD || of.is_some_and(|of| of > file.generation) {
-                self.move_aside(&name, aside, report)?;
-            }
+        if exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
+            self.move_aside(names::BOARD, aside, report)?;
         }
+        self.set_generations_aside(aside, |of| of > file.generation, report)?;
         replace_file(&*self.disk, names::BOARD, &file.encode())
             .map_err(|e| failed(names::BOARD)(e.into()))?;
         let (board, generation) = (names::BOARD, file.generation);
         report.done.push(format!("`{board}` was made again, for generation {generation}"));
+        Ok(())
+    }
+
+    /// Sets the snapshots and journals of some generations aside.
+    fn set_generations_aside(
+        &self,
+        aside: &str,
+        which: impl Fn(Generation) -> bool,
+        report: &mut Repaired,
+    ) -> Result<(), ReadError> {
+        for name in self.disk.list(".").map_err(failed("."))? {
+            let of = names::generation_in(&name, "journal-", ".jsonl")
+                .or_else(|| names::generation_in(&name, "tasks-", ".jsonl"));
+            if of.is_some_and(&which) {
+                self.move_aside(&name, aside, report)?;
+            }
+        }
         Ok(())
     }
 
@@ -309,7 +323,11 @@ impl Inner {
         let generation = Generation(highest.generation.max(file.generation.0) + 1);
         let margin = if restored.has_every_entry() { 0 } else { MARGIN };
         let header = self.header_after(file, restored, generation, highest, margin)?;
-        // What the switch takes away is kept first, as it is: damaged, or what a damaged journal continues.
+        // What the switch takes away is kept first, as it is: damaged, or what a damaged journal continues. If
+        // nothing is there of the generation that the pointer names, another one may be what it should have named.
+        if self.is_missing(file)? {
+            self.set_generations_aside(aside, |of| of != file.generation, report)?;
+        }
         let old = names::tasks(file.generation);
         if exists(&*self.disk, &old).map_err(failed(&old))? {
             let content = read_file(&*self.disk, &old).map_err(failed(&old))?;

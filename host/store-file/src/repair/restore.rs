@@ -141,7 +141,20 @@ impl Inner {
             return Ok(());
         }
         let journal = self.disk.open(&name, How::Read).map_err(failed(&name))?;
-        let (tail, end) = replay(&*journal, &name, file.generation, from, |line, _| each(line))?;
+        let mut reached = from;
+        let replayed = replay(&*journal, &name, file.generation, from, |line, tail| {
+            each(line)?;
+            reached = tail;
+            Ok(())
+        });
+        let (tail, end) = match replayed {
+            // It can be read, and says what can't have happened.
+            Err(ReadError::Damaged(_)) => {
+                lost.entries = Some(until(reached.sequence.next()));
+                return self.count_rest(&name, reached.offset, lost);
+            }
+            replayed => replayed?,
+        };
         match judge(&*journal, &name, file.generation, tail, &end, durable) {
             Ok(()) => Ok(()),
             Err(ReadError::Failed(why)) => Err(ReadError::Failed(why)),

@@ -88,11 +88,12 @@ impl Inner {
                 continue;
             }
             match serde_json::from_slice::<Record>(&raw.bytes) {
-                Ok(Record::Task(task)) if has(map, &task.id)? => unread += 1,
-                Ok(record) => {
-                    image::load(map, &record)?;
-                    read += 1;
-                }
+                Ok(record) => match image::load(map, &record) {
+                    Ok(()) => read += 1,
+                    // In another one's place.
+                    Err(ReadError::Damaged(_)) => unread += 1,
+                    Err(error) => return Err(error),
+                },
                 Err(_) => unread += 1,
             }
         }
@@ -241,10 +242,6 @@ fn task_in(record: &Record) -> Option<&TaskId> {
     if let Record::Task(task) = record { Some(&task.id) } else { None }
 }
 
-fn has(map: &MemoryMap, id: &TaskId) -> Result<bool, ReadError> {
-    Ok(ImageView::new(map.clone()).task(id)?.is_some())
-}
-
 /// Takes away what a task says of others that are gone: nobody could ever finish those.
 fn tie_up(task: &mut Task, there: &BTreeSet<TaskId>, lost: &mut Losses) {
     let gone = task.after.iter().chain(&task.parent).filter(|id| !there.contains(*id));
@@ -284,5 +281,12 @@ fn apply_in_part(
     entry.changes = kept;
     let next = view.head()?.sequence.next();
     drop(view);
-    image::apply(map, next, &entry)
+    match image::apply(map, next, &entry) {
+        // It says what can't have happened after what is left.
+        Err(ReadError::Damaged(_)) => {
+            gone.extend(entry.changes.iter().filter_map(|change| change.task().cloned()));
+            Ok(())
+        }
+        applied => applied,
+    }
 }

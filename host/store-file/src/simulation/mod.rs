@@ -129,8 +129,12 @@ impl World {
 
     /// A machine whose disk holds these files.
     pub fn holding(files: BTreeMap<String, Vec<u8>>) -> Arc<Self> {
-        let directories = files.keys().map(|name| crate::disk::parent(name).to_owned());
-        let directories = directories.filter(|directory| directory != ".").collect();
+        let above = |name: &String| {
+            let parents =
+                std::iter::successors(Some(&**name), |name| Some(crate::disk::parent(name)));
+            parents.skip(1).take_while(|name| *name != ".").map(str::to_owned).collect::<Vec<_>>()
+        };
+        let directories = files.keys().flat_map(above).collect();
         Self::with(files, directories, "boot-1", Millis(1_000_000_000_000))
     }
 

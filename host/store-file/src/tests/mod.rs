@@ -21,6 +21,7 @@ mod repair;
 mod replaced;
 mod retain;
 mod transfer;
+mod travel;
 mod tried;
 mod twin;
 mod upgrade;

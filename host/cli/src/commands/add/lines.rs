@@ -3,12 +3,9 @@
 use std::io::{BufRead, Read};
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
-use serde_json::Value;
-use taskhost::{AgentKind, Assignee, Json, Name, NewTask, TaskId};
+use taskhost::{NewTask, wire};
 
 use crate::exit::{LineFailed, Usage};
-use crate::parse;
 
 /// The longest line, in bytes: larger than any task can be.
 const LINE_BYTES_MAX: u64 = 4 << 20;
@@ -18,38 +15,6 @@ const LINE_BYTES_MAX: u64 = 4 << 20;
 pub struct Line {
     pub number: usize,
     pub task: NewTask,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fields {
-    #[serde(rename = "type")]
-    task_type: Name,
-    id: Option<TaskId>,
-    parent: Option<TaskId>,
-    #[serde(default)]
-    after: Vec<TaskId>,
-    #[serde(default)]
-    priority: i32,
-    #[serde(default)]
-    labels: Vec<Name>,
-    #[serde(default)]
-    needs: Vec<Name>,
-    assignee: Option<Value>,
-    #[serde(default)]
-    data: Json,
-    key: Option<String>,
-    not_before: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AssigneeFields {
-    name: Name,
-    #[serde(default)]
-    kind: AgentKind,
-    hostname: Option<Name>,
-    by: Option<Name>,
 }
 
 /// Reads lines one by one; empty ones are passed over.
@@ -79,7 +44,7 @@ impl<R: BufRead> Lines<R> {
             if text.is_empty() {
                 continue;
             }
-            let task = parse(text).map_err(|why| self.wrong(why))?;
+            let task = wire::parse_task(text).map_err(|why| self.wrong(why))?;
             return Ok(Some(Line { number: self.number, task }));
         }
     }
@@ -89,44 +54,10 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-fn parse(text: &[u8]) -> Result<NewTask, String> {
-    let fields: Fields = serde_json::from_slice(text).map_err(|error| reason(&error))?;
-    Ok(NewTask {
-        id: fields.id,
-        task_type: fields.task_type,
-        parent: fields.parent,
-        after: fields.after,
-        priority: fields.priority,
-        labels: fields.labels,
-        needs: fields.needs,
-        assignee: fields.assignee.map(assignee).transpose()?,
-        data: fields.data,
-        key: fields.key,
-        not_before: fields.not_before.as_deref().map(parse::time).transpose()?,
-    })
-}
-
-/// A name, or an object as tasks have it.
-fn assignee(value: Value) -> Result<Assignee, String> {
-    let value = match value {
-        Value::String(name) => serde_json::json!({ "name": name }),
-        other => other,
-    };
-    let fields: AssigneeFields =
-        serde_json::from_value(value).map_err(|error| format!("`assignee`: {error}"))?;
-    Ok(Assignee { name: fields.name, kind: fields.kind, hostname: fields.hostname, by: fields.by })
-}
-
-/// What serde says, without its own count of lines: each line is a text of its own to it.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place)
-        .map_or(text.clone(), |reason| format!("{reason} (column {})", error.column()))
-}
-
 #[cfg(test)]
 mod tests {
+    use taskhost::AgentKind;
+
     use super::*;
 
     fn all(text: &str) -> Result<Vec<Line>> {

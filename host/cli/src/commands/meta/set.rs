@@ -53,7 +53,7 @@ struct Answer {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let value = if args.text {
-        Json::from(Value::String(args.value.text()?))
+        Json::try_from(Value::String(args.value.text()?))?
     } else {
         args.value.json()?
     };

@@ -1,6 +1,7 @@
 //! Boards that are damaged, with real files, and what a repair makes of them.
 
 mod around;
+mod astray;
 mod cut_short;
 mod state;
 

@@ -1,12 +1,23 @@
-//! The JSON that leaves taskhost: what `--json` prints and what bindings for other languages hand out.
+//! The JSON that enters and leaves taskhost: what `add --from` reads, what `--json` prints, and what bindings for other
+//! languages hand out.
+//!
+//! - [`WireTask`] and its parts: what leaves. [`parse_task`]: a task to be added, in the same names.
 //!
 //! These types are an API of their own, apart from the domain's. A field may be added; none is renamed or taken
 //! away without a new [`SCHEMA`].
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod task_line;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use taskhost_board::{AgentKind, Assignee, Claim, Json, Millis, Task};
+
+pub use task_line::parse_task;
 
 /// The version that every JSON object carries as `schema`.
 pub const SCHEMA: u32 = 1;
