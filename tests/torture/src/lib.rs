@@ -2,7 +2,12 @@
 //!
 //! - [`parts`]: the ways of looking for trouble, those in a simulated world first.
 //! - [`Table`]: what they did and found, together.
+//! - [`histories`]: one of the parts; what it needs is open to the program, which runs itself again as a worker.
+//! - [`place`]: where boards are tried.
 
+pub mod dice;
+pub mod histories;
+pub mod place;
 mod table;
 
 pub use table::Table;
@@ -10,5 +15,5 @@ use taskhost_simulated::Part;
 
 /// All parts, in the order in which they are run.
 pub fn parts() -> Vec<Part> {
-    Vec::new()
+    vec![histories::part()]
 }
