@@ -30,6 +30,7 @@ struct Seen {
     steps_max: u64,
     boards_max: usize,
     calls_max: usize,
+    disturbed: u64,
 }
 
 pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
@@ -45,6 +46,7 @@ pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
             dice: Dice::new(effort.seed ^ (number << 32)),
             outcome: &mut outcome,
             seen: &mut seen,
+            is_index_deleted: false,
         };
         if let Err(error) = one.run() {
             let seed = effort.seed;
@@ -61,6 +63,7 @@ pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
         format!("{steps} steps, {boards} boards at once"),
     );
     outcome.figure("histories undecided", seen.undecided.to_string());
+    outcome.figure("requests refused while the index was deleted", seen.disturbed.to_string());
     outcome
 }
 
@@ -76,6 +79,8 @@ struct OneBoard<'a> {
     dice: Dice,
     outcome: &'a mut Outcome,
     seen: &'a mut Seen,
+    /// Whether the index was deleted in this history.
+    is_index_deleted: bool,
 }
 
 impl OneBoard<'_> {
@@ -112,6 +117,7 @@ impl OneBoard<'_> {
             let end = last.1;
             calls.push(last.0);
             let deaths = crew.deaths.clone();
+            let calls = self.without_disturbed(calls);
             let history = History { start, deaths, calls };
             self.judge(&history, number)?;
             start = end;
@@ -131,6 +137,7 @@ impl OneBoard<'_> {
     /// Has everybody ask, and disturbs them in it.
     fn history(&mut self, crew: &mut Crew, number: u32, board: &Path) -> Result<Vec<Call>> {
         let calls = 20 + u32::try_from(self.dice.below(40)).unwrap_or_default();
+        self.is_index_deleted = false;
         crew.order(Duty::Agent, &Order { history: number, calls })?;
         crew.order(Duty::Switcher, &Order { history: number, calls: 3 })?;
         crew.order(Duty::Compactor, &Order { history: number, calls: 5 })?;
@@ -160,13 +167,35 @@ impl OneBoard<'_> {
                 self.outcome.count(Count::Stops, 1);
             }
             // Somebody else may be at it, too.
-            6 => _ = std::fs::remove_dir_all(board.join("index")),
+            6 => {
+                self.is_index_deleted = true;
+                _ = std::fs::remove_dir_all(board.join("index"));
+            }
             _ => {
                 // Whoever came in the place of one that was killed has something to do, too.
                 crew.order(Duty::Agent, &Order { history: number, calls: 10 })?;
             }
         }
         Ok(())
+    }
+
+    /// The calls without those that failed because somebody deleted the index under them. An error that says so says
+    /// that nothing was done, so they must have changed nothing; but for claims and switches, which are made of several
+    /// steps.
+    fn without_disturbed(&mut self, mut calls: Vec<Call>) -> Vec<Call> {
+        let is_deleted = self.is_index_deleted;
+        let is_disturbed = |call: &Call| {
+            let is_it = |what: &String| what.contains("No such file or directory");
+            is_deleted && matches!(&call.answer, Some(Answer::Odd(what)) if is_it(what))
+        };
+        for call in calls.iter_mut().filter(|call| is_disturbed(call)) {
+            self.seen.disturbed += 1;
+            if matches!(call.op, Op::Claim(_) | Op::Set(_)) {
+                call.answer = None;
+            }
+        }
+        calls.retain(|call| !is_disturbed(call));
+        calls
     }
 
     fn judge(&mut self, history: &History, number: u32) -> Result<()> {
