@@ -31,6 +31,8 @@ struct Seen {
     boards_max: usize,
     calls_max: usize,
     disturbed: u64,
+    /// Requests that nobody knows the answer of.
+    unknown: u64,
 }
 
 pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
@@ -62,6 +64,7 @@ pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
         "the longest search for an order",
         format!("{steps} steps, {boards} boards at once"),
     );
+    outcome.figure("requests whose process was killed in them", seen.unknown.to_string());
     outcome.figure("histories undecided", seen.undecided.to_string());
     outcome.figure("requests refused while the index was deleted", seen.disturbed.to_string());
     outcome
@@ -119,7 +122,7 @@ impl OneBoard<'_> {
             let deaths = crew.deaths.clone();
             let calls = self.without_disturbed(calls);
             let history = History { start, deaths, calls };
-            self.judge(&history, number)?;
+            self.judge(history, number)?;
             start = end;
             if self.effort.is_done(self.outcome) {
                 break;
@@ -154,12 +157,12 @@ impl OneBoard<'_> {
     fn disturb(&mut self, crew: &mut Crew, number: u32, board: &Path) -> Result<()> {
         let Some(session) = crew.some_busy(&mut self.dice) else { return Ok(()) };
         match self.dice.below(12) {
-            0..=1 => {
+            0..=2 => {
                 crew.kill(session)?;
                 self.outcome.count(Count::Kills, 1);
                 crew.hire(Duty::Agent, &mut self.dice)?;
             }
-            2..=5 => {
+            3..=6 => {
                 crew.signal(session, Signal::STOP)?;
                 let pause = Duration::from_millis(self.dice.below(40));
                 crew.listen(pause)?;
@@ -167,7 +170,7 @@ impl OneBoard<'_> {
                 self.outcome.count(Count::Stops, 1);
             }
             // Somebody else may be at it, too.
-            6 => {
+            7 => {
                 self.is_index_deleted = true;
                 _ = std::fs::remove_dir_all(board.join("index"));
             }
@@ -198,34 +201,34 @@ impl OneBoard<'_> {
         calls
     }
 
-    fn judge(&mut self, history: &History, number: u32) -> Result<()> {
-        for call in &history.calls {
+    fn judge(&mut self, mut history: History, number: u32) -> Result<()> {
+        // What should never be answered is wrong by itself; whether it did harm, the others' answers say.
+        let mut odd = None;
+        for call in &mut history.calls {
             if let Some(Answer::Odd(what)) = &call.answer {
-                let op = format!("{:?}", call.op);
-                return self.accuse(
-                    history,
-                    number,
-                    Harm::Broken,
-                    &format!("{op} was answered: {what}"),
-                );
+                odd.get_or_insert_with(|| format!("{:?} was answered: {what}", call.op));
+                call.answer = None;
             }
         }
-        let searched = check(history, STEPS_MAX);
+        let searched = check(&history, STEPS_MAX);
         self.seen.steps_max = self.seen.steps_max.max(searched.steps);
         self.seen.boards_max = self.seen.boards_max.max(searched.boards_max);
         self.seen.calls_max = self.seen.calls_max.max(history.calls.len());
         match searched.verdict {
             Verdict::Undecided => self.seen.undecided += 1,
-            Verdict::Ordered => self.count(history),
+            Verdict::Ordered => self.count(&history),
             Verdict::Clash(clash) => {
-                self.count(history);
+                self.count(&history);
                 let harm = match history.calls[clash.at].op {
                     Op::Claim(_) | Op::Finish { .. } | Op::Heartbeat { .. } => Harm::Doubled,
                     Op::Show(_) | Op::Look => Harm::Silent,
                     Op::Add(_) | Op::Change { .. } | Op::Set(_) => Harm::Broken,
                 };
-                self.accuse(history, number, harm, &told(history, &clash))?;
+                self.accuse(&history, number, harm, &told(&history, &clash))?;
             }
+        }
+        if let Some(odd) = odd {
+            self.accuse(&history, number, Harm::Broken, &odd)?;
         }
         Ok(())
     }
@@ -233,6 +236,8 @@ impl OneBoard<'_> {
     fn count(&mut self, history: &History) {
         self.outcome.count(Count::Histories, 1);
         self.outcome.count(Count::Operations, history.calls.len() as u64);
+        let unknown = history.calls.iter().filter(|call| call.answer.is_none());
+        self.seen.unknown += unknown.count() as u64;
         let claimed = |call: &&Call| {
             matches!((&call.op, &call.answer), (Op::Claim(_), Some(Answer::Task(_, false))))
         };

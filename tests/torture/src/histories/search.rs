@@ -64,7 +64,7 @@ pub struct Instead {
 /// One board that there may be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Board {
-    /// The open requests that were carried out, in order.
+    /// The open requests that were carried out, or can't be any more, in order.
     done: Vec<usize>,
     state: State,
 }
@@ -74,10 +74,13 @@ impl Board {
         self.done.binary_search(&call).is_ok()
     }
 
-    fn with(&self, call: usize, after: Option<State>) -> Self {
+    /// The board after a request was carried out, and others can't be any more.
+    fn with(&self, call: usize, over: &[usize], after: Option<State>) -> Self {
         let mut done = self.done.clone();
-        if let Err(place) = done.binary_search(&call) {
-            done.insert(place, call);
+        for call in over.iter().chain([&call]) {
+            if let Err(place) = done.binary_search(call) {
+                done.insert(place, *call);
+            }
         }
         Self { done, state: after.unwrap_or_else(|| self.state.clone()) }
     }
@@ -180,12 +183,13 @@ impl Search<'_> {
                 if board.has(call) {
                     continue;
                 }
+                let over = self.over_with(call);
                 for after in self.carried_out(&board.state, call)? {
                     if after.is_none() && self.history.calls[call].answer.is_none() {
                         // Whether it was done or not makes no difference, so it wasn't.
                         continue;
                     }
-                    let next = board.with(call, after);
+                    let next = board.with(call, &over, after);
                     if call == last {
                         found.insert(next);
                     } else {
@@ -194,13 +198,10 @@ impl Search<'_> {
                 }
             }
         }
-        self.open.retain(|call| *call != last);
-        let finished = self.finished_by(last);
-        let over = |call: &usize| finished.contains(call);
-        self.open.retain(|call| !over(call));
-        let kept = found.into_iter().map(|board| {
-            finished.iter().fold(board.without(last), |board, call| board.without(*call))
-        });
+        let over = self.over_with(last);
+        self.open.retain(|call| *call != last && !over.contains(call));
+        let without = |board: Board, call: &usize| board.without(*call);
+        let kept = found.into_iter().map(|board| over.iter().fold(board.without(last), without));
         Some(kept.collect())
     }
 
@@ -214,8 +215,13 @@ impl Search<'_> {
             if board.has(call) || !is_idle(&self.history.calls[call]) {
                 continue;
             }
+            // It changes something after all if it ends what the dead could have done.
+            let over = self.over_with(call);
+            if over.iter().any(|call| !board.has(*call)) {
+                continue;
+            }
             if self.carried_out(&board.state, call)?.contains(&None) {
-                board = board.with(call, None);
+                board = board.with(call, &over, None);
                 if call == last {
                     return Some(board);
                 }
@@ -239,8 +245,8 @@ impl Search<'_> {
         Some(accepted.collect())
     }
 
-    /// The open requests of dead processes that can't be carried out any more, now that this one was.
-    fn finished_by(&self, call: usize) -> Vec<usize> {
+    /// The open requests of dead processes that can't be carried out any more after this one was.
+    fn over_with(&self, call: usize) -> Vec<usize> {
         let calls = &self.history.calls;
         if calls[call].op.is_read() {
             return Vec::new();
