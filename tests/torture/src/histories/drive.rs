@@ -12,6 +12,7 @@ use taskhost_simulated::{Bug, Count, Effort, Harm, Outcome};
 use super::crew::{Crew, Site};
 use super::real::{policy_settings, whole};
 use super::requests::settings;
+use super::shrink::shrunk;
 use super::words::{Answer, Call, History, Op, Whole};
 use super::worker::{Duty, Order, clock_ns};
 use super::{STEPS_MAX, Verdict, check, told};
@@ -93,7 +94,11 @@ impl OneBoard<'_> {
         let done = self.try_run(&place);
         if done.is_err() || self.outcome.wrong.len() > wrong_before {
             let kept = place.keep();
-            println!("the board is kept in `{}`", kept.display());
+            let last = self.outcome.wrong.get_mut(wrong_before..).and_then(<[_]>::last_mut);
+            if let Some(last) = last {
+                last.what.push_str(&format!("the board is kept in `{}`", kept.display()));
+            }
+            return done.with_context(|| format!("the board is kept in `{}`", kept.display()));
         }
         done
     }
@@ -104,7 +109,9 @@ impl OneBoard<'_> {
         let logs = place.path().join("logs");
         std::fs::create_dir(&logs)?;
         let policy_settings = policy_settings(&settings);
-        let options = InitOptions { policy_settings, ..InitOptions::default() };
+        let mut options = InitOptions { policy_settings, ..InitOptions::default() };
+        // A process may be stopped while a hook runs, and the machine be busy with others.
+        options.settings.policy_limits.deadline_ms = Some(60_000);
         let board = Board::init(&path, &options)?;
         let mut crew = Crew::new(Site { board: path.clone(), logs, settings, bug: self.bug });
         for _ in 0..3 + self.dice.below(5) {
@@ -224,7 +231,8 @@ impl OneBoard<'_> {
                     Op::Show(_) | Op::Look => Harm::Silent,
                     Op::Add(_) | Op::Change { .. } | Op::Set(_) => Harm::Broken,
                 };
-                self.accuse(&history, number, harm, &told(&history, &clash))?;
+                let (short, clash) = shrunk(&history, *clash);
+                self.accuse(&history, number, harm, &told(&short, &clash))?;
             }
         }
         if let Some(odd) = odd {

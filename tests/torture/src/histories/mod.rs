@@ -2,8 +2,9 @@
 //!
 //! - [`part`]: makes histories and checks them. [`check_file`]: checks one again that was kept.
 //! - `worker`, `crew`: the processes, killed and stopped in whatever they do, while others compact, change the policy's
-//!   settings and lose the index. `requests`: what they ask. `real`: how a real board is asked.
+//!   settings and delete the index. `requests`: what they ask. `real`: how a real board is asked.
 //! - [`History`], `words`: what was asked and answered. [`check`], `search`: whether it has an order, by `model`.
+//!   `shrink`, [`told`]: where it has none, for people.
 //!
 //! At the end of each history everybody pauses, and what the board holds then is the last answer of it and the
 //! beginning of the next one.
@@ -15,6 +16,7 @@ mod model;
 mod real;
 mod requests;
 mod search;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -61,7 +63,8 @@ pub fn check_file(path: &Path) -> Result<String> {
         }
         Verdict::Undecided => Ok(format!("undecided after {} steps", searched.steps)),
         Verdict::Clash(clash) => {
-            anyhow::bail!("{calls} requests have no order\n{}", told(&history, &clash))
+            let (short, clash) = shrink::shrunk(&history, *clash);
+            anyhow::bail!("{calls} requests have no order\n{}", told(&short, &clash))
         }
     }
 }

@@ -278,7 +278,7 @@ impl Search<'_> {
 /// Whether a request that was answered so has changed nothing, wherever in the order it stands. That it may be carried
 /// out on one board without changing it isn't enough: on a later one it might have changed something, and had the same
 /// answer.
-fn is_idle(call: &Call) -> bool {
+pub(super) fn is_idle(call: &Call) -> bool {
     match &call.answer {
         None => false,
         Some(Answer::No(_) | Answer::Task(_, true)) => true,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::search::Clash;
-use super::words::{Answer, Call, History};
+use super::words::{Answer, Call, History, Task};
 
 /// How much of what came before a clash is told.
 const LINES_MAX: usize = 40;
@@ -27,7 +27,7 @@ pub fn told(history: &History, clash: &Clash) -> String {
         let whole = board.state.whole();
         let _ = writeln!(text, "- with {:?}, last token {}", whole.settings, whole.token);
         for task in whole.tasks {
-            let _ = writeln!(text, "  {task:?}");
+            let _ = writeln!(text, "  {}", brief(&task));
         }
         for (call, answers) in &board.answers {
             let asked = &history.calls[*call];
@@ -49,11 +49,62 @@ fn line(call: &Call, first_ns: u64) -> String {
 
 /// An answer on one line.
 fn short(answer: &Answer) -> String {
-    let Answer::Whole(whole) = answer else { return format!("{answer:?}") };
-    let tasks = whole.tasks.iter().map(|task| {
-        let token = task.claim.as_ref().map(|claim| format!(" {}", claim.token));
-        format!("{} {:?}{}", task.id, task.status, token.unwrap_or_default())
-    });
-    let tasks: Vec<String> = tasks.collect();
-    format!("{:?}, token {}: {}", whole.settings, whole.token, tasks.join(", "))
+    match answer {
+        Answer::Task(task, false) => brief(task),
+        Answer::Task(task, true) => format!("as before, {}", brief(task)),
+        Answer::Whole(whole) => {
+            let tasks: Vec<String> = whole.tasks.iter().map(brief).collect();
+            format!("{:?}, token {}: {}", whole.settings, whole.token, tasks.join(", "))
+        }
+        answer => format!("{answer:?}"),
+    }
+}
+
+/// A task on one line: what it is, and then what it has that most haven't, as in
+/// `t7 Pending after t1 t2, priority 3, attempts 1`.
+fn brief(task: &Task) -> String {
+    let mut text = format!("{} {:?}", task.id, task.status);
+    if let Some(id) = &task.parent {
+        let _ = write!(text, " under {id}");
+    }
+    for id in &task.after {
+        let _ = write!(text, " after {id}");
+    }
+    let numbers = [
+        ("priority", i64::from(task.priority)),
+        ("type", i64::from(task.kind.0)),
+        ("labels", i64::from(task.labels.0)),
+        ("needs", i64::from(task.needs.0)),
+        ("attempts", i64::from(task.attempts)),
+        ("failures", i64::from(task.failures)),
+        ("data", i64::from(task.data)),
+    ];
+    for (name, number) in numbers.into_iter().filter(|(_, number)| *number != 0) {
+        let _ = write!(text, ", {name} {number}");
+    }
+    if let Some(agent) = &task.assignee {
+        let _ = write!(text, ", for {}", agent.as_str());
+    }
+    if let Some(claim) = &task.claim {
+        let (agent, ends) = (claim.agent.as_str(), claim.ends);
+        let _ = write!(text, ", held by {agent} s-{} with {}", claim.session, claim.token);
+        let _ = write!(text, " until {}", ends.from_ms);
+        if ends.from_ms != ends.to_ms {
+            let _ = write!(text, " to {}", ends.to_ms);
+        }
+    }
+    if let Some(closed) = &task.closed {
+        let agent = closed.agent.as_str();
+        let _ = write!(text, ", {:?} by {agent} with {}", closed.verb, closed.token);
+    }
+    let given = [("reason", task.reason), ("result", task.result), ("error", task.error)];
+    for (name, number) in given {
+        if let Some(number) = number {
+            let _ = write!(text, ", {name} {number}");
+        }
+    }
+    if let Some(key) = task.key {
+        let _ = write!(text, ", key {key}");
+    }
+    text
 }

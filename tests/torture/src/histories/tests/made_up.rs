@@ -10,6 +10,7 @@ use crate::dice::Dice;
 use crate::histories::model::State;
 use crate::histories::requests::{Mind, settings};
 use crate::histories::search::{Verdict, check, when};
+use crate::histories::shrink::shrunk;
 use crate::histories::words::{Agent, Answer, Call, History, No, Op, Status, Task, Whole};
 
 /// What several workers may have asked and been answered, in one order that is chosen at random: each request begins
@@ -108,6 +109,21 @@ fn most_spoiled_histories_have_no_order() {
     };
     let refused = (0..100).filter(|seed| spoil(*seed)).count();
     assert!(refused > 50, "{refused} of 100");
+}
+
+#[test]
+fn what_is_left_of_a_history_without_an_order_has_none_either() {
+    let mut lengths = (0, 0);
+    for seed in 0..100 {
+        let mut history = made_up(seed, 60, 3);
+        spoiled(&mut history, &mut Dice::new(!seed));
+        let Verdict::Clash(clash) = check(&history, 1_000_000).verdict else { continue };
+        let (short, _) = shrunk(&history, *clash);
+        assert!(!has_order(&short), "{:#?}", short.calls);
+        assert!(short.calls.iter().all(|call| history.calls.contains(call)));
+        lengths = (lengths.0 + history.calls.len(), lengths.1 + short.calls.len());
+    }
+    assert!(lengths.1 * 2 < lengths.0, "{lengths:?}");
 }
 
 /// A request and its answer in two or three words, such as `Finish: No(Taken)`.
