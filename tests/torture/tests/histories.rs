@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskhost_board::PlantedBug as InBoard;
-use taskhost_simulated::{Bug, Count, Effort, Harm, Outcome};
+use taskhost_simulated::{Bug, Count, Effort, Outcome};
 use taskhost_store_file::PlantedBug as InStore;
 use taskhost_torture::histories;
 
@@ -12,11 +12,14 @@ fn run(seed: u64, time: Duration, bug: Option<Bug>) -> Outcome {
     (histories::part().run)(&effort, bug)
 }
 
+/// Nearly every history of such a board shows it, as a rule the first.
 fn finds(bug: Bug) {
-    // It takes a second or two; whoever shares the machine may make that a minute.
-    let outcome = run(1, Duration::from_secs(120), Some(bug));
-    let harmful = outcome.wrong.iter().any(|wrong| wrong.harm != Harm::Broken);
-    assert!(harmful, "{bug:?} made no difference: {:?} {:?}", outcome.counts, outcome.wrong);
+    let shows = |seed| {
+        let outcome = run(seed, Duration::from_secs(60), Some(bug));
+        // That processes stumble over a bug isn't enough: their answers must contradict each other.
+        outcome.wrong.iter().any(|wrong| wrong.what.contains("the answer marked"))
+    };
+    assert!((1..=5).any(shows), "{bug:?} made no difference");
 }
 
 #[test]

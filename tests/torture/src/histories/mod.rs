@@ -33,7 +33,7 @@ pub use told::told;
 pub use words::History;
 
 /// How far an order is looked for before that is given up.
-pub const STEPS_MAX: u64 = 5_000_000;
+pub const STEPS_MAX: u64 = 1_000_000;
 
 /// Real processes, and histories of what they were answered.
 pub fn part() -> Part {

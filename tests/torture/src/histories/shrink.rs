@@ -7,7 +7,7 @@ use super::search::{Clash, Verdict, check, is_idle};
 use super::words::{Call, History};
 
 /// How many steps all searches may take together: without some answers a search may take very much longer.
-const STEPS_MAX: u64 = 1_000_000;
+const STEPS_MAX: u64 = 200_000;
 
 /// The short history, and where it stops having an order.
 pub(super) fn shrunk(history: &History, clash: Clash) -> (History, Clash) {
