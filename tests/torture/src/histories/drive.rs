@@ -92,7 +92,9 @@ impl OneBoard<'_> {
         let place = place()?;
         let wrong_before = self.outcome.wrong.len();
         let done = self.try_run(&place);
-        if done.is_err() || self.outcome.wrong.len() > wrong_before {
+        let is_wrong = done.is_err() || self.outcome.wrong.len() > wrong_before;
+        // Of a bug that was planted nobody needs the board.
+        if is_wrong && self.bug.is_none() {
             let kept = place.keep();
             let last = self.outcome.wrong.get_mut(wrong_before..).and_then(<[_]>::last_mut);
             if let Some(last) = last {
