@@ -2,8 +2,13 @@
 //!
 //! - [`parts`]: the ways of looking for trouble, those in a simulated world first.
 //! - [`Table`]: what they did and found, together; [`machine`]: where.
+//! - [`histories`]: one of the parts; what it needs is open to the program, which runs itself again as a worker.
+//! - [`place`]: where boards are tried.
 
+pub mod dice;
+pub mod histories;
 pub mod machine;
+pub mod place;
 mod table;
 
 pub use table::Table;
@@ -11,5 +16,5 @@ use taskhost_simulated::Part;
 
 /// All parts, in the order in which they are run.
 pub fn parts() -> Vec<Part> {
-    vec![taskhost_simulated::schedules()]
+    vec![taskhost_simulated::schedules(), histories::part()]
 }

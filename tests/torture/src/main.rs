@@ -1,12 +1,13 @@
 //! `torture`: runs every part, prints one table, and ends with 1 if anything went wrong.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use taskhost_simulated::{Effort, Part};
-use taskhost_torture::{Table, parts};
+use taskhost_torture::{Table, histories, parts};
 
 /// Look for a way to lose a task or to give it twice.
 #[derive(Parser)]
@@ -26,6 +27,23 @@ struct Arguments {
     /// List the parts, and run none.
     #[arg(long)]
     list: bool,
+    /// What else this program is when it runs itself again.
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum Role {
+    /// Ask a board one thing after another, as told.
+    #[command(hide = true)]
+    WorkerHistory(histories::worker::Arguments),
+    /// Check a history again that was kept.
+    #[command(hide = true)]
+    CheckHistory {
+        /// The file it was kept in.
+        file: PathBuf,
+    },
 }
 
 /// How long the full programme looks where it could look for ever.
@@ -43,6 +61,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
+    match &arguments.role {
+        None => torture(arguments),
+        Some(Role::WorkerHistory(arguments)) => histories::worker::run(arguments).map(|()| true),
+        Some(Role::CheckHistory { file }) => {
+            println!("{}", histories::check_file(file)?);
+            Ok(true)
+        }
+    }
+}
+
+fn torture(arguments: &Arguments) -> Result<bool> {
     let chosen = chosen(&arguments.only)?;
     if arguments.list {
         for part in &chosen {
