@@ -10,6 +10,7 @@ mod figures;
 mod hand;
 mod lives;
 mod locks;
+mod outside;
 mod poison;
 mod races;
 mod repair;
