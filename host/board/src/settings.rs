@@ -101,6 +101,11 @@ pub struct PolicyLimits {
     pub steps: Option<u32>,
 }
 
+impl PolicyLimits {
+    /// The most steps that a board's settings can allow.
+    pub const STEPS_SETTABLE_MAX: u32 = 100_000;
+}
+
 /// How long retired journals are kept. Both bounds hold, where both are given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Retention {

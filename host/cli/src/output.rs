@@ -44,7 +44,7 @@ impl Output {
     pub fn event<T: Serialize + std::fmt::Display>(self, body: &T) -> Result<bool> {
         match self {
             Self::Json => print_if_read(&(json(body)? + "\n")),
-            Self::Text => print_if_read(&(visible(&body.to_string()) + "\n")),
+            Self::Text => print_if_read(&(visible(&hanging(&body.to_string())) + "\n")),
         }
     }
 
@@ -54,7 +54,7 @@ impl Output {
         match self {
             Self::Json => self.event(body),
             Self::Text => {
-                note(&format!("taskhost: {body}"));
+                note(&hanging(&format!("taskhost: {body}")));
                 Ok(true)
             }
         }
@@ -110,13 +110,30 @@ pub fn visible(text: &str) -> String {
 }
 
 fn steers(c: char) -> bool {
-    let overrides_direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (c.is_control() && c != '\n') || overrides_direction
+    let turns_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
+    (c.is_control() && c != '\n') || turns_direction || breaks_line
 }
 
-/// Writes one line; writing to a text can't fail.
+/// The text with every line but the first set in: what agents wrote may have several, and none of them shall look like
+/// one of ours.
+pub fn hanging(text: &str) -> String {
+    const MARGIN: &str = "    ";
+    let mut lines = text.split('\n');
+    let mut hanging = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        hanging.push('\n');
+        if !line.is_empty() && !line.starts_with(MARGIN) {
+            hanging.push_str(MARGIN);
+        }
+        hanging.push_str(line);
+    }
+    hanging
+}
+
+/// Writes one line, and sets in what follows if what is in it has several; writing to a text can't fail.
 pub fn line(text: &mut String, written: impl std::fmt::Display) {
-    let _ = writeln!(text, "{written}");
+    let _ = writeln!(text, "{}", hanging(&written.to_string()));
 }
 
 /// Writes `rows` below `head` in columns as wide as they need to be.
@@ -140,7 +157,16 @@ mod tests {
     #[test]
     fn what_agents_wrote_does_not_steer_the_terminal() {
         assert_eq!(visible("a\x1b[2Jb\nc\u{9b}d"), "a\\u{1b}[2Jb\nc\\u{9b}d");
-        assert_eq!(visible("größe"), "größe");
+        assert_eq!(visible("a\u{202e}b\u{200f}c\u{2028}d"), "a\\u{202e}b\\u{200f}c\\u{2028}d");
+        assert_eq!(visible("größe\u{200d}"), "größe\u{200d}", "people's words and emojis stay");
+    }
+
+    // A reason of two lines, the second of which read `nothing is wrong`, stood in a report like a line of our own.
+    #[test]
+    fn what_agents_wrote_begins_no_line() {
+        let mut text = String::new();
+        line(&mut text, "`t`: failed (one\ntoken  9\n\n      deep)");
+        assert_eq!(text, "`t`: failed (one\n    token  9\n\n      deep)\n");
     }
 
     #[test]

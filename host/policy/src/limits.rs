@@ -61,6 +61,13 @@ pub struct HookLimits {
     pub component_bytes_max: usize,
 }
 
+impl HookLimits {
+    /// The longest deadline that a board's settings can give: others wait meanwhile.
+    pub const DEADLINE_SETTABLE_MAX: Duration = Duration::from_secs(60);
+    /// The most memory that a board's settings can give, in bytes.
+    pub const MEMORY_SETTABLE_MAX: u64 = 4 << 30;
+}
+
 impl Default for HookLimits {
     fn default() -> Self {
         Self {

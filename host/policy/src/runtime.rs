@@ -87,13 +87,15 @@ impl Runtime {
         }
     }
 
-    /// What hooks may use on a board with these limits.
+    /// What hooks may use on a board with these limits. They come with the board, which may come from anybody, so
+    /// they are bounded here, and not only where they are set.
     fn limits(&self, board: &PolicyLimits) -> HookLimits {
         let mut limits = self.options.limits.clone();
         if let Some(ms) = board.deadline_ms {
-            limits.deadline = Duration::from_millis(ms);
+            limits.deadline = Duration::from_millis(ms).min(HookLimits::DEADLINE_SETTABLE_MAX);
         }
         if let Some(bytes) = board.memory_bytes {
+            let bytes = bytes.min(HookLimits::MEMORY_SETTABLE_MAX);
             limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
         }
         limits
@@ -170,5 +172,35 @@ impl Policies for Runtime {
 
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         settings::resolve(pin, about).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use taskhost_board::NoPowers;
+
+    use super::*;
+
+    // `config set` bounds what it sets; a board from elsewhere brings its settings along, and its policy held the lock
+    // for as long, and took as much memory, as they said.
+    #[test]
+    fn limits_that_came_with_a_board_are_bounded() {
+        let runtime = Runtime::new(RuntimeOptions::new(Arc::new(NoPowers))).expect("a runtime");
+        let limits = |value: u64| {
+            runtime.limits(&PolicyLimits {
+                deadline_ms: Some(value),
+                memory_bytes: Some(value),
+                steps: None,
+            })
+        };
+        let most = limits(u64::MAX);
+        assert_eq!(most.deadline, HookLimits::DEADLINE_SETTABLE_MAX);
+        assert_eq!(most.memory_bytes_max as u64, HookLimits::MEMORY_SETTABLE_MAX);
+        let small = limits(2_000_000);
+        assert_eq!(
+            (small.deadline, small.memory_bytes_max),
+            (HookLimits::DEADLINE_SETTABLE_MAX, 2_000_000)
+        );
+        assert_eq!(limits(20_000).deadline, Duration::from_secs(20));
     }
 }

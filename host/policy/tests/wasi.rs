@@ -76,6 +76,74 @@ fn environment_is_empty() {
     assert_eq!(board.refusal("a"), "empty");
 }
 
+#[test]
+fn arguments_are_empty_and_no_directory_is_given() {
+    for (interface, function) in [
+        ("wasi:cli/environment@0.2.0", "get-arguments"),
+        ("wasi:filesystem/preopens@0.2.0", "get-directories"),
+    ] {
+        let policy = asking(
+            &format!("import {interface};"),
+            &format!(r#"(import "{interface}" "{function}" (func $given (param i32)))"#),
+            "(call $given (i32.const 3072)) (if (i32.load offset=4 (i32.const 3072)) (then unreachable))",
+            "nothing",
+        );
+        let board = Board::led_by(&policy, &[]);
+        board.add(&["t"]);
+        assert_eq!(board.refusal("a"), "nothing", "{function}");
+    }
+}
+
+// Whoever runs `taskhost` has a terminal or a pipe there, which isn't the policy's to read.
+#[test]
+fn standard_input_has_nothing() {
+    let policy = asking(
+        "import wasi:cli/stdin@0.2.0;",
+        r#"(import "wasi:cli/stdin@0.2.0" "get-stdin" (func $stdin (result i32)))
+           (import "wasi:io/streams@0.2.0" "[method]input-stream.read" (func $read (param i32 i64 i32)))"#,
+        // An error, as at the end of a file, or an empty list.
+        "(call $read (call $stdin) (i64.const 1) (i32.const 3072))
+         (if (i32.eqz (i32.load8_u (i32.const 3072)))
+             (then (if (i32.load offset=8 (i32.const 3072)) (then unreachable))))",
+        "nothing",
+    );
+    let board = Board::led_by(&policy, &[]);
+    board.add(&["t"]);
+    assert_eq!(board.refusal("a"), "nothing");
+}
+
+// A runtime may ask for the network when it starts, so it is there to be asked for; each request is refused.
+#[test]
+fn nobody_gets_a_socket_or_a_name_looked_up() {
+    let create = |transport: &str| {
+        let interface = format!("wasi:sockets/{transport}-create-socket@0.2.0");
+        asking(
+            &format!("import {interface};"),
+            &format!(
+                r#"(import "{interface}" "create-{transport}-socket" (func $create (param i32 i32)))"#
+            ),
+            "(call $create (i32.const 0) (i32.const 3072))
+             (if (i32.eqz (i32.load8_u (i32.const 3072))) (then unreachable))",
+            "refused",
+        )
+    };
+    let look_up = asking(
+        "import wasi:sockets/instance-network@0.2.0; import wasi:sockets/ip-name-lookup@0.2.0;",
+        r#"(import "wasi:sockets/instance-network@0.2.0" "instance-network" (func $network (result i32)))
+           (import "wasi:sockets/ip-name-lookup@0.2.0" "resolve-addresses"
+               (func $resolve (param i32 i32 i32 i32)))"#,
+        // The text of the refusal is a name as well.
+        "(call $resolve (call $network) (i32.const 1024) (i32.const 7) (i32.const 3072))
+         (if (i32.eqz (i32.load8_u (i32.const 3072))) (then unreachable))",
+        "refused",
+    );
+    for (what, policy) in [("tcp", create("tcp")), ("udp", create("udp")), ("dns", look_up)] {
+        let board = Board::led_by(&policy, &[]);
+        board.add(&["t"]);
+        assert_eq!(board.refusal("a"), "refused", "{what}");
+    }
+}
+
 // Python says why it failed on standard error only.
 #[test]
 fn standard_error_goes_to_the_log_and_explains_a_trap() {

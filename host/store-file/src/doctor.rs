@@ -308,6 +308,7 @@ impl Inner {
                 report.add(Severity::Warning, &name, "the directory is missing", next);
             }
         }
+        self.look_for_open_doors(current, report);
         if self.options.has(PlantedBug::PoisonIgnored) && current.is_poisoned() {
             report.add(Severity::Damage, &current.journal_name(), "its sync failed", RESTORE);
         }
@@ -336,6 +337,27 @@ fn look_for_loose_ends(
         }
         Ok(())
     })
+}
+
+impl Inner {
+    /// Looks for what everybody on the machine may write to. That may be meant, so it is nothing wrong.
+    fn look_for_open_doors(&self, current: &Current, report: &mut Report) {
+        let (tasks, journal) = (names::tasks(current.generation), current.journal_name());
+        let files = [names::BOARD, names::LOCK, &tasks, &journal];
+        let open: Vec<String> = std::iter::once(".")
+            .chain(names::DIRECTORIES)
+            .chain(files)
+            .filter(|path| matches!(self.disk.is_writable_by_all(path), Ok(true)))
+            .map(|path| if path == "." { "its directory".to_owned() } else { format!("`{path}`") })
+            .collect();
+        if open.is_empty() {
+            return;
+        }
+        let what = format!("every user of this machine may write to {}", open.join(", "));
+        let next = "whoever writes there can do anything with the board: unless that is meant, take the right from them \
+                    with `chmod -R o-w`";
+        report.add(Severity::Note, "board", what, next);
+    }
 }
 
 /// How many records of the two differ.

@@ -142,13 +142,18 @@ pub(crate) fn make_directory(
     Ok(platform)
 }
 
+/// Which file system of those that can't be relied on it is.
+fn unsafe_kind(magic: u32) -> Option<&'static str> {
+    UNSAFE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind)
+}
+
 fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Platform>, OpenError> {
     let io = |error| OpenError::Io { path: path.to_owned(), error };
     let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(io)?;
     let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;
     // The type is a signed or unsigned word by platform; its low half is the magic.
     let magic = stat.f_type as u32;
-    let unsafe_kind = UNSAFE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind);
+    let unsafe_kind = unsafe_kind(magic);
     if let Some(kind) = unsafe_kind.filter(|_| !options.allow_unsafe_fs) {
         return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
     }
@@ -175,6 +180,10 @@ impl Inner {
             generation: Generation(1),
         };
         self.first_generation(&board, plan)?;
+        if let Some(shared) = &plan.settings.shared_files {
+            self.share(shared, &board.board)
+                .map_err(|error| OpenError::Io { path: shared.into(), error })?;
+        }
         replace_file(&*self.disk, names::BOARD, &board.encode())
             .map_err(|e| failed(names::BOARD)(e.into()))?;
         self.mend(&guard).map_err(OpenError::from)?;
@@ -242,5 +251,29 @@ impl Inner {
         }
         // One that was there already may have been put there by somebody who crashed before this.
         self.disk.sync_dir("policies").map_err(failed("policies"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On NFS, `flock` was skipped, emulated by `fcntl` locks, or hung, so two agents had the board at once; over SMB and
+    /// most file systems in user space, other machines don't hear of it at all. The numbers are the kernel's
+    /// (`linux/magic.h`, and `fs/smb` for SMB); nothing here can mount such a file system, so that they are recognized is
+    /// all that this shows.
+    #[test]
+    fn file_systems_whose_locks_other_machines_do_not_see_are_recognized() {
+        let known =
+            [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x00c3_6400];
+        for magic in known {
+            assert!(unsafe_kind(magic).is_some(), "{magic:x}");
+        }
+        // ext, xfs, btrfs, tmpfs, overlayfs, zfs.
+        for local in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1] {
+            assert_eq!(unsafe_kind(local), None, "{local:x}");
+        }
+        let here = tempfile::tempdir().unwrap();
+        assert!(platform(here.path(), &OpenOptions::default()).is_ok());
     }
 }

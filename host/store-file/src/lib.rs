@@ -74,6 +74,7 @@ mod publish;
 mod remains;
 mod repair;
 mod retain;
+mod shared;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod size_limit;

@@ -2,7 +2,7 @@
 //!
 //! Names are a letter or digit and then up to 127 letters, digits, `.`, `_` or `-`, so that none is a path, and
 //! none is the lock or a temporary file of this module, whose names begin with a dot. Files are reached through a
-//! directory handle, so that no link leads out.
+//! directory handle, so that no link leads out. The shared directory is only used with its consent (`shared`).
 //!
 //! Invariant: each directory has a lock of its own, `.lock`, held exclusively from the comparison with the
 //! expected content to the sync of the directory, and shared while reading: so compare-and-replace is one step
@@ -97,12 +97,8 @@ impl FilePowers {
                 place: String::new(),
             }),
             Place::Shared => {
-                let path = self.shared_path(deadline)?;
-                let disk = self.inner.platform.shared_place(&path).map_err(|e| {
-                    FileFailure::Failed(format!(
-                        "the shared directory `{path}` can't be opened: {e}"
-                    ))
-                })?;
+                let (path, board) = self.shared_path(deadline)?;
+                let disk = inner.shared_place(&path, &board)?;
                 // The path may lead to another directory one day.
                 let which = disk.identity(".").ok();
                 Ok(Directory { inner, disk, path: ".", place: format!("{path} {which:?}") })
@@ -110,9 +106,9 @@ impl FilePowers {
         }
     }
 
-    /// The shared directory, as the operator set it. Read without waiting for its durability: policies call
-    /// this inside a transaction, whose own end sees to that.
-    fn shared_path(&self, deadline: Deadline) -> Result<String, FileFailure> {
+    /// The shared directory, as it is set, and the board's id. Read without waiting for its durability: policies
+    /// call this inside a transaction, whose own end sees to that.
+    fn shared_path(&self, deadline: Deadline) -> Result<(String, String), FileFailure> {
         let unreadable = |e: &dyn std::fmt::Display| FileFailure::Failed(e.to_string());
         let current = match self.inner.open_generation() {
             Some(current) => current,
@@ -120,11 +116,12 @@ impl FilePowers {
         };
         let reading = index::read(&*current.index).map_err(|e| unreadable(&e))?;
         let settings = ImageView::new(reading).settings().map_err(|e| unreadable(&e))?;
-        settings.shared_files.ok_or_else(|| {
+        let path = settings.shared_files.ok_or_else(|| {
             FileFailure::Forbidden(
                 "this board shares no files with others: no directory is set for it".into(),
             )
-        })
+        })?;
+        Ok((path, current.board.clone()))
     }
 }
 

@@ -129,6 +129,13 @@ impl FileStore {
         self.inner.trim_history_now()
     }
 
+    /// Lets this board's policies use the directory that its setting `shared_files` names. The setting alone doesn't:
+    /// a board that came from elsewhere brings it along. Whoever calls this must be able to write there.
+    pub fn share_files(&self, directory: &str) -> io::Result<()> {
+        let board = self.inner.any_board_file().map_err(io::Error::other)?.board;
+        self.inner.share(directory, &board)
+    }
+
     /// What the board takes up on disk.
     pub fn disk_use(&self) -> Result<DiskUse, ReadError> {
         self.inner.disk_use()

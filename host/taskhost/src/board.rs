@@ -1,5 +1,6 @@
 //! A board on this machine: a store of files, the policies that decide, and the commands over both.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use taskhost_board::{
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
     DiskUse, FileStore, HandLock, InheritedLocks, InitPlan, Measured, Notice, OnProgress,
-    OpenOptions as StoreOptions, Report,
+    OpenError, OpenOptions as StoreOptions, Report,
 };
 
 use crate::tending::Tending;
@@ -262,18 +263,36 @@ impl Board {
         Ok(self.engine.set_meta(key, value, expected, by, self.deadline())?)
     }
 
-    /// Changes the board's own settings; `edit` may be called more than once.
+    /// Changes the board's own settings; `edit` may be called more than once. A directory that it newly sets as
+    /// `shared_files` is shared with this board's policies, as by [`Board::share_files`].
     pub fn configure(
         &self,
         edit: &dyn Fn(&mut BoardSettings) -> Result<(), String>,
         by: Option<&Name>,
     ) -> Result<BoardSettings, Error> {
-        let settings = self.engine.configure(edit, by, self.deadline())?;
+        let was = RefCell::new(None);
+        let edit = |settings: &mut BoardSettings| {
+            was.replace(settings.shared_files.clone());
+            edit(settings)
+        };
+        let settings = self.engine.configure(&edit, by, self.deadline())?;
+        if settings.shared_files != was.into_inner() {
+            self.share_files(&settings)?;
+        }
         if settings.history != Retention::default() {
             // What can't be removed now goes with the next compaction.
             let _ = self.store.trim_history();
         }
         Ok(settings)
+    }
+
+    /// Lets this board's policies use the directory that `settings` names as `shared_files`, if they name one. The
+    /// setting alone doesn't, because a board that came from elsewhere brings its settings along; whoever calls this
+    /// must be able to write there.
+    pub fn share_files(&self, settings: &BoardSettings) -> Result<(), Error> {
+        let Some(directory) = &settings.shared_files else { return Ok(()) };
+        let shared = self.store.share_files(directory);
+        Ok(shared.map_err(|error| OpenError::Io { path: directory.into(), error })?)
     }
 
     /// The large values beside the board.

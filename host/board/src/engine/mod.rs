@@ -211,7 +211,9 @@ impl Engine {
             set.custom = None;
         }
         let limits = settings.policy_limits;
-        let steps_max = limits.steps.unwrap_or(self.limits.steps_max);
+        // They come with the board, which may come from anybody.
+        let settable = |steps: u32| steps.min(PolicyLimits::STEPS_SETTABLE_MAX);
+        let steps_max = limits.steps.map_or(self.limits.steps_max, settable);
         Ok(Rules { set, limits, steps_max, may_fall_back })
     }
 

@@ -7,6 +7,7 @@ mod answers;
 mod changing;
 mod claims;
 mod common;
+mod compiling;
 mod fallback;
 mod operating;
 mod properties;

@@ -10,7 +10,7 @@ use taskhost::{Action, Board, ChangeRequest, Error, ListQuery, Status, TaskId};
 use super::changing::{Answer, Asked};
 use crate::context::Context;
 use crate::exit::{self, Code, Problem};
-use crate::output::line;
+use crate::output::{hanging, line};
 use crate::parse;
 
 /// How many families are read at a time. Each time costs a look at the whole board.
@@ -190,7 +190,7 @@ impl Swept {
             context.output.hint("nothing was changed: this only says what would be");
         }
         let Some(error) = &self.error else { return Code::Done };
-        context.output.hint(&format!("taskhost: {}", error.message));
+        context.output.hint(&hanging(&format!("taskhost: {}", error.message)));
         error.exit
     }
 }

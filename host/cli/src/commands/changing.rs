@@ -14,7 +14,7 @@ use taskhost::{Action, Board, ChangeRequest, Changed, Name, Outcome, Task, TaskI
 
 use crate::context::Context;
 use crate::exit::{self, Code, Problem};
-use crate::output::line;
+use crate::output::{hanging, line};
 
 /// Which tasks.
 #[derive(Debug, clap::Args)]
@@ -162,7 +162,7 @@ impl Answer {
     /// What people are to know besides.
     pub fn say_more(&self, context: &Context) {
         for failed in &self.failed {
-            context.output.hint(&format!("taskhost: {}", failed.error.message));
+            context.output.hint(&hanging(&format!("taskhost: {}", failed.error.message)));
         }
         if self.dry_run {
             context.output.hint("nothing was changed: this only says what would be");

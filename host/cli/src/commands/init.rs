@@ -1,13 +1,14 @@
 //! `init`: a new board.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 use taskhost::domain::BoardSettings;
 use taskhost::{Board, Error, InitError, InitOptions};
 
+use super::config::settings;
 use crate::context::Context;
 use crate::exit::{Code, Conflicting, Usage};
 use crate::output::line;
@@ -34,7 +35,7 @@ pub struct Args {
     unfenced: bool,
     /// A directory that policies of several boards may read and write
     #[arg(long, value_name = "DIR")]
-    shared_files: Option<PathBuf>,
+    shared_files: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -82,14 +83,12 @@ fn check_link(board: &Path) -> Result<(), Usage> {
 }
 
 fn options(context: &Context, args: &Args) -> Result<InitOptions> {
-    let shared_files = args.shared_files.as_ref().map(|dir| -> Result<String> {
-        let dir = std::path::absolute(dir)?;
-        Ok(dir.to_str().context("the name of the shared directory isn't UTF-8")?.to_owned())
-    });
+    let shared_files = args.shared_files.as_deref().map(settings::directory).transpose();
+    let shared_files = shared_files.map_err(|why| Usage(format!("`--shared-files`: {why}")))?;
     Ok(InitOptions {
         settings: BoardSettings {
             unfenced: args.unfenced,
-            shared_files: shared_files.transpose()?,
+            shared_files: shared_files.flatten(),
             ..BoardSettings::default()
         },
         policy_settings: args.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
@@ -115,6 +114,8 @@ fn existing(context: &Context, args: &Args, asked: &InitOptions) -> Result<Board
         }
     }
     if other.is_empty() {
+        // It is asked for here too, and may have come with the board.
+        board.share_files(&asked.settings)?;
         return Ok(board);
     }
     let what = other.join(", ");

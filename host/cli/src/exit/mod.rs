@@ -86,7 +86,7 @@ struct Failed {
 pub fn failed(output: Output, error: &anyhow::Error) -> ExitCode {
     let problem = problem(error);
     match output {
-        Output::Text => output::note(&format!("taskhost: {}", problem.message)),
+        Output::Text => output::note(&output::hanging(&format!("taskhost: {}", problem.message))),
         Output::Json => {
             let exit = problem.exit.into();
             let said = output.answer(&Failed { error: problem }, |_| ());
@@ -114,7 +114,14 @@ pub fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString>) -> E
     if as_json {
         failed(Output::Json, &Usage(sentence(&error.render().to_string())).into())
     } else {
-        let _ = error.print();
+        // It quotes what was typed, which may have been pasted from a task.
+        let plain = error.render().to_string();
+        let visible = output::visible(&plain);
+        if visible == plain {
+            let _ = error.print();
+        } else {
+            output::note(&output::hanging(visible.trim_end()));
+        }
         Code::Usage.into()
     }
 }

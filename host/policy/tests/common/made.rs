@@ -68,7 +68,7 @@ fn encoded(mut module: Vec<u8>, resolve: &Resolve, world: WorldId) -> Vec<u8> {
 }
 
 /// As much of WASI as the tests use, in an older 0.2 than the host's.
-const WASI: [&str; 5] = [
+const WASI: [&str; 7] = [
     "package wasi:io@0.2.0;
      interface poll {
         resource pollable { block: func(); }
@@ -79,7 +79,10 @@ const WASI: [&str; 5] = [
         use error.{error};
         use poll.{pollable};
         variant stream-error { last-operation-failed(error), closed }
-        resource input-stream { subscribe: func() -> pollable; }
+        resource input-stream {
+            read: func(len: u64) -> result<list<u8>, stream-error>;
+            subscribe: func() -> pollable;
+        }
         resource output-stream {
             blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
         }
@@ -93,9 +96,50 @@ const WASI: [&str; 5] = [
     "package wasi:random@0.2.0;
      interface random { get-random-u64: func() -> u64; }",
     "package wasi:cli@0.2.0;
-     interface environment { get-environment: func() -> list<tuple<string, string>>; }
+     interface environment {
+        get-environment: func() -> list<tuple<string, string>>;
+        get-arguments: func() -> list<string>;
+     }
+     interface stdin { use wasi:io/streams@0.2.0.{input-stream}; get-stdin: func() -> input-stream; }
      interface stderr { use wasi:io/streams@0.2.0.{output-stream}; get-stderr: func() -> output-stream; }
      interface exit { exit: func(status: result); }",
+    "package wasi:filesystem@0.2.0;
+     interface types { resource descriptor; }
+     interface preopens {
+        use types.{descriptor};
+        get-directories: func() -> list<tuple<descriptor, string>>;
+     }",
+    // The codes in the host's order.
+    "package wasi:sockets@0.2.0;
+     interface network {
+        resource network;
+        enum error-code {
+            unknown, access-denied, not-supported, invalid-argument, out-of-memory, timeout, concurrency-conflict,
+            not-in-progress, would-block, invalid-state, new-socket-limit, address-not-bindable, address-in-use,
+            remote-unreachable, connection-refused, connection-reset, connection-aborted, datagram-too-large,
+            name-unresolvable, temporary-resolver-failure, permanent-resolver-failure
+        }
+        enum ip-address-family { ipv4, ipv6 }
+     }
+     interface instance-network { use network.{network}; instance-network: func() -> network; }
+     interface tcp { resource tcp-socket; }
+     interface tcp-create-socket {
+        use network.{error-code, ip-address-family};
+        use tcp.{tcp-socket};
+        create-tcp-socket: func(family: ip-address-family) -> result<tcp-socket, error-code>;
+     }
+     interface udp { resource udp-socket; }
+     interface udp-create-socket {
+        use network.{error-code, ip-address-family};
+        use udp.{udp-socket};
+        create-udp-socket: func(family: ip-address-family) -> result<udp-socket, error-code>;
+     }
+     interface ip-name-lookup {
+        use network.{network, error-code};
+        resource resolve-address-stream;
+        resolve-addresses: func(network: borrow<network>, name: string)
+            -> result<resolve-address-stream, error-code>;
+     }",
     "package wasi:http@0.2.0;
      interface outgoing-handler { handle: func(); }",
 ];

@@ -110,6 +110,10 @@ pub trait Disk: Send + Sync {
     fn directories(&self, directory: &str) -> io::Result<Vec<String>>;
     /// How many bytes of the disk a file takes up.
     fn allocated(&self, path: &str) -> io::Result<u64>;
+    /// Whether every user of the machine may write to what is at `path`. A disk without users has nobody to name.
+    fn is_writable_by_all(&self, _path: &str) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Makes a directory; fine if it is there.
     fn create_dir(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.

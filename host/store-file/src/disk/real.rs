@@ -120,6 +120,13 @@ impl Disk for RealDisk {
         Ok(self.directory.symlink_metadata(path)?.blocks() * 512)
     }
 
+    fn is_writable_by_all(&self, path: &str) -> io::Result<bool> {
+        use cap_std::fs::MetadataExt as _;
+        let found = self.directory.symlink_metadata(path)?;
+        // A link's own mode says nothing.
+        Ok(!found.is_symlink() && found.mode() & 0o002 != 0)
+    }
+
     fn create_dir(&self, path: &str) -> io::Result<()> {
         match self.directory.create_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

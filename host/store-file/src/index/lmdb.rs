@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant as Deadline};
 
-use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use parking_lot::Mutex;
@@ -94,9 +94,11 @@ impl LmdbIndex {
 
     /// Opens one; `None` if what is there isn't one, and has to be made anew.
     pub(crate) fn open(directory: &Dir, pages: &Arc<AtomicU64>) -> Result<Option<Self>, ReadError> {
-        // A link could lead anywhere, and an empty file is a crash's leftover.
+        // A link could lead anywhere, also one that is no symbolic one: LMDB writes its table of readers over whatever
+        // it finds. And an empty file is a crash's leftover.
         for name in [DATA, LOCK] {
-            let plain = directory.symlink_metadata(name).is_ok_and(|m| m.is_file() && m.len() > 0);
+            let is_plain = |m: &Metadata| m.is_file() && m.nlink() == 1 && m.len() > 0;
+            let plain = directory.symlink_metadata(name).is_ok_and(|m| is_plain(&m));
             if !plain {
                 return Ok(None);
             }

@@ -15,6 +15,7 @@ mod irregular;
 mod lives;
 mod locks;
 mod namespaces;
+mod outside;
 mod poison;
 mod races;
 mod repair;

@@ -53,6 +53,7 @@ pub fn commit(mode: &str, given: &Given<'_>) -> Answer {
         "keep-forever" => Answer::Keep(u64::MAX),
         "globals" => count_calls(),
         "log" => log_a_line(),
+        "steer" => steer(),
         unknown => panic!("there is no mode `{unknown}`"),
     }
 }
@@ -207,4 +208,14 @@ fn count_calls() -> Answer {
 fn log_a_line() -> Answer {
     log::write(&format!("hostile was here at {}", clock::now()));
     Answer::Standard
+}
+
+/// Tries to write to the terminal of whoever reads what it says: to clear it, to name it, to begin a line of its own.
+fn steer() -> Answer {
+    const SEQUENCE: &str =
+        "\u{1b}]0;owned\u{7}\u{1b}[2J\r\u{9b}31m\u{202e}steered\u{2028}\nowned: a line";
+    for _ in 0..1_000 {
+        log::write(SEQUENCE);
+    }
+    Answer::Refused(SEQUENCE.to_owned())
 }

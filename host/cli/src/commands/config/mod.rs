@@ -84,7 +84,12 @@ fn change(
         was.replace(setting.show(settings));
         edit(settings)
     };
-    let settings = context.open()?.configure(&edit, by)?;
+    let board = context.open()?;
+    let settings = board.configure(&edit, by)?;
+    if setting.name == settings::SHARED_FILES {
+        // Also where it was set already: it may have come with the board, and now somebody here wants it.
+        board.share_files(&settings)?;
+    }
     let changed = Changed { setting: Shown::new(setting, &settings), was: was.into_inner() };
     context.output.answer(&changed, |out| {
         let Shown { name, value, .. } = &changed.setting;

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use taskhost::domain::Limits;
-use taskhost::{BoardSettings, HookLimits};
+use taskhost::{BoardSettings, HookLimits, PolicyLimits};
 
 use crate::parse;
+
+/// The setting whose value is a directory that has to be shared too.
+pub const SHARED_FILES: &str = "shared_files";
 
 /// One of the board's own settings.
 pub struct Setting {
@@ -42,7 +45,7 @@ pub static ALL: [Setting; 10] = [
         show: |settings| settings.fallback.to_string(),
     },
     Setting {
-        name: "shared_files",
+        name: SHARED_FILES,
         doc: "a directory that policies of several boards may read and write; empty for none",
         read: |settings, text| {
             settings.shared_files = directory(text)?;
@@ -185,7 +188,8 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// A directory, by its whole path: whoever opens the board works elsewhere.
-fn directory(text: &str) -> Result<Option<String>, String> {
+/// Reads a directory that must be there; none if nothing is named.
+pub fn directory(text: &str) -> Result<Option<String>, String> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -200,7 +204,7 @@ fn directory(text: &str) -> Result<Option<String>, String> {
 
 fn deadline_ms(text: &str) -> Result<u64, String> {
     let deadline = parse::duration(text)?;
-    let allowed = Duration::from_millis(1)..=Duration::from_secs(60);
+    let allowed = Duration::from_millis(1)..=HookLimits::DEADLINE_SETTABLE_MAX;
     if allowed.contains(&deadline) {
         Ok(millis(deadline))
     } else {
@@ -210,7 +214,7 @@ fn deadline_ms(text: &str) -> Result<u64, String> {
 
 fn memory_bytes(text: &str) -> Result<u64, String> {
     let bytes = parse::bytes(text)?;
-    if (1 << 20..=4 << 30).contains(&bytes) {
+    if (1 << 20..=HookLimits::MEMORY_SETTABLE_MAX).contains(&bytes) {
         Ok(bytes)
     } else {
         Err("it is at least `1MiB`, or no policy could run, and at most `4GiB`".into())
@@ -218,7 +222,8 @@ fn memory_bytes(text: &str) -> Result<u64, String> {
 }
 
 fn steps(text: &str) -> Result<u32, String> {
-    let steps = text.parse().ok().filter(|steps| (1..=100_000).contains(steps));
+    let steps =
+        text.parse().ok().filter(|steps| (1..=PolicyLimits::STEPS_SETTABLE_MAX).contains(steps));
     steps.ok_or_else(|| "it is a whole number from 1 to 100000".into())
 }
 

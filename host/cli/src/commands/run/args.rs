@@ -40,6 +40,8 @@ An agent that names no types takes those of `--type`, or any. Names that hold on
 a full process table, is restarted with a fresh session, five times in a row at most; its task comes back to all.
 
 In the command's arguments `{id}`, `{type}` and `{data.FIELD}` (`{data.a.b}` for what is inside) are replaced. \
+A task whose type or data would begin an argument with `-` fails, since the command could take it for an option, unless \
+a `--` stands before it. \
 Its standard input is the task as JSON. What it prints is kept in the board's `output/TASK/ATTEMPT`, in the files \
 `stdout` and `stderr`, and shown on standard error line by line after the agent's name. In its \
 environment stand TASKHOST_BOARD, TASKHOST_TASK, TASKHOST_TYPE, TASKHOST_TOKEN, TASKHOST_AGENT, TASKHOST_SESSION, \

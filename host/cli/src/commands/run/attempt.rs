@@ -1,9 +1,7 @@
 //! One attempt at a task: its directory, the command in it, and how long it may run.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -14,6 +12,7 @@ use super::Run;
 use super::child::Child;
 use super::ending;
 use super::lease::{Hold, Lease};
+use super::place::Place;
 use super::shown::Shown;
 
 /// How long a command has at most when its task belongs to somebody else already.
@@ -52,11 +51,6 @@ impl Attempt {
     }
 }
 
-/// Where an attempt keeps what belongs to it.
-struct Place {
-    dir: PathBuf,
-}
-
 /// Runs the command for the task. An error means that no attempt was made, through no fault of the task's.
 pub fn run(run: &Run, agent: &Agent, claimed: &Claimed, claim: &Claim) -> Result<Attempt> {
     let task = claimed.task();
@@ -88,36 +82,6 @@ pub fn run(run: &Run, agent: &Agent, claimed: &Claimed, claim: &Claim) -> Result
     Ok(Attempt { ended, output, shown: Some(shown) })
 }
 
-impl Place {
-    /// `output/TASK/ATTEMPT` of the board. A release gives its attempt back, so the number can come again: then
-    /// the token, which never does, is added.
-    fn make(board_dir: &Path, task: &Task, claim: &Claim) -> io::Result<Self> {
-        let of_task = board_dir.join("output").join(task.id.as_str());
-        fs::create_dir_all(&of_task)?;
-        let dir = of_task.join(task.attempts.to_string());
-        match fs::create_dir(&dir) {
-            Ok(()) => return Ok(Self { dir }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-        let dir = of_task.join(format!("{}-token-{}", task.attempts, claim.token));
-        fs::create_dir_all(&dir)?;
-        Ok(Self { dir })
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
-    }
-
-    /// A file for what the command prints. It is the command's own, not the end of a pipe: so nothing that the
-    /// command leaves in the background holds us up or dies of a closed pipe, its last words are there however it
-    /// ends, and also what it prints when this process is gone.
-    fn output(&self, name: &str) -> io::Result<Stdio> {
-        // Appended to, since a script may open `/dev/stderr` a second time, which then has its own place in it.
-        OpenOptions::new().create(true).append(true).open(self.file(name)).map(Stdio::from)
-    }
-}
-
 /// Gives the command its environment, its input, and files for its output.
 fn prepare(
     command: &mut Command,
@@ -127,11 +91,9 @@ fn prepare(
     task: &Task,
     place: &Place,
 ) -> Result<()> {
-    // A file, not a pipe: a command that doesn't read it can't hold anybody up.
-    let input = place.file("task.json");
-    fs::write(&input, serde_json::to_string(&WireTask::from(task))? + "\n")?;
+    let input = serde_json::to_string(&WireTask::from(task))? + "\n";
     command
-        .stdin(File::open(&input)?)
+        .stdin(place.input("task.json", &input)?)
         .stdout(place.output("stdout")?)
         .stderr(place.output("stderr")?)
         .env("TASKHOST_BOARD", &run.board_dir)

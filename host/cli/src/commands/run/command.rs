@@ -1,4 +1,7 @@
 //! What a command is called with: its arguments, with the task's values in their places, and its environment.
+//!
+//! Whoever adds a task chooses its type and data, and shall not choose the command's options with them: an argument that
+//! begins with such a value doesn't begin with `-`, unless a `--` before it says that no options follow. An id never does.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -56,8 +59,14 @@ impl Template {
     pub fn fill(&self, task: &Task) -> Result<Command, String> {
         let data: Value = serde_json::from_str(task.data.as_str()).unwrap_or_default();
         let mut command = Command::new(self.program.fill(task, &data)?);
+        let mut may_be_option = true;
         for arg in &self.args {
-            command.arg(arg.fill(task, &data)?);
+            let filled = arg.fill(task, &data)?;
+            if may_be_option && filled.as_encoded_bytes().starts_with(b"-") {
+                arg.check_first()?;
+            }
+            may_be_option &= !arg.ends_options();
+            command.arg(filled);
         }
         Ok(command)
     }
@@ -74,6 +83,25 @@ impl Arg {
             Self::Verbatim(_) => true,
             Self::Pieces(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Text(_))),
         }
+    }
+
+    /// Whether it is `--`, as it was typed.
+    fn ends_options(&self) -> bool {
+        matches!(self, Self::Pieces(pieces) if matches!(&pieces[..], [Piece::Text(text)] if text == "--"))
+    }
+
+    /// Refuses a value of a task in the place where the command looks for an option.
+    fn check_first(&self) -> Result<(), String> {
+        let Self::Pieces(pieces) = self else { return Ok(()) };
+        let what = match pieces.first() {
+            Some(Piece::Type) => "type".to_owned(),
+            Some(Piece::Data(path)) => format!("data's `{path}`"),
+            Some(Piece::Text(_) | Piece::Id) | None => return Ok(()),
+        };
+        Err(format!(
+            "its {what} begins with `-`, which the command could take for an option: if it knows `--`, call it with \
+             that before the value"
+        ))
     }
 
     fn fill(&self, task: &Task, data: &Value) -> Result<OsString, String> {
@@ -238,6 +266,27 @@ mod tests {
         check("{data.a.b}", r#"{"a":1}"#, Err("no `a.b`"));
         check("{data.a}", r#"{"a":null}"#, Err("`null` for `a`"));
         check("{data.a}", r#"{"a":"x\u0000y"}"#, Err("zero byte"));
+    }
+
+    // A fetcher's `curl -fsSO {data.url}` was one task away from `curl -fsSO --config=/tmp/mine`, and `make {type}`
+    // from `make --eval=…`, which runs anything: who may add a task chose the options of everybody's commands.
+    #[test]
+    fn value_of_a_task_is_never_an_option_of_the_command() {
+        check("{data.url}", r#"{"url":"-K/tmp/mine"}"#, Err("data's `url` begins with `-`"));
+        check("{data.a}{data.b}", r#"{"a":"-","b":"x"}"#, Err("data's `a` begins with `-`"));
+        check("{data.n}", r#"{"n":-5}"#, Err("begins with `-`"));
+        // What was typed before the value says what it is.
+        check("--url={data.url}", r#"{"url":"-x"}"#, Ok("--url=-x"));
+        check("-{data.url}", r#"{"url":"x"}"#, Ok("-x"));
+        let typed = Task { task_type: taskhost::Name::new("--eval=x").unwrap(), ..task("null") };
+        let filled = |args: &[&str]| {
+            let command: Vec<OsString> = args.iter().map(OsString::from).collect();
+            Template::new(&command).unwrap().fill(&typed).map(|_| ())
+        };
+        assert!(filled(&["true", "{type}"]).unwrap_err().contains("type begins with `-`"));
+        assert_eq!(filled(&["true", "--", "{type}"]), Ok(()));
+        assert!(filled(&["true", "{type}", "--"]).is_err());
+        assert!(filled(&["true", "{data.dash}", "{type}"]).is_err(), "only a typed `--` counts");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod lease;
 mod limits;
 mod lines;
 mod outlook;
+mod place;
 mod progress;
 mod screen;
 mod settle;
@@ -110,7 +111,7 @@ pub fn exec(context: &Context, mut args: Args) -> Result<Code> {
     run.progress.end();
     context.output.answer(&summary, |out| summary.write(out))?;
     if let Some(error) = &error {
-        context.output.hint(&format!("taskhost: {error:#}"));
+        context.output.hint(&crate::output::hanging(&format!("taskhost: {error:#}")));
     }
     Ok(code(&run.stop, error.as_ref(), &summary))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::visible;
+use crate::output::{hanging, visible};
 
 /// How often the bar's clock is drawn.
 const TICK: Duration = Duration::from_millis(200);
@@ -40,7 +40,7 @@ impl Screen {
 
     /// Says something.
     pub fn say(&self, text: &str) {
-        self.write(&(visible(text) + "\n"));
+        self.write(&(visible(&hanging(text)) + "\n"));
     }
 
     /// Writes whole lines, in which nothing steers the terminal, in one go: the lines of two agents never mix.
