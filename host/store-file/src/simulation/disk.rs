@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant as Deadline;
 
 use taskhost_board::Millis;
@@ -324,6 +325,7 @@ impl DiskFile for SimFile {
             Some(Fault::LostSync) => {
                 let written = inode.durable.len().min(inode.now.len());
                 inode.lost.push(written..inode.now.len());
+                self.process.must_tell.store(true, Ordering::SeqCst);
                 Err(io::Error::other("this sync's failure was planned"))
             }
             Some(_) => Err(planned()),

@@ -14,6 +14,11 @@
 //! whole or not at all. Content that wasn't synced may be there, or not, or in part, with zeros in place of
 //! blocks that were never written. A failed sync leaves pages that look written and never will be, and the next
 //! sync succeeds.
+//!
+//! What isn't simulated: an instant between a failed sync and its process's first change of the shared words, in which
+//! others go on. A kernel tells everybody who has the file open of the failure, so it takes one who opens the file in
+//! that very instant, and a power failure before anybody recovers, to lose what was answered. Nothing in a store that
+//! shares no more than a few words can close that gap.
 
 mod disk;
 mod platform;
@@ -190,6 +195,7 @@ impl World {
             all: AtomicU64::new(0),
             plan: Mutex::default(),
             index_fails: AtomicBool::new(false),
+            must_tell: AtomicBool::new(false),
         })
     }
 
@@ -274,6 +280,8 @@ pub struct Process {
     all: AtomicU64,
     plan: Mutex<Option<(Counted, u64, Fault)>>,
     index_fails: AtomicBool,
+    /// Whether a sync of it has just failed, and nobody knows yet.
+    must_tell: AtomicBool,
 }
 
 impl Process {
@@ -371,7 +379,9 @@ impl Process {
 
     /// Comes before each change of shared memory: whether the process still lives. Only a stop can happen there.
     fn may_change_memory(&self) -> bool {
-        self.wait_for_turn();
+        if !self.must_tell.swap(false, Ordering::SeqCst) {
+            self.wait_for_turn();
+        }
         if self.is_stopped() {
             return false;
         }

@@ -42,6 +42,8 @@ pub(super) enum Mishap {
     PowerFails { at: u64 },
     /// The power fails so many turns after this line was appended, counted from 0: when there is something to lose.
     PowerFailsAfter { line: u64, turns: u64 },
+    /// The power fails as soon as somebody was given this answer, counted from 0: it must hold all the same.
+    PowerFailsOn { answer: u64 },
 }
 
 /// When somebody asked for something, when they were told, and which entries it made.
@@ -135,6 +137,7 @@ pub(super) fn draw_mishap(dice: &mut Dice) -> Mishap {
         }
         8 => Mishap::IndexFails { process },
         9 => Mishap::PowerFails { at: dice.below(reach * 2) },
+        10 => Mishap::PowerFailsOn { answer: dice.below(10) },
         _ => Mishap::PowerFailsAfter { line: dice.below(6), turns: dice.below(40) },
     }
 }
@@ -348,6 +351,9 @@ impl Worker {
             self.case.wrong(Harm::Broken, format!("{what} failed: {error}"));
         }
         self.case.told.lock().spans.push(Span { what, began, ended, sequences, saw: None });
+        if result.is_ok() {
+            self.case.turns.answered();
+        }
         result.ok()
     }
 

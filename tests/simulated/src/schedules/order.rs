@@ -135,6 +135,9 @@ pub(super) struct Turns {
     /// After which line, and so many turns, it does.
     power_fails_after: Option<(u64, u64)>,
     lines: AtomicU64,
+    /// On which answer it does.
+    power_fails_on: Option<u64>,
+    answers: AtomicU64,
     power_failed: AtomicBool,
     turns: AtomicU64,
     /// Whether nothing is scheduled any more.
@@ -154,6 +157,10 @@ impl Turns {
             Mishap::PowerFailsAfter { line, turns } => Some((line, turns)),
             _ => None,
         };
+        let power_fails_on = match mishap {
+            Mishap::PowerFailsOn { answer } => Some(answer),
+            _ => None,
+        };
         Arc::new(Self {
             point: Point::new(0),
             gate: Gate::new(()),
@@ -163,6 +170,8 @@ impl Turns {
             power_fails_at: AtomicU64::new(power_fails_at),
             power_fails_after,
             lines: AtomicU64::new(0),
+            power_fails_on,
+            answers: AtomicU64::new(0),
             power_failed: AtomicBool::new(false),
             turns: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
@@ -208,6 +217,22 @@ impl Turns {
         }
     }
 
+    /// Somebody was given an answer.
+    pub(super) fn answered(&self) {
+        let answer = self.answers.fetch_add(1, Ordering::SeqCst);
+        if self.power_fails_on == Some(answer) {
+            self.cut_power();
+        }
+    }
+
+    fn cut_power(&self) {
+        self.power_failed.store(true, Ordering::SeqCst);
+        let all = self.processes.lock().clone();
+        for process in all.iter().filter_map(Weak::upgrade) {
+            process.kill();
+        }
+    }
+
     /// A line of the board was appended.
     fn appended(&self) {
         let line = self.lines.fetch_add(1, Ordering::SeqCst);
@@ -233,11 +258,7 @@ impl Scheduler for Turns {
         self.tick();
         let power_fails_at = self.power_fails_at.load(Ordering::SeqCst);
         if self.turns.fetch_add(1, Ordering::SeqCst) == power_fails_at {
-            self.power_failed.store(true, Ordering::SeqCst);
-            let all = self.processes.lock().clone();
-            for process in all.iter().filter_map(Weak::upgrade) {
-                process.kill();
-            }
+            self.cut_power();
         }
     }
 

@@ -91,4 +91,9 @@ pub(super) fn upgrade(case: &Arc<Case>) {
         worker.read();
     });
     case.join();
+    let pointer = case.world.files().remove("board.json").unwrap_or_default();
+    let is_old = pointer.starts_with(br#"{"format":1,"#);
+    if is_old && case.is_calm() {
+        case.wrong(Harm::Broken, "the board was changed, and not upgraded");
+    }
 }
