@@ -25,6 +25,13 @@ impl TwinIndex {
         Self { map: Arc::default(), may_commit }
     }
 
+    /// A map of its own with the same in it.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn copy(&self) -> Self {
+        let map = Arc::new(Mutex::new(self.map.lock().clone()));
+        Self { map, may_commit: self.may_commit.clone() }
+    }
+
     /// The same map for another process.
     pub(crate) fn adopted(&self, may_commit: MayCommit) -> Self {
         Self { map: self.map.clone(), may_commit }
