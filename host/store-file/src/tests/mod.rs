@@ -11,6 +11,7 @@ mod hand;
 mod lives;
 mod locks;
 mod poison;
+mod power;
 mod races;
 mod repair;
 mod retain;
