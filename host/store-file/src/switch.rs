@@ -4,7 +4,7 @@
 //! 1. Read the board at an instant, off the lock; ask the new policy about its pending tasks, page by page; write
 //!    the next generation's snapshot and index with the answers.
 //! 2. Copy the lines that came meanwhile into the next journal, still off the lock, until few are left.
-//! 3. Under the lock: copy the rest, add a line for the switch itself, sync, and publish.
+//! 3. Under the lock: copy the rest, add a line for the switch itself, sync both journals, and publish.
 //!
 //! The policy never runs under the lock: what changed meanwhile was answered by the old policy, so the switch's own
 //! line marks it as unasked, and wakes whatever the new policy lets wait on it; the transactions after the switch
@@ -209,7 +209,7 @@ impl Inner {
         let guard = self.lock(deadline)?;
         // What was prepared continues one generation and no other; a poisoned one was left by `mended`.
         let current = self.mended(&guard)?;
-        let (current, reading, _) = self.catch_up(&guard, current)?;
+        let (current, reading, meta) = self.catch_up(&guard, current)?;
         if current.generation != draft.file.generation {
             return Ok(None);
         }
@@ -223,6 +223,8 @@ impl Inner {
             draft.add_switch(self, plan).map_err(not_written)?;
         }
         draft.journal.sync().map_err(failed(&draft.journal_name)).map_err(not_written)?;
+        // The old journal becomes history, which nobody mends: a power failure must not tear its end any more.
+        self.make_durable(&current, meta.applied).map_err(CommitError::NotWritten)?;
         let words = self.words(&draft.file.board).map_err(not_written)?;
         let Some(next) = draft.take_next() else { return Ok(None) };
         let committed = Committed { sequence: next.through };

@@ -29,3 +29,26 @@ fn init_makes_a_board_of_whatever_a_power_failure_left_of_one() {
         at += 1;
     }
 }
+
+/// A switch copied lines that weren't durable yet into the next journal, synced that one, and made history of the old
+/// one, which nobody had synced: a power failure tore its end, and the board was damaged for good, since nobody mends
+/// what has become history.
+#[test]
+fn a_journal_is_durable_before_it_becomes_history() {
+    let world = World::new();
+    drop(world.process().init(&plan(), OpenOptions::default()).unwrap());
+    let process = world.process();
+    let writer = process.open(OpenOptions::default()).unwrap();
+    // Stopped after its line was appended, before anybody could count it.
+    process.plan(Counted::Changes, 1, Fault::Stop);
+    let _ = remember(&writer, "k");
+    drop(writer);
+    let store = world.process().open(OpenOptions::default()).unwrap();
+    store.compact(far()).unwrap();
+    for survivor in world.survivors() {
+        let world = World::booted(&survivor);
+        let store = world.process().open(OpenOptions::default()).unwrap();
+        assert_eq!(history(&store), numbers(1), "{}", survivor.what);
+        assert_clean(&store);
+    }
+}
