@@ -107,6 +107,19 @@ fn a_flipped_bit_in_the_middle_is_refused_with_its_place() {
     }
 }
 
+/// A line that somebody had pasted before the last one was taken for a torn end after a restart, and the good line
+/// behind it, which was acknowledged, was set aside with it.
+#[test]
+fn a_line_put_before_the_last_one_is_refused_with_its_place() {
+    let (_directory, path) = closed();
+    let journal = path.join("journal-1.jsonl");
+    let content = fs::read(&journal).unwrap();
+    let (second, last) = (line_start(&content, 2), line_start(&content, 4));
+    fs::write(&journal, [&content[..last], &content[..second], &content[last..]].concat()).unwrap();
+    restart(&path);
+    refused(&path, &format!("`journal-1.jsonl`, line 4, byte {last}"));
+}
+
 #[test]
 fn the_doctor_finds_a_flipped_bit_that_no_index_has_met_yet() {
     let (_directory, path) = closed();
