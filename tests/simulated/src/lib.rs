@@ -6,6 +6,17 @@
 //! Nothing here starts a process or touches a file. What needs real ones stands in `tests/torture`, which runs these
 //! parts too.
 
+mod crash;
+mod damage;
+mod examine;
+mod family;
+mod fault;
+mod fold;
+mod operations;
 mod outcome;
+mod stage;
 
+pub use crash::{crash, crashes, operations, replay};
+pub use damage::{damage, recoveries};
+pub use fault::{fault, faults};
 pub use outcome::{Bug, Count, Effort, Harm, Outcome, Part, Wrong};
