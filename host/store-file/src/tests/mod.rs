@@ -4,7 +4,6 @@
 mod basics;
 mod compact;
 mod contexts;
-mod crash;
 mod damage;
 mod figures;
 mod hand;
