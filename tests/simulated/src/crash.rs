@@ -19,13 +19,9 @@ use std::sync::Arc;
 use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
 
 use crate::examine::examine;
-use crate::operations::{self, Act, Operation};
+use crate::operations::{self, Act, Operation, WRITERS};
 use crate::stage::Stage;
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
-
-/// Where other writers were stopped, counted in changes: each appends its line (0), puts it into the index (1) and counts
-/// it (2), syncs it (3) and says so (4); one that finds another's line unsynced syncs that first.
-const WRITERS: [&[u64]; 6] = [&[], &[3], &[3, 3], &[1, 3], &[3, 2, 3], &[4]];
 
 /// The part.
 pub fn crashes() -> Part {

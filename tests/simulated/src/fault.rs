@@ -134,7 +134,7 @@ fn fault_everywhere(
     let base = (operation.set)(bug)?;
     let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
     let count = run(operation, &base, undisturbed, false)?.operations;
-    if count < operation.at_least.0 {
+    if count < operation.points_alone_min() {
         return Err(format!("only {count} operations of the disk were counted"));
     }
     let mut dice = Dice::new(effort.seed, operation.name);

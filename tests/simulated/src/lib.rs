@@ -2,6 +2,10 @@
 //!
 //! - [`Part`]: one way of looking for trouble; it is given an [`Effort`] and a [`Bug`] to behave by, or none, and gives
 //!   an [`Outcome`]: what it tried, counted, and what went wrong.
+//! - [`crashes`]: every kind of operation, stopped at every step, with every state that the disk may be left in.
+//! - [`faults`]: every kind of operation on a failing disk, every file damaged, recoveries that are cut short.
+//! - [`replay`]: one case that went wrong, again and alone:
+//!   `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED [full]`.
 //!
 //! Nothing here starts a process or touches a file. What needs real ones stands in `tests/torture`, which runs these
 //! parts too.

@@ -1,5 +1,4 @@
 //! No fault does harm in silence.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
 use std::time::Duration;
 
@@ -25,15 +24,15 @@ fn whatever_fails_whenever_no_answer_is_a_lie() {
     for operation in operations() {
         all.merge(fault(operation, &effort(), None));
     }
-    assert_nothing_wrong(&all, 2_000);
+    assert_nothing_wrong(&all, 1_900);
 }
 
 #[test]
 fn whatever_is_damaged_is_repaired_refused_or_reported() {
-    assert_nothing_wrong(&damage(&effort(), None), 1_000);
+    assert_nothing_wrong(&damage(&effort(), None), 1_400);
 }
 
 #[test]
 fn recoveries_that_are_cut_short_one_after_the_other_are_done_by_the_next() {
-    assert_nothing_wrong(&recoveries(&effort(), None), 100);
+    assert_nothing_wrong(&recoveries(&effort(), None), 300);
 }
