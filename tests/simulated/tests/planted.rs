@@ -1,10 +1,15 @@
 //! Each check is shown to be able to fail: bugs that are planted in the store are found.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use taskhost_board::{
+    BoardSettings, Change, Command, Digest, Entry, PolicyPin, PolicySet, Request, Store as _,
+};
 use taskhost_simulated::{Bug, Effort, Harm, Outcome, crash, damage, fault, replay};
-use taskhost_store_file::PlantedBug;
+use taskhost_store_file::simulation::{Testimony, World};
+use taskhost_store_file::{InitPlan, OpenOptions, PlantedBug};
 
 fn effort() -> Effort {
     Effort { first_only: true, ..Effort::new(1, Duration::from_secs(60)) }
@@ -70,4 +75,35 @@ fn what_was_found_is_found_again_by_its_name() {
     assert!(replay(case, &effort(), None).wrong.is_empty());
     // And one that isn't there isn't taken for one that passes.
     assert!(!replay("add/9/9/9", &effort(), None).wrong.is_empty());
+}
+
+/// The witness is believed only because it finds what isn't there, and what nobody made.
+#[test]
+fn a_testimony_that_does_not_fit_the_board_is_found() {
+    let world = World::new();
+    let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+    let opened = store.begin(Instant::now() + Duration::from_secs(20)).unwrap();
+    let changes = vec![Change::SettingsSet(BoardSettings::default())];
+    let time = opened.now().wall;
+    let entry = Entry { time, request: Request::of(Command::ConfigSet), seed: 1, changes };
+    let sequence = opened.commit(entry.clone()).unwrap().sequence;
+
+    let good = Testimony::of(&store).unwrap();
+    assert_eq!(good.contradictions(&store), Vec::<String>::new());
+    let mut lost = good.clone();
+    lost.acknowledged.push((sequence.next(), entry));
+    assert!(lost.contradictions(&store)[0].contains("is missing"));
+    let made_up = Testimony { attempted: Vec::new(), ..good.clone() };
+    assert!(made_up.contradictions(&store)[0].contains("nobody made"));
+    let seen = Testimony { seen: sequence.next(), ..good };
+    assert!(seen.contradictions(&store)[0].contains("somebody was told"));
+}
+
+fn plan() -> InitPlan {
+    let standard = PolicyPin { digest: Digest::of(b"policy"), settings: BTreeMap::new() };
+    InitPlan {
+        components: BTreeMap::from([(standard.digest, b"policy".to_vec())]),
+        policies: PolicySet { custom: None, standard },
+        settings: BoardSettings::default(),
+    }
 }
