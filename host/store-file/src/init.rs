@@ -10,7 +10,7 @@ use taskhost_board::{
     BeginError, BoardSettings, Digest, Generation, PolicySet, ReadError, Sequence, Token,
 };
 
-use crate::disk::{How, exists, remove_if_there, replace_file};
+use crate::disk::{How, exists, remove_if_there, replace_file, temporary_name};
 use crate::format::snapshot::{Header, SnapshotWriter};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::options::OpenOptions;
@@ -211,10 +211,8 @@ impl Inner {
 
     fn first_generation(&self, board: &BoardFile, plan: &InitPlan) -> Result<(), ReadError> {
         let (tasks, journal) = (names::tasks(board.generation), names::journal(board.generation));
-        for name in [&tasks, &journal] {
-            // What a crashed making left.
-            remove_if_there(&*self.disk, name).map_err(failed(name))?;
-        }
+        // What a crashed making left.
+        remove_if_there(&*self.disk, &journal).map_err(failed(&journal))?;
         let header = Header {
             format: FORMAT,
             board: board.board.clone(),
@@ -226,9 +224,13 @@ impl Inner {
             settings: plan.settings.clone(),
             created: self.platform.now().wall,
         };
-        let file = self.disk.open(&tasks, How::New).map_err(failed(&tasks))?;
-        let writer = SnapshotWriter::begin(&*file, &header).map_err(failed(&tasks))?;
-        writer.finish().map_err(failed(&tasks))?;
+        // It gets its name once it is durable: a crash must not leave half of it there, which could be half of what
+        // was a board.
+        let unnamed = temporary_name(&*self.disk, &tasks);
+        let file = self.disk.open(&unnamed, How::New).map_err(failed(&unnamed))?;
+        let writer = SnapshotWriter::begin(&*file, &header).map_err(failed(&unnamed))?;
+        writer.finish().map_err(failed(&unnamed))?;
+        self.disk.rename(&unnamed, &tasks).map_err(failed(&tasks))?;
         let file = self.disk.open(&journal, How::New).map_err(failed(&journal))?;
         file.sync().map_err(failed(&journal))?;
         self.disk.sync_dir(".").map_err(failed("."))

@@ -5,7 +5,7 @@
 //!
 //! Invariant: a bad line ends the journal only if nothing says that it was durable. What says so: a later line
 //! of the same generation that verifies and whose `durable_through` reaches it, or the shared words of this
-//! boot. When the very last batch was synced, no line was written after it and the machine was then restarted,
+//! boot. Nor is it an end if the very line that should be there follows later: something was put before it. When the very last batch was synced, no line was written after it and the machine was then restarted,
 //! a flipped bit in it can't be told from a torn end: the bytes are set aside and reported.
 
 use taskhost_board::{Generation, ReadError, Sequence};
@@ -196,15 +196,19 @@ pub(crate) fn judge(
         return Ok(());
     }
     let mut witness = None;
+    let mut stands_behind = false;
     let mut lines = Lines::new(file, name, tail.offset);
     while let Some(raw) = lines.next_line()? {
         // Blocks that never reached the disk read as zeros, so a good line may begin in the middle of a bad one.
         for start in openings(&raw.bytes) {
             if let Ok(line) = line::decode(&raw.bytes[start..])
                 && line.place.generation == generation
-                && line.place.durable_through >= lost
             {
-                witness = witness.or(Some(line.place.sequence));
+                if line.place.durable_through >= lost {
+                    witness = witness.or(Some(line.place.sequence));
+                }
+                // Each line is appended where the one before it ends, so a crash puts nothing between the two.
+                stands_behind |= line.place.sequence == lost && line.place.prev == tail.chain;
             }
         }
     }
@@ -212,6 +216,7 @@ pub(crate) fn judge(
         Some(later) => {
             place(format!("{why}, although entry {lost} was durable, as entry {later} says"))
         }
+        None if stands_behind => place(format!("{why}, although entry {lost} stands behind it")),
         None => Ok(()),
     }
 }

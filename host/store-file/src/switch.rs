@@ -218,7 +218,8 @@ impl Inner {
         if let Purpose::Policies(plan, _) = purpose {
             check_policies(plan, &policies)?;
         }
-        // Nobody syncs the old journal any more, and the history that it becomes is read whole.
+        // The old journal becomes history, which nobody syncs or mends any more, and which is read whole: a power
+        // failure must not tear its end.
         self.make_durable(&current, meta.applied).map_err(CommitError::NotWritten)?;
         let not_written = |error: ReadError| CommitError::NotWritten(error.to_string());
         draft.copy_lines(&current).map_err(not_written)?;

@@ -12,9 +12,9 @@ pub mod place;
 mod table;
 
 pub use table::Table;
-use taskhost_simulated::Part;
+use taskhost_simulated::{Part, crashes, faults, schedules};
 
 /// All parts, in the order in which they are run.
 pub fn parts() -> Vec<Part> {
-    vec![taskhost_simulated::schedules(), histories::part()]
+    vec![crashes(), faults(), schedules(), histories::part()]
 }

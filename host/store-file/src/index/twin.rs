@@ -32,6 +32,13 @@ impl TwinIndex {
         Self { map: Arc::default(), gate }
     }
 
+    /// A map of its own with the same in it.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn copy(&self) -> Self {
+        let map = Arc::new(Mutex::new(self.map.lock().clone()));
+        Self { map, gate: self.gate.clone() }
+    }
+
     /// The same map for another process.
     pub(crate) fn adopted(&self, gate: Arc<dyn Gate>) -> Self {
         Self { map: self.map.clone(), gate }

@@ -8,9 +8,11 @@ use std::time::Instant as Deadline;
 
 use taskhost_board::Millis;
 
+use super::content::Inode;
+use super::names::{dependencies, with_needed};
 use super::record::Event;
 use super::schedule::Deed;
-use super::{Fault, Inode, NameChange, PendingName, Process, State, in_directory, stopped};
+use super::{Fault, NameChange, PendingName, Process, State, in_directory, stopped};
 use crate::disk::{Disk, DiskFile, Hold, How, Identity, parent};
 
 /// A directory of a simulated disk, as one process sees it.
@@ -62,8 +64,22 @@ impl State {
         self.pending.push(PendingName { change, unsynced });
     }
 
-    fn apply_durably(&mut self, change: &NameChange) {
-        apply(change, &mut self.durable_names, &mut self.durable_directories);
+    /// What was changed in this directory is durable from now on, and so is what came before it of the same names.
+    fn sync_names(&mut self, directory: &str) {
+        for pending in &mut self.pending {
+            pending.unsynced.remove(directory);
+        }
+        let synced: Vec<bool> =
+            self.pending.iter().map(|pending| pending.unsynced.is_empty()).collect();
+        let durable = with_needed(&synced, &dependencies(&self.pending));
+        for (pending, is_durable) in std::mem::take(&mut self.pending).into_iter().zip(durable) {
+            if is_durable {
+                let change = &pending.change;
+                apply(change, &mut self.durable_names, &mut self.durable_directories);
+            } else {
+                self.pending.push(pending);
+            }
+        }
     }
 }
 
@@ -220,15 +236,7 @@ impl Disk for SimDisk {
         if path != "." && !state.directories.contains(&path) {
             return Err(not_found(&path));
         }
-        let pending = std::mem::take(&mut state.pending);
-        for mut name in pending {
-            name.unsynced.remove(&path);
-            if name.unsynced.is_empty() {
-                state.apply_durably(&name.change);
-            } else {
-                state.pending.push(name);
-            }
-        }
+        state.sync_names(&path);
         Ok(())
     }
 }
@@ -290,8 +298,7 @@ impl DiskFile for SimFile {
             Some(_) => return Err(planned()),
         };
         let mut state = self.process.world.state.lock();
-        let inode = state.inodes.entry(self.inode).or_default();
-        inode.now.extend_from_slice(bytes);
+        state.inodes.entry(self.inode).or_default().append(bytes);
         state.record.push(Event::Appended { inode: self.inode, bytes: bytes.to_vec() });
         drop(state);
         self.process.did(Deed::Appended(&self.path));
@@ -304,9 +311,7 @@ impl DiskFile for SimFile {
         }
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let mut state = self.process.world.state.lock();
-        let inode = state.inodes.entry(self.inode).or_default();
-        inode.now.resize(length, 0);
-        inode.lost.retain(|range| range.end <= length);
+        state.inodes.entry(self.inode).or_default().truncate(length);
         state.record.push(Event::Truncated { inode: self.inode, length });
         Ok(())
     }
@@ -317,14 +322,13 @@ impl DiskFile for SimFile {
         let inode = state.inodes.entry(self.inode).or_default();
         match fault {
             None => {
-                inode.durable = inode.kept();
+                inode.sync();
                 let length = inode.now.len();
                 state.record.push(Event::Synced { inode: self.inode, length });
                 Ok(())
             }
             Some(Fault::LostSync) => {
-                let written = inode.durable.len().min(inode.now.len());
-                inode.lost.push(written..inode.now.len());
+                inode.lose_sync();
                 self.process.must_tell.store(true, Ordering::SeqCst);
                 Err(io::Error::other("this sync's failure was planned"))
             }
@@ -399,15 +403,5 @@ impl Inode {
             self.holders.insert(number, hold);
         }
         free
-    }
-
-    /// The content as it would be if it all reached the disk: what was lost reads as zeros.
-    pub(super) fn kept(&self) -> Vec<u8> {
-        let mut kept = self.now.clone();
-        for range in &self.lost {
-            let end = range.end.min(kept.len());
-            kept[range.start.min(end)..end].fill(0);
-        }
-        kept
     }
 }

@@ -9,18 +9,31 @@
 //! - [`World::order_violations`]: checks, from a record of all writes, syncs and answers, that each answered entry
 //!   was appended, then synced, then answered.
 //!
-//! What the disk promises is the least that POSIX does: content is kept if the file was synced after it was
-//! written; a name is kept if its directory was synced after it was made, moved or removed; a rename happens
-//! whole or not at all. Content that wasn't synced may be there, or not, or in part, with zeros in place of
-//! blocks that were never written. A failed sync leaves pages that look written and never will be, and the next
-//! sync succeeds.
+//! What the disk promises is the least that POSIX does: content, and with it the length, is kept if the file was
+//! synced (`fdatasync`) after it was written, and its name isn't kept by that; a name is kept if its directory was
+//! synced after it was made, moved or removed. Before that, each block may be there, or not, or half, with zeros in
+//! place of blocks that were never written, and each change of a name, whatever was changed earlier. So a file whose
+//! name survived may be empty. A failed sync leaves pages that look written and never will be, and the next sync
+//! succeeds.
+//!
+//! What is assumed beyond POSIX, as the file systems that boards are kept on keep it (`options` refuses others): a
+//! rename happens whole or not at all, also between directories, and is durable only once both were synced; changes
+//! of one name survive in their order, and so does a change in a directory after the directory itself; what was synced
+//! doesn't rot, and a crash harms no block that nobody wrote to. Damage of that kind isn't a crash: it is done with
+//! [`World::tamper`]. What is left out: a power failure doesn't bring back what was overwritten before the last sync,
+//! and of a sync that failed nothing at all was written.
 //!
 //! What isn't simulated: an instant between a failed sync and its process's first change of the shared words, in which
 //! others go on. A kernel tells everybody who has the file open of the failure, so it takes one who opens the file in
 //! that very instant, and a power failure before anybody recovers, to lose what was answered. Nothing in a store that
 //! shares no more than a few words can close that gap.
 
+mod content;
+mod copy;
+mod dice;
 mod disk;
+mod kept;
+mod names;
 mod platform;
 mod record;
 mod schedule;
@@ -29,7 +42,6 @@ mod witness;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -37,16 +49,18 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use taskhost_board::{BeginError, BootId, Instant, Millis};
 
+pub use dice::Dice;
+pub use kept::{Kept, Values};
 pub use schedule::{Deed, Scheduler};
-pub use survive::Survivor;
+pub use survive::{Breadth, Survivor};
 pub use witness::{Testimony, Witnessed};
 
-use crate::disk::Hold;
 use crate::index::TwinIndex;
 use crate::words::WORDS;
 use crate::{
     FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions, RepairOptions, Repaired,
 };
+use content::Inode;
 use record::Event;
 
 /// What happens to a process at one of its operations.
@@ -114,18 +128,6 @@ enum NameChange {
     Removed { name: String },
 }
 
-#[derive(Default)]
-struct Inode {
-    /// The content as processes see it.
-    now: Vec<u8>,
-    /// The content as it was synced.
-    durable: Vec<u8>,
-    /// What a failed sync lost: it looks written, and never will be.
-    lost: Vec<Range<usize>>,
-    /// Who holds its lock.
-    holders: BTreeMap<u64, Hold>,
-}
-
 impl World {
     /// A machine with an empty disk.
     pub fn new() -> Arc<Self> {
@@ -153,8 +155,7 @@ impl World {
         let mut inodes = BTreeMap::new();
         for ((name, content), number) in files.into_iter().zip(1..) {
             names.insert(name, number);
-            let inode = Inode { now: content.clone(), durable: content, ..Inode::default() };
-            inodes.insert(number, inode);
+            inodes.insert(number, Inode::settled(content));
         }
         let randoms = AtomicU64::new(schedule::first_random(boot, &names));
         let state = State {
@@ -244,9 +245,7 @@ impl World {
                 let inode = state.names.get(path).copied().unwrap_or(number);
                 state.names.insert(path.to_owned(), inode);
                 state.durable_names.insert(path.to_owned(), inode);
-                let entry = state.inodes.entry(inode).or_default();
-                entry.durable.clone_from(&content);
-                entry.now = content;
+                state.inodes.insert(inode, Inode::settled(content));
             }
             None => {
                 state.names.remove(path);

@@ -1,11 +1,18 @@
 //! What a power failure may leave of a disk.
+//!
+//! - [`World::survivors`], [`World::states`]: every state that is possible now, or as many as a [`Breadth`] says.
+//! - [`Survivor`]: one of them. `content` says what may become of a file, `names` of a directory's entries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use taskhost_board::{BootId, Millis};
 
+use super::content::Fate;
+use super::dice::Dice;
 use super::disk::apply;
-use super::{Inode, World};
+use super::names::{Kept, kept_sets, plain};
+use super::{State, World};
 
 /// What a power failure left.
 #[derive(Debug, Clone)]
@@ -23,127 +30,207 @@ impl Survivor {
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
+
+    /// The same for the same files with the same content.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let files = self.files.iter().map(|(name, content)| (plain(name), content));
+        files.collect::<BTreeMap<_, _>>().hash(&mut hasher);
+        self.directories.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
-/// What happens to content that wasn't synced.
+/// How many of the possible states are looked at.
 #[derive(Debug, Clone)]
-enum Fate {
-    AllLost,
-    AllKept,
-    /// This file's content becomes this; the others' is kept, or lost.
-    Torn {
-        inode: u64,
-        how: String,
-        content: Vec<u8>,
-        others_kept: bool,
-    },
+pub struct Breadth {
+    /// Up to so many combinations are gone through completely.
+    pub complete_max: usize,
+    /// Where they are more, so many are drawn by lot, besides those that are extreme in some way.
+    pub sampled: usize,
+    /// Never more than so many in all; those with everything or nothing kept are always among them.
+    pub most: usize,
+    /// What is drawn by lot depends on nothing else.
+    pub seed: u64,
 }
+
+impl Default for Breadth {
+    fn default() -> Self {
+        Self { complete_max: 64, sampled: 16, most: 128, seed: 1 }
+    }
+}
+
+/// What may become of everything that isn't certain.
+struct Possible {
+    names: Vec<Kept>,
+    /// By inode: what may become of each file, first that all was lost, then that all was kept.
+    files: Vec<(u64, Vec<Fate>)>,
+}
+
+/// One of the possibilities: which set of names, and which fate of each file.
+type Pick = (usize, Vec<usize>);
 
 impl World {
-    /// Every state that a power failure may leave now: each prefix of the changes of names that aren't durable,
-    /// with each fate of the content that isn't.
+    /// The states that a power failure may leave now: all if they are few.
     pub fn survivors(&self) -> Vec<Survivor> {
+        self.states(&Breadth::default())
+    }
+
+    /// The same, as many as `breadth` says; always in the same order.
+    pub fn states(&self, breadth: &Breadth) -> Vec<Survivor> {
         let state = self.state.lock();
-        let mut fates = vec![Fate::AllKept];
-        if state.inodes.values().any(|inode| inode.kept() != inode.durable) {
-            fates.push(Fate::AllLost);
-        }
-        for (number, inode) in &state.inodes {
-            for (how, content) in torn(inode) {
-                for others_kept in [true, false] {
-                    let (how, content) = (how.clone(), content.clone());
-                    fates.push(Fate::Torn { inode: *number, how, content, others_kept });
-                }
-            }
-        }
+        let mut dice = Dice::new(breadth.seed, "states of a disk");
+        let possible = state.possible(breadth, &mut dice);
         let mut survivors = Vec::new();
         let mut seen = BTreeSet::new();
-        for kept_names in 0..=state.pending.len() {
-            let mut names = state.durable_names.clone();
-            let mut directories = state.durable_directories.clone();
-            for pending in &state.pending[..kept_names] {
-                apply(&pending.change, &mut names, &mut directories);
-            }
-            names.retain(|name, _| match crate::disk::parent(name) {
-                "." => true,
-                directory => directories.contains(directory),
-            });
-            for fate in &fates {
-                let content = |number: &u64| -> Vec<u8> {
-                    let Some(inode) = state.inodes.get(number) else { return Vec::new() };
-                    match fate {
-                        Fate::Torn { inode: torn, content, .. } if torn == number => {
-                            content.clone()
-                        }
-                        Fate::AllKept | Fate::Torn { others_kept: true, .. } => inode.kept(),
-                        Fate::AllLost | Fate::Torn { others_kept: false, .. } => {
-                            inode.durable.clone()
-                        }
-                    }
-                };
-                let files: BTreeMap<String, Vec<u8>> =
-                    names.iter().map(|(name, inode)| (name.clone(), content(inode))).collect();
-                if !seen.insert((files.clone(), directories.clone())) {
-                    continue;
-                }
-                let what =
-                    format!("{kept_names} of {} names kept, {}", state.pending.len(), fate.name());
-                survivors.push(Survivor {
-                    what,
-                    files,
-                    directories: directories.clone(),
-                    boot: state.clock.boot.clone(),
-                    wall: state.clock.wall,
-                });
+        for pick in possible.picks(breadth, &mut dice) {
+            let survivor = state.survivor(&possible, &pick);
+            if seen.insert((survivor.files.clone(), survivor.directories.clone())) {
+                survivors.push(survivor);
             }
         }
         survivors
     }
 }
 
-impl Fate {
-    fn name(&self) -> String {
-        match self {
-            Self::AllLost => "unsynced content lost".into(),
-            Self::AllKept => "unsynced content kept".into(),
-            Self::Torn { how, others_kept, .. } => {
-                format!("a file {how}, others {}", if *others_kept { "kept" } else { "lost" })
+impl State {
+    fn possible(&self, breadth: &Breadth, dice: &mut Dice) -> Possible {
+        let names = kept_sets(&self.pending, breadth, dice);
+        // A file without a name that may survive is gone, whatever is in it.
+        let moved = self.pending.iter().filter_map(|pending| match &pending.change {
+            super::NameChange::Made { inode, .. } | super::NameChange::Moved { inode, .. } => {
+                Some(*inode)
             }
+            _ => None,
+        });
+        let named: BTreeSet<u64> = self.durable_names.values().copied().chain(moved).collect();
+        let fates = |inode: u64| Some((inode, self.inodes.get(&inode)?.fates(breadth, dice)));
+        let files = named.into_iter().filter_map(fates).collect();
+        Possible { names, files }
+    }
+
+    fn survivor(&self, possible: &Possible, (names, fates): &Pick) -> Survivor {
+        let kept = &possible.names[*names];
+        let (mut names, mut directories) =
+            (self.durable_names.clone(), self.durable_directories.clone());
+        let mut what = Vec::new();
+        for (pending, is_kept) in self.pending.iter().zip(kept) {
+            if *is_kept {
+                apply(&pending.change, &mut names, &mut directories);
+            } else {
+                what.push(format!("{} lost", pending.change.describe()));
+            }
+        }
+        names.retain(|name, _| has_directory(name, &directories));
+        let mut contents = BTreeMap::new();
+        for ((inode, possible), fate) in possible.files.iter().zip(fates) {
+            contents.insert(*inode, &possible[*fate]);
+        }
+        let mut files = BTreeMap::new();
+        for (name, inode) in &names {
+            let fate = contents.get(inode);
+            if let Some(fate) = fate.filter(|fate| !fate.what.is_empty()) {
+                what.push(format!("`{}`: {}", plain(name), fate.what));
+            }
+            files.insert(name.clone(), fate.map(|fate| fate.content.clone()).unwrap_or_default());
+        }
+        Survivor {
+            what: if what.is_empty() { "everything kept".into() } else { what.join("; ") },
+            files,
+            directories,
+            boot: self.clock.boot.clone(),
+            wall: self.clock.wall,
         }
     }
 }
 
-/// The ways in which a file's unsynced content may be there in part.
-fn torn(inode: &Inode) -> Vec<(String, Vec<u8>)> {
-    let (kept, durable) = (inode.kept(), &inode.durable);
-    if !kept.starts_with(durable) || kept.len() == durable.len() {
-        return Vec::new();
+/// Whether every directory above is there.
+fn has_directory(name: &str, directories: &BTreeSet<String>) -> bool {
+    match crate::disk::parent(name) {
+        "." => true,
+        above => directories.contains(above) && has_directory(above, directories),
     }
-    let (start, end) = (durable.len(), kept.len());
-    let mut cuts = BTreeSet::from([start + 1, start + (end - start) / 2, end - 1]);
-    let line_ends: Vec<usize> =
-        (start..end).filter(|at| kept[*at] == b'\n').map(|at| at + 1).collect();
-    cuts.extend(line_ends.iter().filter(|at| **at < end));
-    let mut ways: Vec<(String, Vec<u8>)> = cuts
-        .into_iter()
-        .filter(|cut| *cut > start && *cut < end)
-        .map(|cut| {
-            (format!("cut {} bytes after what was synced", cut - start), kept[..cut].to_vec())
-        })
-        .collect();
-    // Its length reached the disk and its content didn't, at all or in some blocks: of several unsynced lines,
-    // any may be missing.
-    let mut zeros = kept.clone();
-    zeros[start..].fill(0);
-    ways.push(("with zeros".into(), zeros));
-    let mut line_start = start;
-    for line_end in line_ends {
-        if line_end < end || line_start > start {
-            let mut hole = kept.clone();
-            hole[line_start..line_end].fill(0);
-            ways.push((format!("with a hole at {line_start}"), hole));
+}
+
+impl Possible {
+    fn count(&self) -> usize {
+        let counts = self.files.iter().map(|(_, fates)| fates.len());
+        counts.fold(self.names.len(), usize::saturating_mul)
+    }
+
+    fn picks(&self, breadth: &Breadth, dice: &mut Dice) -> Vec<Pick> {
+        let mut picks = if self.count() <= breadth.complete_max {
+            self.every_pick()
+        } else {
+            self.some_picks(breadth, dice)
+        };
+        // The corners come first, and of the others any may go.
+        let corners = self.corners().len().min(picks.len());
+        while picks.len() > breadth.most.max(corners) {
+            let at = corners + dice.below(picks.len() - corners);
+            picks.swap_remove(at);
         }
-        line_start = line_end;
+        picks
     }
-    ways
+
+    fn every_pick(&self) -> Vec<Pick> {
+        let mut picks: Vec<Pick> = (0..self.names.len()).map(|names| (names, vec![])).collect();
+        for (_, fates) in &self.files {
+            let longer = picks.iter().flat_map(|(names, before)| {
+                (0..fates.len()).map(|fate| (*names, [&before[..], &[fate]].concat()))
+            });
+            picks = longer.collect();
+        }
+        let mut all = self.corners();
+        all.extend(picks);
+        all
+    }
+
+    /// Every name kept or none, with all content kept or none.
+    fn corners(&self) -> Vec<Pick> {
+        let (none, all) = self.outer_names();
+        let mut corners = Vec::new();
+        for names in [all, none] {
+            for is_kept in [true, false] {
+                corners.push((names, self.contents(is_kept)));
+            }
+        }
+        corners
+    }
+
+    fn outer_names(&self) -> (usize, usize) {
+        let find = |value| self.names.iter().position(|set| set.iter().all(|kept| *kept == value));
+        (find(false).unwrap_or_default(), find(true).unwrap_or_default())
+    }
+
+    fn contents(&self, is_kept: bool) -> Vec<usize> {
+        // The first fate is that all was lost, the second that all was kept; where nothing is open there is one.
+        let of = |(_, fates): &(u64, Vec<Fate>)| usize::from(is_kept && fates.len() > 1);
+        self.files.iter().map(of).collect()
+    }
+
+    fn some_picks(&self, breadth: &Breadth, dice: &mut Dice) -> Vec<Pick> {
+        let mut picks = self.corners();
+        let (none, all) = self.outer_names();
+        for names in 0..self.names.len() {
+            for is_kept in [true, false] {
+                picks.push((names, self.contents(is_kept)));
+            }
+        }
+        for (at, (_, fates)) in self.files.iter().enumerate() {
+            for fate in 0..fates.len() {
+                for (names, is_kept) in [(all, true), (all, false), (none, true), (none, false)] {
+                    let mut contents = self.contents(is_kept);
+                    contents[at] = fate;
+                    picks.push((names, contents));
+                }
+            }
+        }
+        for _ in 0..breadth.sampled {
+            let names = dice.below(self.names.len());
+            let contents = self.files.iter().map(|(_, fates)| dice.below(fates.len())).collect();
+            picks.push((names, contents));
+        }
+        picks
+    }
 }

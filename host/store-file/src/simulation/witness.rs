@@ -1,4 +1,7 @@
 //! A store that remembers what it was asked and what it answered, so that it can be asked again after a crash.
+//!
+//! - [`Witnessed`]: the store. [`Testimony`]: what it remembers, of entries, switches, answers that changed nothing, and
+//!   values beside the journal (`kept`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Deadline};
@@ -11,10 +14,11 @@ use taskhost_board::{
 };
 
 use super::World;
+use super::kept::{Values, WitnessedContexts, WitnessedPowers};
 use crate::FileStore;
 
 /// What a store was asked to commit, and what it said about it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Testimony {
     /// Every entry that was to be committed.
     pub attempted: Vec<Entry>,
@@ -22,6 +26,12 @@ pub struct Testimony {
     pub acknowledged: Vec<(Sequence, Entry)>,
     /// The switches to other policies of which somebody was told that they happened.
     pub switched: Vec<(Sequence, Digest)>,
+    /// The newest entry on which anybody was told anything, be it that there is nothing to do.
+    pub seen: Sequence,
+    /// The values beside the journal.
+    pub values: Values,
+    /// Whether the oldest part of the history may have been removed.
+    pub may_trim: bool,
 }
 
 /// A store with a witness.
@@ -40,6 +50,18 @@ impl Witnessed {
 }
 
 impl Testimony {
+    /// What somebody knows who has read the whole board: all of it is to be there afterwards.
+    pub fn of(store: &FileStore) -> Result<Self, ReadError> {
+        let mut acknowledged = Vec::new();
+        store.history(Sequence(0), &mut |sequence, entry| {
+            acknowledged.push((sequence, entry));
+            true
+        })?;
+        let attempted = acknowledged.iter().map(|(_, entry)| entry.clone()).collect();
+        let seen = acknowledged.last().map(|(sequence, _)| *sequence).unwrap_or_default();
+        Ok(Self { attempted, acknowledged, seen, ..Self::default() })
+    }
+
     /// What is wrong with a board that is said to be the one that this is about: acknowledged changes that are
     /// missing, and others that aren't there whole.
     pub fn contradictions(&self, store: &FileStore) -> Vec<String> {
@@ -52,8 +74,10 @@ impl Testimony {
         if let Err(error) = read {
             return vec![format!("the history can't be read: {error}")];
         }
+        let first = found.first().map_or(Sequence(u64::MAX), |(sequence, _)| *sequence);
         for acknowledged in &self.acknowledged {
-            if !found.contains(acknowledged) {
+            let is_trimmed = self.may_trim && acknowledged.0 < first;
+            if !is_trimmed && !found.contains(acknowledged) {
                 wrong.push(format!("acknowledged entry {} is missing", acknowledged.0));
             }
         }
@@ -76,6 +100,15 @@ impl Testimony {
                 wrong.push(format!("acknowledged switch {sequence} is missing"));
             }
         }
+        match store.snapshot().and_then(|(view, _)| Ok(view.head()?)) {
+            Ok(head) if head.sequence < self.seen => wrong.push(format!(
+                "the board ends with entry {}, and somebody was told of entry {}",
+                head.sequence, self.seen
+            )),
+            Ok(_) => {}
+            Err(error) => wrong.push(format!("the board can't be read: {error}")),
+        }
+        wrong.extend(self.values.contradictions(store));
         let report = store.doctor();
         if !report.is_clean() {
             wrong.extend(report.findings.iter().map(|finding| format!("the doctor: {finding}")));
@@ -84,9 +117,19 @@ impl Testimony {
     }
 }
 
+impl Witnessed {
+    /// Somebody was told something about the board as it is after this entry.
+    fn told(&self, of: Sequence) {
+        let mut testimony = self.testimony.lock();
+        testimony.seen = testimony.seen.max(of);
+    }
+}
+
 struct WitnessedTransaction {
     opened: Box<dyn Opened>,
     of: Witnessed,
+    /// The newest entry that it has seen.
+    seen: Sequence,
 }
 
 impl Opened for WitnessedTransaction {
@@ -95,7 +138,9 @@ impl Opened for WitnessedTransaction {
     }
 
     fn view(&mut self) -> Box<dyn View> {
-        self.opened.view()
+        let view = self.opened.view();
+        self.seen = view.head().map(|head| head.sequence).unwrap_or_default();
+        view
     }
 
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
@@ -115,18 +160,22 @@ impl Opened for WitnessedTransaction {
     }
 
     fn finish(self: Box<Self>) -> Result<(), CommitError> {
-        self.opened.finish()
+        self.opened.finish()?;
+        self.of.told(self.seen);
+        Ok(())
     }
 }
 
 impl Store for Witnessed {
     fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
         let opened = self.store.begin(deadline)?;
-        Ok(Box::new(WitnessedTransaction { opened, of: self.clone() }))
+        Ok(Box::new(WitnessedTransaction { opened, of: self.clone(), seen: Sequence(0) }))
     }
 
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError> {
-        self.store.snapshot()
+        let (view, now) = self.store.snapshot()?;
+        self.told(view.head()?.sequence);
+        Ok((view, now))
     }
 
     fn mark(&self) -> Result<Mark, BeginError> {
@@ -150,7 +199,8 @@ impl Store for Witnessed {
     }
 
     fn contexts(&self) -> Arc<dyn Contexts> {
-        self.store.contexts()
+        let (contexts, testimony) = (self.store.contexts(), self.testimony.clone());
+        Arc::new(WitnessedContexts { contexts, testimony })
     }
 
     fn meter(&self) -> Arc<dyn Meter> {
@@ -166,7 +216,8 @@ impl Store for Witnessed {
     }
 
     fn powers(&self) -> Arc<dyn Powers> {
-        self.store.powers()
+        let (powers, testimony) = (self.store.powers(), self.testimony.clone());
+        Arc::new(WitnessedPowers { powers, testimony })
     }
 
     fn switch(
@@ -177,6 +228,7 @@ impl Store for Witnessed {
     ) -> Result<Committed, SwitchError> {
         let digest = plan.policies.leading().digest;
         let committed = self.store.switch(plan, ask, deadline)?;
+        self.told(committed.sequence);
         self.world.answered(committed.sequence);
         self.testimony.lock().switched.push((committed.sequence, digest));
         Ok(committed)

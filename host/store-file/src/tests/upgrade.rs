@@ -4,14 +4,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use parking_lot::Mutex;
 use taskhost_board::{BeginError, Status};
 
-use super::crash::Trial;
 use super::*;
 use crate::Notice;
 use crate::format::FORMAT;
-use crate::simulation::{Counted, Fault, Testimony, World};
 
 fn fixture() -> BTreeMap<String, Vec<u8>> {
     all_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/format-1"))
@@ -149,66 +146,6 @@ fn an_index_of_another_layout_is_made_anew() {
     assert!(matches!(store.notices()[..], [Notice::IndexRebuilt { .. }]));
     remember(&store, "b").unwrap();
     assert_clean(&store);
-}
-
-/// Everything that the first version acknowledged, as a witness would have it.
-fn testimony() -> Arc<Mutex<Testimony>> {
-    let (_directory, path) = old_board();
-    let acknowledged = entries(&open(&path));
-    let attempted = acknowledged.iter().map(|(_, entry)| entry.clone()).collect();
-    Arc::new(Mutex::new(Testimony { attempted, acknowledged, switched: Vec::new() }))
-}
-
-#[test]
-fn the_upgrade_survives_a_crash_at_every_operation() {
-    let testimony = testimony();
-    let (mut at, mut states, mut both) = (0, 0, std::collections::BTreeSet::new());
-    loop {
-        let world = World::holding(fixture());
-        drop(world.process().open(OpenOptions::default()).unwrap());
-        let process = world.process();
-        let store = process.open(OpenOptions::default()).unwrap();
-        process.plan(Counted::Changes, at, Fault::Stop);
-        drop(store.begin(far()));
-        for survivor in world.survivors() {
-            states += 1;
-            both.insert(survivor.files()["board.json"].clone());
-            let world = World::booted(&survivor);
-            assert_as_it_was(&world.process().open(OpenOptions::default()).unwrap());
-        }
-        let trial = Trial { world, process, testimony: testimony.clone() };
-        assert_eq!(trial.check(&format!("before operation {at}")), Vec::<String>::new());
-        if !trial.process.is_stopped() {
-            break;
-        }
-        at += 1;
-    }
-    println!("stopped at {at} operations, {states} states of the disk");
-    assert!(at >= 20 && states >= 40, "{at}, {states}");
-    assert_eq!(both.len(), 2, "a crash leaves format 1 or format 2");
-}
-
-#[test]
-fn an_upgrade_that_fails_leaves_format_1_and_is_done_by_the_next() {
-    let faults = [Fault::Fail(std::io::ErrorKind::StorageFull), Fault::LostSync];
-    let testimony = testimony();
-    for fault in faults {
-        let mut at = 0;
-        loop {
-            let world = World::holding(fixture());
-            let process = world.process();
-            let store = process.open(OpenOptions::default()).unwrap();
-            process.plan(Counted::All, at, fault);
-            drop(store.begin(far()));
-            let done = process.operations(Counted::All) <= at;
-            let trial = Trial { world, process, testimony: testimony.clone() };
-            assert_eq!(trial.check(&format!("after {fault:?} at {at}")), Vec::<String>::new());
-            if done {
-                break;
-            }
-            at += 3;
-        }
-    }
 }
 
 /// What an older version finds: here this one, on a board of the format after its own.

@@ -1,0 +1,297 @@
+//! Crashes: each kind of operation is stopped before each of its changes of the disk and of shared memory in turn, alone
+//! and with other writers' lines still in the page cache, and what is left is opened and examined: as after `kill -9`,
+//! and in the states of the disk that a power failure may leave at that moment.
+//!
+//! - [`crashes`]: the part. [`crash`]: one kind of operation. [`replay`]: one state of one crash again.
+//!
+//! Every crash point is gone through. Of the states of a disk all are, where they are few; elsewhere the extreme ones
+//! and some that are drawn by lot from the seed.
+//!
+//! What goes wrong is named by a case, such as `claim/2/7/13`: the operation, which other writers there were, before
+//! which change it was stopped, and the number of the disk's state (or `killed`). With the seed and the effort, it can
+//! be run again alone: `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED [full]`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
+
+use crate::examine::examine;
+use crate::operations::{self, Act, Operation, WRITERS};
+use crate::stage::Stage;
+use crate::{Bug, Count, Effort, Harm, Outcome, Part};
+
+/// The part.
+pub fn crashes() -> Part {
+    Part {
+        name: "crashes",
+        does: "every operation is stopped at every step, and every state that the disk may be left in is examined",
+        share: 3,
+        run: |effort, bug| {
+            let mut outcome = Outcome::default();
+            for operation in operations::all() {
+                if effort.first_only && !outcome.wrong.is_empty() {
+                    break;
+                }
+                outcome.merge(crash_at(operation, effort, bug));
+            }
+            outcome
+        },
+    }
+}
+
+/// The names of all kinds of operations.
+pub fn operations() -> Vec<&'static str> {
+    operations::all().map(|operation| operation.name).collect()
+}
+
+/// Stops one kind of operation everywhere. An unknown name is something wrong.
+pub fn crash(operation: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    match operations::named(operation) {
+        Some(operation) => crash_at(operation, effort, bug),
+        None => nothing(operation),
+    }
+}
+
+/// Runs one case again: only this state after this crash, or this fault, is examined.
+pub fn replay(case: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    if case.starts_with("fault/") {
+        return crate::fault::replay(case, effort, bug);
+    }
+    let Some((operation, case)) = Case::parse(case) else { return nothing(case) };
+    let mut outcome = Outcome::default();
+    let mut crasher = Crasher::new(operation, effort, bug, &mut outcome);
+    if let Err(why) = crasher.run_case(&case) {
+        outcome.wrong(Harm::Broken, why);
+    }
+    outcome
+}
+
+fn nothing(name: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.wrong(Harm::Broken, format!("there is no operation or case `{name}`"));
+    outcome
+}
+
+/// One crash, and what it left.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    operation: &'static str,
+    writers: usize,
+    point: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Every,
+    Killed,
+    Number(usize),
+}
+
+impl Case {
+    fn parse(text: &str) -> Option<(&'static Operation, Self)> {
+        let mut parts = text.rsplitn(4, '/');
+        let state = match parts.next()? {
+            "killed" => State::Killed,
+            number => State::Number(number.parse().ok()?),
+        };
+        let point = parts.next()?.parse().ok()?;
+        let writers = parts.next()?.parse().ok().filter(|writers| *writers < WRITERS.len())?;
+        let operation = operations::named(parts.next()?)?;
+        Some((operation, Self { operation: operation.name, writers, point, state }))
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/", self.operation, self.writers, self.point)?;
+        match self.state {
+            State::Every => f.write_str("*"),
+            State::Killed => f.write_str("killed"),
+            State::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+fn crash_at(operation: &'static Operation, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut crasher = Crasher::new(operation, effort, bug, &mut outcome);
+    let everywhere = crasher.run();
+    let name = operation.name;
+    if let Err(why) = everywhere {
+        outcome.wrong(Harm::Broken, format!("{name}: {why}"));
+    }
+    let (points, states) =
+        (outcome.counted(Count::CrashPoints), outcome.counted(Count::DiskStates));
+    let (points_min, states_min) = operation.at_least;
+    if outcome.wrong.is_empty() && bug.is_none() && (points < points_min || states < states_min) {
+        let what = format!(
+            "{name}: only {points} crash points and {states} states of the disk were examined, and there must be \
+             {points_min} and {states_min}"
+        );
+        outcome.wrong(Harm::Broken, what);
+    }
+    outcome.figure(name, format!("{points} crash points, {states} states of the disk"));
+    outcome
+}
+
+/// Crashes one kind of operation.
+struct Crasher<'a> {
+    operation: &'static Operation,
+    effort: &'a Effort,
+    bug: Option<Bug>,
+    outcome: &'a mut Outcome,
+    /// What was examined already: the same files after the same answers.
+    seen: BTreeSet<u64>,
+}
+
+/// What there is once a process was stopped.
+struct Crash {
+    stage: Stage,
+    is_acknowledged: bool,
+}
+
+impl<'a> Crasher<'a> {
+    fn new(
+        operation: &'static Operation,
+        effort: &'a Effort,
+        bug: Option<Bug>,
+        outcome: &'a mut Outcome,
+    ) -> Self {
+        Self { operation, effort, bug, outcome, seen: BTreeSet::new() }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        for writers in 0..WRITERS.len() {
+            if writers > 0 && !self.operation.has_others {
+                break;
+            }
+            let base = self.base(writers)?;
+            for point in 0.. {
+                let operation = self.operation.name;
+                let case = Case { operation, writers, point, state: State::Every };
+                let is_over = self.crash(&base, &case)?;
+                if is_over || (self.effort.first_only && !self.outcome.wrong.is_empty()) {
+                    break;
+                }
+                self.outcome.count(Count::CrashPoints, 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_case(&mut self, case: &Case) -> Result<(), String> {
+        let base = self.base(case.writers)?;
+        self.crash(&base, case).map(drop)
+    }
+
+    fn base(&self, writers: usize) -> Result<Stage, String> {
+        let base = (self.operation.set)(self.bug)?;
+        base.stop_writers(WRITERS[writers])?;
+        Ok(base)
+    }
+
+    /// Stops it at one point and examines what is left; `true` if it came to its end before.
+    fn crash(&mut self, base: &Stage, case: &Case) -> Result<bool, String> {
+        let stage = base.copy();
+        let process = stage.world.process();
+        let is_acknowledged = match self.operation.act {
+            Act::Alone(act) => {
+                process.plan(Counted::Changes, case.point, Fault::Stop);
+                act(&stage, &process).is_ok()
+            }
+            Act::AtDesk(act) => {
+                let desk = stage.desk_of(process.clone())?;
+                process.plan(Counted::Changes, case.point, Fault::Stop);
+                act(&desk).is_ok()
+            }
+        };
+        let is_over = !process.is_stopped();
+        self.examine(&Crash { stage, is_acknowledged }, case);
+        Ok(is_over)
+    }
+
+    /// Examines what the crash left: all of it, or what the case names.
+    fn examine(&mut self, crash: &Crash, case: &Case) {
+        let world = &crash.stage.world;
+        if matches!(case.state, State::Every | State::Killed) {
+            for what in world.order_violations() {
+                self.wrong(case, "in what was recorded", &what);
+            }
+        }
+        let said = crash.fingerprint();
+        for (number, survivor) in world.states(&self.breadth(case)).iter().enumerate() {
+            let case = match case.state {
+                State::Every => Case { state: State::Number(number), ..*case },
+                State::Number(wanted) if wanted == number => *case,
+                State::Number(_) | State::Killed => continue,
+            };
+            if self.seen.insert(survivor.fingerprint() ^ said) {
+                let after = format!("power failure, {}", survivor.what);
+                self.look(&case, crash, World::booted(survivor), &after);
+            }
+        }
+        if matches!(case.state, State::Every | State::Killed) {
+            let case = Case { state: State::Killed, ..*case };
+            self.look(&case, crash, world.clone(), "killed");
+        }
+    }
+
+    fn look(&mut self, case: &Case, crash: &Crash, world: Arc<World>, after: &str) {
+        self.outcome.count(Count::DiskStates, 1);
+        let left = crash.stage.left(world);
+        for what in examine(self.operation, &left, crash.is_acknowledged) {
+            self.wrong(case, after, &what);
+        }
+    }
+
+    fn breadth(&self, case: &Case) -> Breadth {
+        let purpose = format!("{}/{}/{}", case.operation, case.writers, case.point);
+        let seed = Dice::new(self.effort.seed, &purpose).roll();
+        if self.effort.is_full {
+            Breadth { complete_max: 2_048, sampled: 64, most: 2_048, seed }
+        } else {
+            Breadth { complete_max: 32, sampled: 12, most: 32, seed }
+        }
+    }
+
+    fn wrong(&mut self, case: &Case, after: &str, what: &str) {
+        let writers = match WRITERS[case.writers] {
+            [] => String::new(),
+            stops => format!(" with writers that were stopped before {stops:?}"),
+        };
+        let (operation, point, seed) = (case.operation, case.point, self.effort.seed);
+        let full = if self.effort.is_full { " full" } else { "" };
+        let text = format!(
+            "{operation}{writers}, stopped before change {point}, {after}: {what} (replay: '{case}' {seed}{full})"
+        );
+        self.outcome.wrong(harm(what), text);
+    }
+}
+
+/// Which harm a contradiction is.
+pub(crate) fn harm(what: &str) -> Harm {
+    const LOST: [&str; 4] = ["is missing", "was answered before", "was told of", "may only be"];
+    const DOUBLED: [&str; 3] = ["twice", "was given after", "are held"];
+    if LOST.iter().any(|lost| what.contains(lost)) {
+        Harm::Lost
+    } else if DOUBLED.iter().any(|doubled| what.contains(doubled)) {
+        Harm::Doubled
+    } else {
+        Harm::Broken
+    }
+}
+
+impl Crash {
+    /// What was asked and said until then: the same state of a disk may be right after one answer and wrong after
+    /// another.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.is_acknowledged.hash(&mut hasher);
+        format!("{:?}", self.stage.testimony.lock()).hash(&mut hasher);
+        hasher.finish()
+    }
+}

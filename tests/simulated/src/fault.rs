@@ -1,0 +1,260 @@
+//! Faults: each kind of operation meets a failing disk at each of its operations in turn.
+//!
+//! - [`faults`]: the part; it takes `damage` in. [`fault`]: one kind of operation. [`replay`]: one of its cases again.
+//!
+//! An operation fails, a write is short, the disk is full, a sync fails and its pages are lost. Then either everything is
+//! examined at once, as after `kill -9` and in some states that a power failure may leave; or the one that met the fault
+//! goes on, and somebody who opens the board late works there too, before it is. The errors themselves aren't looked
+//! at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
+//!
+//! A case is named such as `fault/claim/17/3/late/5`: the operation, where the fault came, which one of [`FAULTS`],
+//! whether others came late, and the state of the disk (or `killed`).
+
+use std::io;
+
+use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
+
+use crate::crash::harm;
+use crate::damage::{damage, recoveries};
+use crate::examine::examine;
+use crate::operations::{self, Act, Operation};
+use crate::stage::{Done, Stage};
+use crate::{Bug, Count, Effort, Harm, Outcome, Part};
+
+/// What goes wrong.
+const FAULTS: [(&str, Fault); 4] = [
+    ("a failed sync", Fault::LostSync),
+    ("a short write", Fault::ShortWrite),
+    ("a full disk", Fault::Fail(io::ErrorKind::StorageFull)),
+    ("a failing disk", Fault::Fail(io::ErrorKind::Other)),
+];
+
+/// The part.
+pub fn faults() -> Part {
+    Part {
+        name: "faults",
+        does: "every operation meets a failing disk at every step, and every file is damaged in every way",
+        share: 2,
+        run: |effort, bug| {
+            let mut outcome = Outcome::default();
+            let is_enough = |outcome: &Outcome| effort.first_only && !outcome.wrong.is_empty();
+            for operation in operations::all() {
+                if !is_enough(&outcome) {
+                    outcome.merge(fault_at(operation, effort, bug));
+                }
+            }
+            if !is_enough(&outcome) {
+                outcome.merge(damage(effort, bug));
+            }
+            if !is_enough(&outcome) {
+                outcome.merge(recoveries(effort, bug));
+            }
+            outcome
+        },
+    }
+}
+
+/// Lets one kind of operation meet every fault. An unknown name is something wrong.
+pub fn fault(operation: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    match operations::named(operation) {
+        Some(operation) => fault_at(operation, effort, bug),
+        None => nothing(operation),
+    }
+}
+
+fn nothing(name: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.wrong(Harm::Broken, format!("there is no operation or case `{name}`"));
+    outcome
+}
+
+/// Runs one case again.
+pub(crate) fn replay(case: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    let Some(case) = Case::parse(case) else { return nothing(case) };
+    let mut outcome = Outcome::default();
+    let base = match (case.operation.set)(bug) {
+        Ok(base) => base,
+        Err(why) => {
+            outcome.wrong(Harm::Broken, why);
+            return outcome;
+        }
+    };
+    Faulty { effort, outcome: &mut outcome }.run(&base, &case);
+    outcome
+}
+
+/// One fault, and what is looked at afterwards; no `state` stands for all.
+#[derive(Clone)]
+struct Case {
+    operation: &'static Operation,
+    at: u64,
+    fault: usize,
+    is_late: bool,
+    state: Option<String>,
+}
+
+impl Case {
+    fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("fault/")?;
+        let mut parts = rest.rsplitn(5, '/');
+        let state = parts.next().map(str::to_owned);
+        let is_late = parts.next()? == "late";
+        let fault = parts.next()?.parse().ok().filter(|fault| *fault < FAULTS.len())?;
+        let at = parts.next()?.parse().ok()?;
+        let operation = operations::named(parts.next()?)?;
+        Some(Self { operation, at, fault, is_late, state })
+    }
+
+    fn name(&self, state: &str) -> String {
+        let when = if self.is_late { "late" } else { "at once" };
+        format!("fault/{}/{}/{}/{when}/{state}", self.operation.name, self.at, self.fault)
+    }
+}
+
+fn fault_at(operation: &'static Operation, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    let mut outcome = Outcome::default();
+    if let Err(why) = fault_everywhere(operation, effort, bug, &mut outcome) {
+        outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
+    }
+    let (faults, reported) =
+        (outcome.counted(Count::Faults), outcome.counted(Count::FaultsReported));
+    outcome.figure(
+        format!("{}, faults", operation.name),
+        format!("{faults}, of which {reported} were reported"),
+    );
+    outcome
+}
+
+fn fault_everywhere(
+    operation: &'static Operation,
+    effort: &Effort,
+    bug: Option<Bug>,
+    outcome: &mut Outcome,
+) -> Done {
+    let base = (operation.set)(bug)?;
+    let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
+    let count = run(operation, &base, undisturbed, false)?.operations;
+    if count < operation.points_alone_min() {
+        return Err(format!("only {count} operations of the disk were counted"));
+    }
+    let mut dice = Dice::new(effort.seed, operation.name);
+    for at in 0..count {
+        // The lost sync is the one that leaves no trace in what can be read.
+        let other = 1 + dice.below(FAULTS.len() - 1);
+        let late = dice.below(2) == 0;
+        for fault in 0..FAULTS.len() {
+            for is_late in [false, true] {
+                let is_chosen =
+                    (fault == 0 && is_late == late) || (fault == other && is_late != late);
+                if effort.is_full || is_chosen {
+                    let case = Case { operation, at, fault, is_late, state: None };
+                    Faulty { effort, outcome }.run(&base, &case);
+                }
+                if effort.first_only && !outcome.wrong.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What came of an operation that met a fault.
+struct Met {
+    stage: Stage,
+    is_acknowledged: bool,
+    /// How many operations of the disk there were.
+    operations: u64,
+}
+
+fn run(
+    operation: &Operation,
+    base: &Stage,
+    (counted, at, fault): (Counted, u64, Fault),
+    is_late: bool,
+) -> Result<Met, String> {
+    let stage = base.copy();
+    let process = stage.world.process();
+    let (is_acknowledged, desk) = match operation.act {
+        Act::Alone(act) => {
+            process.plan(counted, at, fault);
+            (act(&stage, &process).is_ok(), None)
+        }
+        Act::AtDesk(act) => {
+            let desk = stage.desk_of(process.clone())?;
+            process.plan(counted, at, fault);
+            (act(&desk).is_ok(), Some(desk))
+        }
+    };
+    let operations = process.operations(counted);
+    if is_late {
+        // Whether they get anywhere is seen by what they were told.
+        let _ = stage.desk().and_then(|late| late.add("late", &[]));
+        if let Some(desk) = &desk {
+            let _ = desk.add("again", &[]);
+        }
+    }
+    drop(desk);
+    Ok(Met { stage, is_acknowledged, operations })
+}
+
+struct Faulty<'a> {
+    effort: &'a Effort,
+    outcome: &'a mut Outcome,
+}
+
+impl Faulty<'_> {
+    fn run(&mut self, base: &Stage, case: &Case) {
+        let (_, fault) = FAULTS[case.fault];
+        let met = match run(case.operation, base, (Counted::All, case.at, fault), case.is_late) {
+            Ok(met) => met,
+            Err(why) => return self.wrong(case, "0", "before it began", &why),
+        };
+        self.outcome.count(Count::Faults, 1);
+        self.outcome.count(Count::FaultsReported, u64::from(!met.is_acknowledged));
+        for what in met.stage.world.order_violations() {
+            self.wrong(case, "killed", "in what was recorded", &what);
+        }
+        let is_wanted = |state: &str| case.state.as_deref().is_none_or(|wanted| wanted == state);
+        for (number, survivor) in met.stage.world.states(&self.breadth(case)).iter().enumerate() {
+            let state = number.to_string();
+            if is_wanted(&state) {
+                let after = format!("power failure, {}", survivor.what);
+                self.look(case, &met, World::booted(survivor), &state, &after);
+            }
+        }
+        if is_wanted("killed") {
+            self.look(case, &met, met.stage.world.clone(), "killed", "killed");
+        }
+    }
+
+    fn look(
+        &mut self,
+        case: &Case,
+        met: &Met,
+        world: std::sync::Arc<World>,
+        state: &str,
+        after: &str,
+    ) {
+        for what in examine(case.operation, &met.stage.left(world), met.is_acknowledged) {
+            self.wrong(case, state, after, &what);
+        }
+    }
+
+    fn breadth(&self, case: &Case) -> Breadth {
+        let seed = Dice::new(self.effort.seed, &case.name("*")).roll();
+        let most = if self.effort.is_full { 24 } else { 4 };
+        Breadth { complete_max: 64, sampled: 8, most, seed }
+    }
+
+    fn wrong(&mut self, case: &Case, state: &str, after: &str, what: &str) {
+        let late = if case.is_late { ", then others came" } else { "" };
+        let (operation, at, seed) = (case.operation.name, case.at, self.effort.seed);
+        let (fault, case) = (FAULTS[case.fault].0, case.name(state));
+        let full = if self.effort.is_full { " full" } else { "" };
+        let text = format!(
+            "{operation}, {fault} at operation {at}{late}, {after}: {what} (replay: '{case}' {seed}{full})"
+        );
+        self.outcome.wrong(harm(what), text);
+    }
+}
