@@ -339,8 +339,16 @@ impl Inner {
     /// then cost a new generation. What would close it is that a process which attaches writes the lines it finds past
     /// `durable_through` again, the same bytes in the same place, so that their pages are its own to sync.
     pub(crate) fn make_durable(&self, current: &Current, sequence: Sequence) -> Result<(), String> {
-        if current.words.durable_through() >= sequence || self.options.has(PlantedBug::SyncLeftOut)
-        {
+        if current.words.durable_through() >= sequence {
+            return Ok(());
+        }
+        self.sync_journal(current)
+    }
+
+    /// Syncs the journal, whatever is known of it: a cut isn't counted as an entry is, and has to be durable too before
+    /// the journal becomes history. An error means the same as in [`Inner::make_durable`].
+    pub(crate) fn sync_journal(&self, current: &Current) -> Result<(), String> {
+        if self.options.has(PlantedBug::SyncLeftOut) {
             return Ok(());
         }
         // Read before the sync begins: what is appended during it may be missed by it.

@@ -210,7 +210,7 @@ impl Inner {
         let guard = self.lock(deadline)?;
         // What was prepared continues one generation and no other; a poisoned one was left by `mended`.
         let current = self.mended(&guard)?;
-        let (current, reading, meta) = self.catch_up(&guard, current)?;
+        let (current, reading, _) = self.catch_up(&guard, current)?;
         if current.generation != draft.file.generation {
             return Ok(None);
         }
@@ -219,8 +219,9 @@ impl Inner {
             check_policies(plan, &policies)?;
         }
         // The old journal becomes history, which nobody syncs or mends any more, and which is read whole: a power
-        // failure must not tear its end.
-        self.make_durable(&current, meta.applied).map_err(CommitError::NotWritten)?;
+        // failure must not tear its end, nor bring back one that was cut off. Nothing says whether a cut is durable, so
+        // it is synced in any case.
+        self.sync_journal(&current).map_err(CommitError::NotWritten)?;
         let not_written = |error: ReadError| CommitError::NotWritten(error.to_string());
         draft.copy_lines(&current).map_err(not_written)?;
         if let Purpose::Policies(plan, _) = purpose {

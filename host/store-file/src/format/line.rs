@@ -104,7 +104,7 @@ pub(crate) fn seal(bytes: &mut Vec<u8>) -> Checksum {
 }
 
 /// What [`seal`] was given, of a line with or without its end; all of one that has no checksum.
-#[cfg(any(test, feature = "simulation"))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn unsealed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let cut = line.len().saturating_sub(SUM_BYTES);
