@@ -111,11 +111,20 @@ impl Board {
         Self::over(FileStore::open(path.as_ref(), store_options(options))?, options.timeout)
     }
 
-    pub(crate) fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
+    /// A board over a store that was opened in a way of the caller's own; its commands wait this long for the board's
+    /// lock.
+    pub fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
         let store = Arc::new(store);
         let runtime = Runtime::new(RuntimeOptions::new(store.powers()))?;
         let engine = Engine::new(store.clone(), Arc::new(runtime), Arc::new(system::entropy));
         Ok(Self { store, engine, timeout, tending: Arc::default() })
+    }
+
+    /// The same, whose commands have this bug, so that tests can show that they would find it.
+    #[cfg(feature = "planted")]
+    #[must_use]
+    pub fn with_planted(self, bug: Option<taskhost_board::PlantedBug>) -> Self {
+        Self { engine: self.engine.with_planted(bug), ..self }
     }
 
     /// The commands, with all their options.

@@ -1,5 +1,7 @@
 //! Numbers that look random and are the same for the same seed.
 
+use std::time::Duration;
+
 /// SplitMix64: small, and good enough to reach odd corners.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
@@ -27,6 +29,16 @@ impl Dice {
     /// True once in `times`.
     pub fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
+    }
+
+    /// A place in a list of this length.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap_or(0)
+    }
+
+    /// From `least` to twice that.
+    pub fn about(&mut self, least: Duration) -> Duration {
+        least + least.mul_f64(self.below(1000) as f64 / 1000.0)
     }
 
     /// One of `from`, if there is one.

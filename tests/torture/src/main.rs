@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use taskhost_simulated::{Effort, Part};
-use taskhost_torture::{Table, histories, parts};
+use taskhost_torture::{Table, histories, parts, worker};
 
 /// Look for a way to lose a task or to give it twice.
 #[derive(Parser)]
@@ -44,6 +44,9 @@ enum Role {
         /// The file it was kept in.
         file: PathBuf,
     },
+    /// Work on a board until it is told otherwise or killed.
+    #[command(flatten)]
+    Worker(worker::Role),
 }
 
 /// How long the full programme looks where it could look for ever.
@@ -64,6 +67,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.role {
         None => torture(arguments),
         Some(Role::WorkerHistory(arguments)) => histories::worker::run(arguments).map(|()| true),
+        Some(Role::Worker(role)) => role.play().map(|()| true),
         Some(Role::CheckHistory { file }) => {
             println!("{}", histories::check_file(file)?);
             Ok(true)

@@ -20,6 +20,18 @@ impl Place {
         self.directory.path()
     }
 
+    /// Where a board can be made in it.
+    pub fn board(&self) -> PathBuf {
+        self.directory.path().join("board")
+    }
+
+    /// Leaves it where it is if something went wrong there, and says where.
+    pub fn keep_if(self, is_wrong: bool) {
+        if is_wrong {
+            eprintln!("what was there is kept in {}", self.keep().display());
+        }
+    }
+
     /// Leaves it where it is, for somebody to look at.
     pub fn keep(self) -> PathBuf {
         self.directory.keep()

@@ -95,7 +95,7 @@ pub(super) fn snapshot(
     match kind {
         0 | 1 => {
             let all: Vec<String> = files.keys().cloned().collect();
-            let usual = [name.clone(), names::BOARD.to_owned()];
+            let usual = [name, names::BOARD.to_owned()];
             let from = if kind == 0 { &usual[..] } else { &all[..] };
             if let Some(content) = choices.pick(from).and_then(|name| files.get_mut(name)) {
                 taskhost_mutate::bytes(content, choices);

@@ -17,7 +17,7 @@ const ALL: [Bug; 8] = [
 ];
 
 /// What a bug is called.
-pub(super) fn name(bug: Bug) -> String {
+pub(crate) fn name(bug: Bug) -> String {
     match bug {
         Bug::Board(bug) => format!("{bug:?}"),
         Bug::Store(bug) => format!("{bug:?}"),
@@ -25,7 +25,7 @@ pub(super) fn name(bug: Bug) -> String {
 }
 
 /// The bug that is called so.
-pub(super) fn named(text: &str) -> Result<Bug> {
+pub(crate) fn named(text: &str) -> Result<Bug> {
     let found = ALL.into_iter().find(|bug| name(*bug) == text);
     found.with_context(|| format!("there is no bug `{text}`"))
 }

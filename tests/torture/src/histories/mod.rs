@@ -9,7 +9,7 @@
 //! At the end of each history everybody pauses, and what the board holds then is the last answer of it and the
 //! beginning of the next one.
 
-mod bugs;
+pub(crate) mod bugs;
 mod crew;
 mod drive;
 mod model;

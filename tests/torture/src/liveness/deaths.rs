@@ -1,0 +1,262 @@
+//! Holders are killed while others wait for what they hold.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
+use taskhost::Status;
+use taskhost_simulated::{Count, Effort, Harm, Outcome};
+
+use super::{NEVER, Scene};
+use crate::clock::{monotonic_ns, ms, quantile};
+use crate::dice::Dice;
+use crate::place::program;
+use crate::program::{Worker, beside, last_lines};
+
+/// How many holders of each kind are killed in the full programme.
+const FULL_DEATHS: usize = 200;
+/// How many wait at most.
+const WAITERS: usize = 4;
+/// A task that comes back later than this doesn't come back at once, on any machine.
+const AT_ONCE: Duration = Duration::from_secs(5);
+/// The leases of those whose death may not show: longer than [`AT_ONCE`].
+const LEASE_MS: u64 = 9_000;
+
+/// What makes a namespace of process numbers that ends with the one who made it.
+pub(super) const UNSHARE: [&str; 3] = ["-Urpf", "--mount-proc", "--kill-child"];
+
+/// How a holder shows that it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// A session of the library, by its life lock.
+    Session,
+    /// The same in a process that has a child, which outlives it and never becomes another program.
+    Forked,
+    /// The same in a namespace of process numbers of its own.
+    InNamespace,
+    /// A process that the claim names.
+    Process,
+    /// `taskhost run`.
+    Run,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::Session, Self::Process, Self::Forked, Self::Run, Self::InNamespace];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "a session",
+            Self::Forked => "a session that had forked",
+            Self::InNamespace => "a session in a pid namespace",
+            Self::Process => "a named process",
+            Self::Run => "`taskhost run`",
+        }
+    }
+}
+
+/// What waiters and holders say, and who says it.
+type Heard = (Option<usize>, String);
+
+struct Deaths<'s> {
+    scene: &'s Scene,
+    waiters: Vec<Worker>,
+    hear: Sender<Heard>,
+    heard: Receiver<Heard>,
+    dice: Dice,
+    trials: usize,
+}
+
+/// Kills holders and measures how soon what they held comes back.
+pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Result<()> {
+    let (hear, heard) = channel();
+    let dice = Dice::new(effort.seed ^ 3);
+    let mut deaths = Deaths { scene, waiters: Vec::new(), hear, heard, dice, trials: 0 };
+    for n in 0..WAITERS {
+        let worker = deaths.worker(Some(n), &["wait", &deaths.board(), &format!("waiter-{n}")])?;
+        deaths.waiters.push(worker);
+    }
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| can_be(*kind)).collect();
+    let mut took: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
+    loop {
+        let kind = kinds[deaths.trials % kinds.len()];
+        let ns = deaths.trial(kind)?;
+        outcome.count(Count::Kills, 1);
+        outcome.count(Count::Claims, 1);
+        took.entry(kind).or_default().push(ns);
+        if Duration::from_nanos(ns) > AT_ONCE {
+            let what = format!(
+                "what {} had held came back only {} after its death",
+                kind.as_str(),
+                ms(ns)
+            );
+            outcome.wrong(Harm::Broken, what);
+        }
+        let had_all = deaths.trials.is_multiple_of(kinds.len());
+        let is_enough = match effort.is_full {
+            true => deaths.trials >= FULL_DEATHS * kinds.len(),
+            false => effort.is_done(outcome),
+        };
+        // A bug that costs as long as a lease each time needn't be seen two hundred times.
+        if had_all && (is_enough || outcome.wrong.len() > 2) {
+            break;
+        }
+    }
+    for (kind, mut took) in took {
+        took.sort_unstable();
+        let [p50, p99, longest] = [0.5, 0.99, 1.0].map(|q| ms(quantile(&took, q)));
+        outcome.figure(
+            format!(
+                "liveness: from the death of {} to the answer, {} times: p50, p99, longest",
+                kind.as_str(),
+                took.len()
+            ),
+            format!("{p50}, {p99}, {longest}"),
+        );
+    }
+    Ok(())
+}
+
+/// Whether such holders can be had here: not everybody may make namespaces, and not every build has the command.
+fn can_be(kind: Kind) -> bool {
+    match kind {
+        Kind::InNamespace => {
+            let probe = Command::new("unshare").args(UNSHARE).arg("true").output();
+            probe.is_ok_and(|output| output.status.success())
+        }
+        Kind::Run => beside("taskhost").is_ok(),
+        Kind::Session | Kind::Forked | Kind::Process => true,
+    }
+}
+
+impl Deaths<'_> {
+    fn board(&self) -> String {
+        self.scene.place.board().to_string_lossy().into_owned()
+    }
+
+    fn worker(&self, who: Option<usize>, arguments: &[&str]) -> Result<Worker> {
+        self.command(who, Command::new(program()?).args(arguments))
+    }
+
+    fn command(&self, who: Option<usize>, command: &mut Command) -> Result<Worker> {
+        let hear = self.hear.clone();
+        Ok(Worker::spawn(command, &self.scene.complaints(), move |line| {
+            let _ = hear.send((who, line.to_owned()));
+        })?)
+    }
+
+    /// The next line that somebody says.
+    fn next(&self) -> Result<Heard> {
+        match self.heard.recv_timeout(NEVER) {
+            Ok(heard) => Ok(heard),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                bail!("nobody says anything: {}", last_lines(&self.scene.complaints()))
+            }
+        }
+    }
+
+    fn holder(&self, kind: Kind, task_type: &str) -> Result<Worker> {
+        let (board, lease) = (self.board(), LEASE_MS.to_string());
+        let hold = ["hold", &board, "holder", task_type];
+        let holder = match kind {
+            Kind::Session => self.worker(None, &hold)?,
+            Kind::Forked => {
+                self.worker(None, &[&hold[..], &["--fork", "--lease-ms", &lease]].concat())?
+            }
+            Kind::Process => {
+                self.worker(None, &[&hold[..], &["--by-pid", "--lease-ms", &lease]].concat())?
+            }
+            Kind::InNamespace => {
+                let mut command = Command::new("unshare");
+                command.args(UNSHARE);
+                command.arg(program()?).args(hold).args(["--lease-ms", &lease]);
+                self.command(None, &mut command)?
+            }
+            Kind::Run => return self.run(task_type),
+        };
+        match self.next()? {
+            (None, line) if line.starts_with("held ") => Ok(holder),
+            (_, line) => bail!("a holder was waited for, and there came `{line}`"),
+        }
+    }
+
+    /// A `taskhost run` whose command ends a moment after it.
+    fn run(&self, task_type: &str) -> Result<Worker> {
+        const UNTIL_ITS_PARENT_ENDS: &str = "exec tail -s 0.2 --pid=$PPID -f /dev/null";
+        let mut command = Command::new(beside("taskhost")?);
+        command
+            .arg("--board")
+            .arg(self.board())
+            .args(["run", "--agents", "1", "--type", task_type]);
+        command.args(["--", "sh", "-c", UNTIL_ITS_PARENT_ENDS]);
+        let run = self.command(None, &mut command)?;
+        let deadline = Instant::now() + NEVER;
+        loop {
+            let seen = self.scene.board.mark()?;
+            let query = taskhost::ListQuery {
+                statuses: vec![Status::InProgress],
+                types: vec![taskhost::Name::new(task_type)?],
+                limit: 1,
+                ..taskhost::ListQuery::default()
+            };
+            if self.scene.board.list(&query)?.total > 0 {
+                return Ok(run);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                bail!("`taskhost run` claims nothing: {}", last_lines(&self.scene.complaints()));
+            }
+            self.scene.board.wait(seen, left)?;
+        }
+    }
+
+    /// How many nanoseconds after its holder's death somebody was given a task.
+    fn trial(&mut self, kind: Kind) -> Result<u64> {
+        self.trials += 1;
+        let task_type = format!("t{}", self.trials);
+        let lost = self.scene.add(&task_type)?;
+        let mut holder = self.holder(kind, &task_type)?;
+        let waiting = 1 + self.dice.index(WAITERS);
+        for waiter in &mut self.waiters[..waiting] {
+            waiter.tell(&task_type);
+        }
+        for _ in 0..waiting {
+            self.expect("waiting")?;
+        }
+        // They die at any moment: before the others have really begun to wait, or after.
+        std::thread::sleep(Duration::from_micros(self.dice.roll() % 30_000));
+        let killed_at = monotonic_ns();
+        holder.signal(Signal::KILL);
+        let said = self.expect("got ")?;
+        let mut words = said.split(' ').skip(1);
+        let (id, _, at) = (words.next(), words.next(), words.next());
+        if id != Some(lost.as_str()) {
+            bail!("`{lost}` was waited for, and there came `{said}`");
+        }
+        let at: u64 = at.context("who got something says when")?.parse()?;
+        // Each of the others gets one too, and then listens again.
+        for _ in 1..waiting {
+            self.scene.add(&task_type)?;
+        }
+        for _ in 1..waiting {
+            self.expect("got ")?;
+        }
+        holder.kill()?;
+        Ok(at.saturating_sub(killed_at))
+    }
+
+    /// What a waiter says next, which must begin like this.
+    fn expect(&self, beginning: &str) -> Result<String> {
+        loop {
+            match self.next()? {
+                (Some(_), line) if line.starts_with(beginning) => return Ok(line),
+                (Some(_), line) => bail!("a waiter says `{line}` in place of `{beginning}`"),
+                // Such as what `taskhost run` prints.
+                (None, _) => {}
+            }
+        }
+    }
+}
