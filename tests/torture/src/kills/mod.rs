@@ -166,12 +166,7 @@ pub(crate) fn look_at_the_end(path: &Path, ledger: &mut Ledger) -> Result<()> {
     let board = crate::worker::open_board(path, None)?;
     // One who was killed in the middle of a change may have left a line that nobody was told of: whoever only reads
     // doesn't see it, and the next change takes it in.
-    board.set_meta(
-        &TaskId::new("end")?,
-        Some(&Json::from(serde_json::Value::Bool(true))),
-        None,
-        None,
-    )?;
+    board.set_meta(&TaskId::new("end")?, Some(&Json::parse("true")?), None, None)?;
     read_history(path, ledger)?;
     let report = board.doctor();
     anyhow::ensure!(report.is_clean(), "in the end the doctor finds: {:?}", report.findings);
