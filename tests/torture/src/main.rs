@@ -7,13 +7,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use taskhost_simulated::{Effort, Part};
-use taskhost_torture::{Table, histories, parts, worker};
+use taskhost_torture::place::torture_directory;
+use taskhost_torture::{Table, histories, machine, parts, worker};
 
 /// Look for a way to lose a task or to give it twice.
 #[derive(Parser)]
 #[command(name = "torture", bin_name = "cargo xtask torture")]
 struct Arguments {
-    /// For how many seconds to look, all parts together; without it the full programme, which takes about an hour.
+    /// For how many seconds to look, all parts together; without it the full programme, which takes most of an hour.
     ///
     /// What is enumerated is enumerated completely in any case, so it may take somewhat longer.
     #[arg(long)]
@@ -50,7 +51,7 @@ enum Role {
 }
 
 /// How long the full programme looks where it could look for ever.
-const FULL: Duration = Duration::from_secs(40 * 60);
+const FULL: Duration = Duration::from_secs(15 * 60);
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -84,7 +85,8 @@ fn torture(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let seed = arguments.seed.unwrap_or_else(fresh_seed);
-    println!("seed {seed}");
+    let machine = machine::describe(&torture_directory()?);
+    println!("{}, {machine}, seed {seed}", jiff::Zoned::now().date());
     let time = arguments.seconds.map_or(FULL, Duration::from_secs);
     let shares: u32 = chosen.iter().map(|part| part.share).sum();
     let mut table = Table::default();

@@ -1,5 +1,5 @@
 //! A child that goes on with all that its parent had open and never becomes another program, as the workers of many
-//! servers do. The only unsafe code here.
+//! servers do. Beside `signals`, the only unsafe code here.
 
 #![expect(unsafe_code, reason = "the standard library can't fork without becoming another program")]
 

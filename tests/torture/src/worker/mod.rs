@@ -9,6 +9,7 @@ mod full;
 mod hold;
 mod kill;
 mod open;
+mod signals;
 mod tend;
 mod wait;
 
@@ -56,6 +57,7 @@ impl Role {
     pub fn play(&self) -> Result<()> {
         // Some are ended by signals that would leave a file of their memory each.
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+        signals::let_end();
         // Nobody is left behind by one who started workers and was ended himself.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         match self {
