@@ -1,7 +1,7 @@
 //! Processes that claims name: which one a number stands for, and whether it has ended.
 //!
 //! - [`process`]: names a living process, so that it is never taken for another one.
-//! - [`has_ended`]: whether a named process is proved dead.
+//! - [`has_ended`]: whether a named process is proved dead. [`end_of`]: how the kernel tells that it is time to ask.
 //!
 //! A number alone proves nothing, since numbers are used again: the start time tells two processes of one number
 //! apart, the boot tells two starts of the machine apart, and the namespace says for whom the number means anything.
@@ -10,8 +10,9 @@
 //! where this process is in a time namespace of its own.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 use taskhost_board::{BootId, Process};
 
 /// Names a living process, so that its end can prove its holder's death. An error says that there is none of this
@@ -100,6 +101,16 @@ pub(crate) fn has_ended(process: &Process, boot: &BootId) -> bool {
         Err(error) if is_gone(&error) => is_unknown_to_the_kernel(process.pid),
         Err(_) => false,
     }
+}
+
+/// A descriptor that becomes readable when the process with `process`'s number ends; `None` where there is none to be
+/// had, or where the number means another one to us. It proves nothing: the number may have been used again.
+pub(crate) fn end_of(process: &Process, boot: &BootId) -> Option<OwnedFd> {
+    if process.boot != *boot || namespace() != Some(process.namespace) {
+        return None;
+    }
+    let pid = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
 /// The file is missing, or its process ended while it was read.

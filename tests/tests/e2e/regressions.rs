@@ -169,3 +169,21 @@ fn empty_key_of_a_claim_is_refused() {
     board.run(&["claim", "--agent", "a", "--key", &"k".repeat(257)]).exits(2);
     board.run(&["claim", "--agent", "a", "--key", "k"]).exits(0);
 }
+
+#[test]
+fn task_that_a_claim_by_id_calls_failed_can_be_taken_up_again() {
+    // Its lease had run out on the last attempt. The claim said so and was refused, and with it went what it had found:
+    // `show` said `in_progress`, and `retry` that it was so already.
+    let board = TestBoard::with(&["--setting", "max_attempts=1"]);
+    board.add(&["t"]);
+    board.run(&["claim", "t", "--agent", "a", "--lease", "1ms"]).exits(0);
+    let claim = || board.run(&["claim", "t", "--agent", "b"]);
+    until("the lease never ran out", || claim().code == 10);
+    assert_eq!(board.task("t")["status"], "failed");
+    let told = claim().exits(10).text("/error/message");
+    assert!(told.contains("`t` is failed") && told.contains("`taskhost retry t`"), "{told}");
+    let retried = board.run_plain(&["retry", "t"]).exits(0).stdout;
+    assert!(!retried.contains("already"), "{retried}");
+    assert_eq!(board.task("t")["status"], "pending");
+    board.assert_healthy();
+}

@@ -26,16 +26,20 @@ fn change(id: &str, action: Action) -> Command {
     Command::Change { ids: vec![id.into()], action, together: false, dry_run: false }
 }
 
-fn check(id: &str) -> Command {
-    Command::Check(Ask {
-        worker: 0,
+fn ask(worker: usize, id: &str) -> Ask {
+    Ask {
+        worker,
         types: Vec::new(),
         labels: Vec::new(),
         capabilities: Vec::new(),
         only: Some(id.into()),
         lease: None,
         key: None,
-    })
+    }
+}
+
+fn check(id: &str) -> Command {
+    Command::Check(ask(0, id))
 }
 
 /// A parent that waits for its children waited for ever for one that was cancelled and then archived: nobody asked
@@ -53,4 +57,20 @@ fn parent_waits_for_no_child_that_was_archived() {
     for kind in [Kind::ManualClock, Kind::OwnClock] {
         assert_eq!(differs(kind, &settings, &commands), None);
     }
+}
+
+/// A lease ran out on the last attempt; a claim by id said that the task had failed, and took that back as it was
+/// refused. The task was held by nobody who lived, and couldn't be taken up again.
+#[test]
+fn task_that_was_said_to_have_failed_is_taken_up_again() {
+    let settings = BTreeMap::from([("max_attempts".to_owned(), "1".to_owned())]);
+    let commands = [
+        Command::Add(vec![new("t", None)]),
+        Command::Claim(Ask { lease: Some(1_000), ..ask(0, "t") }),
+        Command::Advance(1_000),
+        Command::Claim(ask(1, "t")),
+        change("t", Action::Retry { cascade: false }),
+        check("t"),
+    ];
+    assert_eq!(differs(Kind::ManualClock, &settings, &commands), None);
 }

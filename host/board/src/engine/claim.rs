@@ -150,11 +150,7 @@ impl Work<'_> {
         {
             return Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: true });
         }
-        self.take_due()?;
-        if let Some(id) = &request.filter.only {
-            self.take_late(id)?;
-        }
-        self.settle()?;
+        self.keep_up(request.filter.only.as_ref())?;
         if let Some(id) = &request.filter.only
             && let Some(nothing) = self.look_at_wanted(id, &request.agent)?
         {

@@ -12,7 +12,19 @@ const VITALS_CHECKED_MAX: usize = 64;
 const VITALS_DRAWN_FROM_MAX: usize = 4_096;
 
 impl Work<'_> {
-    pub(super) fn take_due(&mut self) -> Result<(), Error> {
+    /// Takes what is due, and `wanted` from a holder that is late or dead, with all that follows. It stays, even if
+    /// the command is refused then.
+    pub(super) fn keep_up(&mut self, wanted: Option<&TaskId>) -> Result<(), Error> {
+        self.take_due()?;
+        if let Some(id) = wanted {
+            self.take_late(id)?;
+        }
+        self.settle()?;
+        self.upkept = self.tx().changes().len();
+        Ok(())
+    }
+
+    fn take_due(&mut self) -> Result<(), Error> {
         self.take_backlog()?;
         let now = self.tx().now().clone();
         let limit = self.engine.limits.due_max;
@@ -42,8 +54,8 @@ impl Work<'_> {
     }
 
     /// Takes one task from a holder that is late or dead, wherever it stands among those that are due.
-    pub(super) fn take_late(&mut self, id: &TaskId) -> Result<(), Error> {
-        let Some(claim) = self.task(id)?.claim else { return Ok(()) };
+    fn take_late(&mut self, id: &TaskId) -> Result<(), Error> {
+        let Some(claim) = self.tx().task(id)?.and_then(|task| task.claim) else { return Ok(()) };
         if claim.lease.is_over(self.tx().now()) {
             return self.recover(id, Cause::LeaseOver);
         }

@@ -4,7 +4,8 @@
 //! - `Work`: one open transaction; `settle` calls the hooks that a change brings with it.
 //!
 //! A command's function only stages; `Engine::transact` commits what it staged, and runs it again if another
-//! transaction came in between. So everything a command decides, it decides on the board as it commits to it.
+//! transaction came in between. So everything a command decides, it decides on the board as it commits to it. A refused
+//! command changes nothing, except that the upkeep it had done is kept: its answer may speak of what that came to.
 
 mod add;
 mod claim;
@@ -116,8 +117,7 @@ impl Engine {
     pub fn upkeep(&self, deadline: Deadline) -> Result<bool, Error> {
         let request = Request::of(crate::Command::Upkeep);
         self.transact(&request, deadline, |work| {
-            work.take_due()?;
-            work.settle()?;
+            work.keep_up(None)?;
             Ok(!work.tx().changes().is_empty())
         })
     }
@@ -189,7 +189,14 @@ impl Engine {
         let answer = match body(&mut work) {
             Ok(answer) => answer,
             Err(error) => {
-                work.abandon()?;
+                if work.has_only_upkeep() && !error.is_about_board() {
+                    if let Some(failure) = failure {
+                        work.record_fallback(failure)?;
+                    }
+                    work.commit(request)?;
+                } else {
+                    work.abandon()?;
+                }
                 return Err(match error {
                     Error::Policy(error) if may_fall_back => Failed::AndMayFallBack(error),
                     error => Failed::For(error),
@@ -285,6 +292,8 @@ struct Work<'e> {
     /// Lent to a hook and given back; never absent in between.
     tx: Option<Transaction>,
     queue: settle::Queue,
+    /// How many of the staged changes were due anyway, whatever is asked for.
+    upkept: usize,
     /// What to call the leading policy.
     policy: String,
 }
@@ -303,7 +312,7 @@ impl<'e> Work<'e> {
         let policy = rules.set.leading().digest.short();
         let tx = Transaction::new(view, opened.now(), id, seed, rules.steps_max)?
             .with_locks(opened.task_locks());
-        Ok(Self { engine, opened, hooks, tx: Some(tx), queue, policy })
+        Ok(Self { engine, opened, hooks, tx: Some(tx), queue, upkept: 0, policy })
     }
 
     fn tx(&self) -> &Transaction {
@@ -346,6 +355,11 @@ impl<'e> Work<'e> {
         };
         self.hooks.close(committed.is_ok());
         Ok(committed?)
+    }
+
+    /// Whether something was due, and nothing was staged after it.
+    fn has_only_upkeep(&self) -> bool {
+        self.upkept > 0 && self.tx().changes().len() == self.upkept
     }
 
     fn record_fallback(&mut self, failure: &PolicyFailure) -> Result<(), Error> {

@@ -9,14 +9,14 @@ use crate::common::{Board, agent, board, id, name, proof, request, soon, task};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    Action, Agent, BoardSettings, Cause, Change, ChangeRequest, Choice, ClaimOutcome, Classified,
-    Description, Digest, Engine, Error, Event, FailureKind, Filter, Finish, Hooked, Hooks, NewTask,
-    Outcome, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
-    PolicyTarget, PrepareError, ReadError, Rescue, SessionId, Status, Store, TaskId, Transaction,
-    Verdict,
+    Action, Agent, AgentKind, Assignee, BoardSettings, Cause, Change, ChangeRequest, Choice,
+    ClaimOutcome, Classified, Description, Digest, Engine, Error, Event, FailureKind, Filter,
+    Finish, Hooked, Hooks, NewTask, Outcome, Policies, Policy, PolicyChange, PolicyFailure,
+    PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, SessionId,
+    Status, Store, TaskId, Transaction, Verdict,
 };
 
-/// A policy that is plain but for what it does when somebody asks for work.
+/// A policy that is plain but for what it does when somebody asks for work, and that tries what is of type `once` once.
 #[derive(Clone, Copy)]
 struct Odd(fn(&mut Transaction, &Filter) -> Choice);
 
@@ -70,6 +70,9 @@ impl Hooks for Odd {
         PlainPolicies::default().on_event(tx, task, event, detail)
     }
     fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
+        if tx.task(task).unwrap().is_some_and(|task| task.task_type == name("once")) {
+            return Hooked { tx, answer: Ok(Rescue::Fail("once is enough".into())) };
+        }
         PlainPolicies::default().recover(tx, task, cause)
     }
     fn take_log(&mut self) -> Vec<String> {
@@ -323,6 +326,85 @@ fn cascade_can_be_asked_for_later() {
         assert_eq!(board.task("u").status, u);
     }
     assert!(matches!(change(&board, "t", retry(true)), Outcome::Already));
+}
+
+/// A lease ran out on the last attempt, and whoever claimed the task by its id was told that it had failed; but the
+/// refusal took that back. The task stayed with its late holder, and the `retry` that was advised said that it was so
+/// already.
+#[test]
+fn task_that_was_said_to_have_failed_has_failed() {
+    let board = decided_by(Odd(|tx, filter| {
+        let id = filter.only.as_ref().unwrap();
+        tx.stage_claim(id, None).map_or(Choice::Nothing(None), |_| Choice::Staged)
+    }));
+    board.add(&[NewTask { task_type: name("once"), ..task("t") }]).unwrap();
+    assert!(matches!(board.claim_id("a", "t"), Ok(ClaimOutcome::Claimed { .. })));
+    board.store.advance(Duration::from_secs(31 * 24 * 60 * 60));
+    match board.claim_id("b", "t") {
+        Err(Error::Transition { status, .. }) => assert_eq!(status, Status::Failed),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(board.task("t").status, Status::Failed);
+    // Once that is known, a refusal changes nothing.
+    let entries = board.store.entries().len();
+    assert!(matches!(board.claim_id("b", "t"), Err(Error::Transition { .. })));
+    assert_eq!(board.store.entries().len(), entries);
+    let retried = change(&board, "t", Action::Retry { cascade: false, reason: None });
+    assert!(matches!(retried, Outcome::Done));
+    board.assert_sound();
+}
+
+/// The same with every other refusal: what was due was thrown away, although it has nothing to do with the asker.
+#[test]
+fn what_was_due_is_done_whatever_the_claim_is_told() {
+    type IsExpected = fn(&Error) -> bool;
+    let asked: [(&str, IsExpected); 4] = [
+        ("held", |error| matches!(error, Error::Held { .. })),
+        ("reserved", |error| matches!(error, Error::Reserved { .. })),
+        ("missing", |error| matches!(error, Error::NoSuchTask(_))),
+        ("ready", |error| matches!(error, Error::Refused(_))),
+    ];
+    for (asked, is_expected) in asked {
+        let board = decided_by(Odd(|tx, filter| match &filter.only {
+            Some(only) if *only != id("ready") => {
+                tx.stage_claim(only, Some(60_000)).map_or(Choice::Nothing(None), |_| Choice::Staged)
+            }
+            _ => Choice::Refused("not to this one".into()),
+        }));
+        board.add(&[task("late"), task("held"), task("reserved"), task("ready")]).unwrap();
+        let to = Assignee { name: name("c"), kind: AgentKind::Agent, hostname: None, by: None };
+        change(&board, "reserved", Action::Assign(to));
+        for held in ["late", "held"] {
+            assert!(matches!(board.claim_id("a", held), Ok(ClaimOutcome::Claimed { .. })));
+            board.store.advance(Duration::from_secs(40));
+        }
+        let told = board.claim_id("b", asked).unwrap_err();
+        assert!(is_expected(&told), "{asked}: {told:?}");
+        assert_eq!(board.task("late").status, Status::Pending, "{asked}");
+        board.assert_sound();
+    }
+}
+
+/// What a policy staged before it refused goes with the refusal, and what was due with it; but it comes again.
+#[test]
+fn what_a_policy_stages_before_it_refuses_is_never_kept() {
+    let board = decided_by(Odd(|tx, filter| {
+        let only = filter.only.clone().unwrap();
+        let staged = tx.stage_claim(&only, None);
+        if only == id("late") && staged.is_ok() {
+            Choice::Staged
+        } else {
+            Choice::Refused("on second thought".into())
+        }
+    }));
+    board.add(&[task("late"), task("other")]).unwrap();
+    assert!(matches!(board.claim_id("a", "late"), Ok(ClaimOutcome::Claimed { .. })));
+    board.store.advance(Duration::from_secs(31 * 24 * 60 * 60));
+    let entries = board.store.entries();
+    assert!(matches!(board.claim_id("b", "other"), Err(Error::Refused(_))));
+    assert_eq!(board.store.entries(), entries);
+    assert!(board.engine.upkeep(soon()).unwrap());
+    assert_eq!(board.task("late").status, Status::Pending);
 }
 
 fn change(board: &Board, text: &str, action: Action) -> Outcome {

@@ -171,6 +171,38 @@ fn a_waiter_is_woken_when_a_process_that_a_claim_names_dies() {
     assert_eq!(other.wait(seen, Duration::from_millis(1_500)).unwrap(), seen);
 }
 
+/// It came back when somebody next asked, which was half a second later on average.
+#[test]
+fn the_death_of_a_process_that_a_claim_names_is_heard_and_not_asked_about() {
+    let (directory, store) = fresh();
+    let children: Vec<_> = (0..2)
+        .map(|n| {
+            let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+            add(&engine(&store), &format!("t{n}"), &[]);
+            let mut request = claim_request("x");
+            request.agent.process = Some(crate::process(child.id()).unwrap());
+            let outcome = engine(&store).claim(&request, far()).unwrap();
+            assert!(matches!(outcome, ClaimOutcome::Claimed { .. }));
+            child
+        })
+        .collect();
+    let other = open(&board(&directory));
+    let mut mark = other.mark().unwrap();
+    // Here it hears of them; it listens on for a while after that.
+    assert_eq!(other.wait(mark, Duration::from_millis(10)).unwrap(), mark);
+    other.inner.waiting.stop_asking();
+    for mut child in children {
+        let seen = woken(&other, mark, || child.kill().unwrap());
+        assert!(seen.deaths > mark.deaths && seen.newest == mark.newest);
+        child.wait().unwrap();
+        mark = seen;
+    }
+    // What has ended doesn't keep the kernel talking.
+    let before = other.inner.waiting.wakes();
+    assert_eq!(other.wait(mark, Duration::from_millis(300)).unwrap(), mark);
+    assert!(other.inner.waiting.wakes() - before <= 2);
+}
+
 /// The kernel speaks at the append, when the line doesn't count yet; whoever looked once and slept on slept for ever.
 #[test]
 fn no_entry_is_slept_through_however_the_writer_and_the_waiter_meet() {

@@ -2,6 +2,7 @@
 //!
 //! - [`Inner::wait`]: what a waiter does. [`Waiting`]: what the waiters of a handle share.
 //! - `watcher`: the one thread of a handle that listens to the kernel, for as long as somebody waits. `notify`: inotify.
+//!   `ends`: the ends of processes.
 //!
 //! A [`Mark`] is taken before one looks at the board; the wait ends when there is a newer one. No wake-up is lost:
 //!
@@ -15,11 +16,14 @@
 //!   was found alive a moment ago, so that whoever looks then asks again.
 //! - *Locks of tasks.* Whoever was refused one remembers it (`busy`), and asks about it before it waits and then once a
 //!   second, since not every program's letting go is heard.
-//! - *Processes* that claims name make no sound: they are asked about once a second, while there are such claims.
+//! - *Processes* that claims name: the kernel tells when one ends, of the first [`LISTENED_MAX`] of them. A process that a
+//!   waiter hears of for the first time is asked about at once. Since not every process can be listened to, they are asked
+//!   about once a second as well, while there are such claims.
 //!
 //! Where nothing is heard (the system's limit of inotify instances, a file system of another machine, the simulated
 //! world) a waiter polls. An idle board otherwise wakes nobody.
 
+mod ends;
 mod notify;
 mod watcher;
 
@@ -49,6 +53,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How many holders of each kind are asked about.
 const ASKED_MAX: usize = 4_096;
+/// How many processes are listened to: each costs a descriptor.
+const LISTENED_MAX: usize = 64;
 /// How many tasks whose locks were refused are remembered.
 const BUSY_MAX: usize = 4_096;
 
@@ -104,6 +110,12 @@ impl Waiting {
     pub(crate) fn is_watched(&self) -> bool {
         let state = self.state.lock();
         state.waiters > 0 && state.notifier.is_some()
+    }
+
+    /// From now on, nobody is asked about because it is time to.
+    #[cfg(test)]
+    pub(crate) fn stop_asking(&self) {
+        self.state.lock().asked = Some(Deadline::now() + Duration::from_secs(60 * 60));
     }
 
     /// Lets all waiters look.
@@ -205,6 +217,7 @@ impl Inner {
             if is_heard && !self.waiting.is_listening() {
                 is_heard = self.listen();
             }
+            self.listen_to_processes();
             let looks = self.waiting.state.lock().looks;
             let mark = self.mark()?;
             let now = Deadline::now();
@@ -292,15 +305,36 @@ impl Inner {
         }
         for vital in self.holders(ASKED_MAX) {
             if sessions || matches!(vital, Vital::Process(_)) {
-                let is_known = self.waiting.state.lock().dead.contains_key(&vital);
-                if !is_known && self.found_dead(&vital) {
-                    self.waiting.state.lock().dead.insert(vital, now);
-                    is_sign = true;
-                }
+                is_sign |= self.is_news(&vital);
             }
         }
         if is_sign {
             self.waiting.sign();
+        }
+    }
+
+    /// Has the kernel tell when a process ends that a claim names.
+    fn listen_to_processes(&self) {
+        let Some(notifier) = self.waiting.state.lock().notifier.clone() else { return };
+        let process = |vital| match vital {
+            Vital::Process(process) => Some(process),
+            Vital::Session(_) => None,
+        };
+        // Nearly everywhere there is none, and it needn't be known who else there is.
+        let has_some = self.holders(1).into_iter().any(|vital| process(vital).is_some());
+        let limit = if has_some { LISTENED_MAX } else { 1 };
+        let processes = self.holders(limit).into_iter().filter_map(process).collect();
+        if notifier.watch_processes(&processes, &self.platform.now().boot) {
+            self.ask(false);
+        }
+    }
+
+    /// Whether this holder is dead, and nobody said so a moment ago.
+    fn is_news(&self, vital: &Vital) -> bool {
+        let is_known = self.waiting.state.lock().dead.contains_key(vital);
+        !is_known && self.found_dead(vital) && {
+            let mut state = self.waiting.state.lock();
+            state.dead.insert(vital.clone(), Deadline::now()).is_none()
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the kernel says about a board's files, by inotify.
+//! What the kernel says about a board's files, by inotify, and about the processes that its claims name.
 //!
 //! - [`Notifier`]: the seam; the simulated world has none, and its waiters poll.
 //! - [`Inotify`]: the operating system's.
@@ -22,8 +22,9 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
 use rustix::io::Errno;
-use taskhost_board::{SessionId, TaskId};
+use taskhost_board::{BootId, Process, SessionId, TaskId};
 
+use super::ends::Ends;
 use crate::disk::RealDisk;
 use crate::format::names;
 
@@ -36,6 +37,8 @@ pub(crate) struct Signs {
     pub(crate) sessions: BTreeSet<SessionId>,
     /// The locks of these tasks were closed or removed.
     pub(crate) tasks: BTreeSet<TaskId>,
+    /// These processes have ended.
+    pub(crate) processes: BTreeSet<Process>,
     /// There was more than can be told.
     pub(crate) missed: bool,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Signs {
 pub(crate) trait Notifier: Send + Sync {
     /// Watches the locks of tasks too, from now on.
     fn watch_tasks(&self) -> io::Result<()>;
+    /// Listens to the ends of these processes and no others, as far as that can be heard. `true` if some of them are new.
+    fn watch_processes(&self, processes: &BTreeSet<Process>, boot: &BootId) -> bool;
     /// Waits until something happens or [`Notifier::interrupt`] is called, at most `timeout`; says what happened. An
     /// error means that nothing more will be heard.
     fn next(&self, timeout: Option<Duration>) -> io::Result<Signs>;
@@ -60,6 +65,7 @@ pub(crate) struct Inotify {
     agents: i32,
     locks: String,
     watches_tasks: AtomicBool,
+    ends: Ends,
 }
 
 impl Inotify {
@@ -74,7 +80,8 @@ impl Inotify {
         let board = add_watch(&events, &*top, changes | WatchFlags::ONLYDIR)?;
         let agents = add_watch(&events, &*format!("{top}/agents"), CLOSES)?;
         let locks = format!("{top}/locks");
-        Ok(Self { events, interrupts, board, agents, locks, watches_tasks: AtomicBool::new(false) })
+        let (watches_tasks, ends) = (AtomicBool::new(false), Ends::default());
+        Ok(Self { events, interrupts, board, agents, locks, watches_tasks, ends })
     }
 
     fn drain(&self) -> io::Result<Signs> {
@@ -122,22 +129,33 @@ impl Notifier for Inotify {
         Ok(())
     }
 
+    fn watch_processes(&self, processes: &BTreeSet<Process>, boot: &BootId) -> bool {
+        let has_new = self.ends.listen_to(processes, boot);
+        if has_new {
+            // Whoever waits for the others waits for these as well.
+            self.interrupt();
+        }
+        has_new
+    }
+
     fn next(&self, timeout: Option<Duration>) -> io::Result<Signs> {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(timeout.subsec_nanos()),
         });
-        let mut sources = [
-            PollFd::new(&self.events, PollFlags::IN),
-            PollFd::new(&self.interrupts, PollFlags::IN),
-        ];
+        let ends = self.ends.descriptors();
+        let descriptors = [&self.events, &self.interrupts].into_iter();
+        let descriptors = descriptors.chain(ends.iter().map(|(_, end)| &**end));
+        let mut sources: Vec<PollFd<'_>> =
+            descriptors.map(|descriptor| PollFd::new(descriptor, PollFlags::IN)).collect();
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         // Empty again, whether it was written to or not.
         let _ = rustix::io::read(&self.interrupts, &mut [0_u8; 8]);
-        self.drain()
+        let processes = self.ends.ended(&ends, &sources[2..]);
+        Ok(Signs { processes, ..self.drain()? })
     }
 
     fn interrupt(&self) {

@@ -79,7 +79,11 @@ pub(super) fn run(handle: &Weak<Inner>, notifier: &Arc<dyn Notifier>) {
 
 impl Unsettled {
     fn hear(&mut self, inner: &Inner, signs: Signs) {
-        let Signs { journal, mut sessions, mut tasks, missed } = signs;
+        let Signs { journal, mut sessions, mut tasks, processes, missed } = signs;
+        let ended = processes.into_iter().map(Vital::Process);
+        if ended.filter(|process| inner.is_news(process)).count() > 0 {
+            inner.waiting.sign();
+        }
         if missed {
             inner.probes.lock().clear();
             inner.waiting.sign();

@@ -35,6 +35,7 @@ impl Model {
             return Ok(Answer::Task(Box::new(task.seen.clone()), true));
         }
         self.take_due();
+        self.upkept = Some(Box::new(self.clone()));
         if let Some(id) = &ask.only {
             let task = self.task(id)?;
             if task.seen.status.is_finished() {

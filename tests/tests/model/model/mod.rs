@@ -83,6 +83,8 @@ pub struct Model {
     token: u64,
     adds: BTreeMap<String, (New, Id, u64)>,
     claims: BTreeMap<String, (Ask, Id, u64, u64)>,
+    /// This board once what was due was done, which stays whatever becomes of the command.
+    upkept: Option<Box<Model>>,
     meta: BTreeMap<String, String>,
     lives: [u32; WORKERS.len()],
     flaw: Option<Flaw>,
@@ -105,20 +107,23 @@ impl Model {
             token: 0,
             adds: BTreeMap::new(),
             claims: BTreeMap::new(),
+            upkept: None,
             meta: BTreeMap::new(),
             lives: [0; WORKERS.len()],
             flaw,
         }
     }
 
-    /// What the board should answer. A command that is refused changes nothing. `made` are the ids that the board
+    /// What the board should answer. A command that is refused changes nothing but what
+    /// was due anyway. `made` are the ids that the board
     /// made for tasks that were added without one.
     pub fn apply(&mut self, command: &Command, made: &[Id]) -> Answer {
         let before = self.clone();
+        self.upkept = None;
         match self.try_apply(command, made) {
             Ok(answer) => answer,
             Err(no) => {
-                *self = before;
+                *self = self.upkept.take().map_or(before, |upkept| *upkept);
                 Answer::No(no)
             }
         }
