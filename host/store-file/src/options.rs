@@ -75,7 +75,8 @@ pub enum PlantedBug {
     /// A handle goes on with the generation that it once opened.
     GenerationNotRechecked,
     /// The board's lock file is removed when the lock is let go, and nobody looks whether the file that they have
-    /// locked still has its name.
+    /// locked still has its name. A disk behaves so, beneath the store, and where nothing is planted there is none.
+    #[cfg(any(test, feature = "simulation"))]
     LockFileUnlinked,
 }
 

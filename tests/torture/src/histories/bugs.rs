@@ -5,7 +5,7 @@ use taskhost_board::PlantedBug as InBoard;
 use taskhost_simulated::Bug;
 use taskhost_store_file::PlantedBug as InStore;
 
-const ALL: [Bug; 8] = [
+const ALL: [Bug; 9] = [
     Bug::Board(InBoard::TokenNotCompared),
     Bug::Store(InStore::SyncLeftOut),
     Bug::Store(InStore::AnsweredBeforeSync),
@@ -14,6 +14,7 @@ const ALL: [Bug; 8] = [
     Bug::Store(InStore::DurableThroughIgnored),
     Bug::Store(InStore::PoisonIgnored),
     Bug::Store(InStore::GenerationNotRechecked),
+    Bug::Store(InStore::LockFileUnlinked),
 ];
 
 /// What a bug is called.

@@ -45,7 +45,7 @@ impl Drop for Told<'_> {
 }
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let files = fs::read_dir(&folder).expect("every target has a corpus");
     let mut seeds: Vec<(PathBuf, Vec<u8>)> = files
         .map(|file| {
