@@ -123,6 +123,7 @@ impl Subject {
         let foreign = {
             let other = board(None)?;
             let desk = other.desk()?;
+            desk.add("theirs-early", &[])?;
             desk.store.compact(crate::stage::far()).map_err(text)?;
             desk.add("theirs", &[])?;
             other.world.files()
