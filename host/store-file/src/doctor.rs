@@ -267,6 +267,12 @@ impl Inner {
             let what = format!("it ends before entry {expected}, although there are {last}");
             report.add(Severity::Damage, names::HISTORY, what, RESTORE);
         }
+        // Others go on writing.
+        let newest = self.newest().map_or(last, |newest| newest.max(last));
+        if expected.is_some_and(|expected| expected > newest.next()) {
+            let what = format!("it goes on after entry {newest}, the board's last one");
+            report.add(Severity::Damage, names::HISTORY, what, RESTORE);
+        }
         let first = first.unwrap_or(last.next());
         if first > Sequence(1) {
             let what = format!("it begins with entry {first}: what was before is no longer kept");

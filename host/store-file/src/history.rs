@@ -3,6 +3,8 @@
 //! A switch copies the lines that came while it was preparing into the next journal, so a line may stand in two
 //! journals. Each journal therefore counts up to where the next one begins.
 //!
+//! Each retired journal is checked against what the current snapshot's header says of it (`past`).
+//!
 //! How far back it goes is up to the board's settings (`retain`): it begins with the oldest journal that is there.
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use crate::format::names;
 use crate::format::snapshot::damaged;
 use crate::index::Meta;
 use crate::journal::Lines;
+use crate::past::Tie;
 use crate::state::{Current, Inner, failed};
 
 /// How often the journals are looked for.
@@ -24,6 +27,7 @@ const LOOKS_MAX: u32 = 10;
 
 /// A journal to be read.
 struct Volume {
+    generation: Generation,
     name: String,
     file: Arc<dyn DiskFile>,
     /// The first sequence of the journals after it.
@@ -57,20 +61,28 @@ impl Inner {
         past: Sequence,
         each: &mut dyn FnMut(Line) -> bool,
     ) -> Result<(), ReadError> {
+        let past_ends = self.past(current)?;
         for volume in self.all_volumes(current.generation, &current.journal)? {
             if volume.end.is_some_and(|end| end <= past.next()) {
                 continue;
             }
             let mut lines = Lines::new(&*volume.file, &volume.name, 0);
+            let mut tie = Tie::new(&past_ends, volume.generation);
             let mut number = 0;
-            while let Some(raw) = lines.next_line()? {
-                number += 1;
+            loop {
+                let at = lines.offset();
+                let here = |why: String| damaged(&volume.name, number + 1, at, &why);
+                let Some(raw) = lines.next_line()? else {
+                    tie.end().map_err(here)?;
+                    break;
+                };
                 // Beyond this, nothing is known to be durable.
                 if volume.is_current && raw.offset >= meta.offset {
                     break;
                 }
-                let line = line::decode(&raw.bytes)
-                    .map_err(|why| damaged(&volume.name, number, raw.offset, &why))?;
+                let line = line::decode(&raw.bytes).map_err(here)?;
+                tie.take(&line).map_err(here)?;
+                number += 1;
                 let sequence = line.place.sequence;
                 if volume.end.is_some_and(|end| sequence >= end) {
                     break;
@@ -118,16 +130,16 @@ impl Inner {
             }
         }
         let mut volumes = Vec::new();
-        for (_, name) in old {
+        for (of, name) in old {
             self.expect_regular(&name)?;
             let file = match self.disk.open(&name, How::Read) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 opened => opened.map_err(failed(&name))?,
             };
-            volumes.push(Volume { name, file, end: None, is_current: false });
+            volumes.push(Volume { generation: of, name, file, end: None, is_current: false });
         }
         let (name, file) = (names::journal(generation), journal.clone());
-        volumes.push(Volume { name, file, end: None, is_current: true });
+        volumes.push(Volume { generation, name, file, end: None, is_current: true });
         let mut end = None;
         for volume in volumes.iter_mut().rev() {
             volume.end = end;

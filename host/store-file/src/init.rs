@@ -223,6 +223,7 @@ impl Inner {
             policies: plan.policies.clone(),
             settings: plan.settings.clone(),
             created: self.platform.now().wall,
+            past: Vec::new(),
         };
         // It gets its name once it is durable: a crash must not leave half of it there, which could be half of what
         // was a board.

@@ -65,6 +65,7 @@ impl<'a> Intake<'a> {
             policies: header.policies.clone(),
             settings: header.settings.clone(),
             created: now.wall,
+            past: Vec::new(),
         };
         let mut checks = Filler::new(inner, index);
         checks.step("importing", |writing| writing.start(&top, &now.boot))?;

@@ -12,7 +12,7 @@
 //! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
 //! index/stats                 what the processes of this boot measured                             figures
 //! context/                    large values of tasks and agents                                     contexts
-//! history/                    retired journals; torn ends and damaged files that were set aside    history, retain
+//! history/                    retired journals; torn ends and damaged files that were set aside    history, past, retain
 //! policies/<sha256>.wasm      the board's policies
 //! policy-files/               what policies keep                                                   powers
 //! locks/task_<id>.lock        a task's lock, taken by hand; `.holder` beside it says by whom       hand
@@ -65,6 +65,7 @@ mod lock;
 mod mend;
 mod newer;
 mod options;
+mod past;
 #[cfg(any(test, feature = "simulation"))]
 mod planted;
 mod platform;

@@ -375,11 +375,13 @@ impl Inner {
             generation: next,
             base: through,
             created: self.platform.now().wall,
+            past: self.past_of(file, &rebuilt.meta)?,
             ..self.header_of(&rebuilt.header, &reading)?
         };
         let (tasks, sum) = self.write_snapshot(&header, &reading, Millis(0))?;
         drop(reading);
         let (journal_name, empty) = self.new_journal(next)?;
+        // It has no content that could be lost, but a file system need not keep a file that was never synced.
         empty.sync().map_err(failed(&journal_name))?;
         let meta = Meta {
             generation: next,

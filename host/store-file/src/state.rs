@@ -370,7 +370,8 @@ impl Inner {
             false => through,
         };
         // Words about another generation say nothing about this journal; its own entries are synced all the
-        // same, so whichever generation a crash leaves current has them.
+        // same, so whichever generation a crash leaves current has them. A second guard: every switch raises
+        // `durable_through` past the old journal's end before it publishes.
         if is_ours {
             current.words.raise_durable(through);
         }

@@ -27,14 +27,15 @@ use crate::disk::Hold;
 use crate::draft::Draft;
 use crate::format::snapshot::Header;
 use crate::format::{BoardFile, FORMAT, names};
-use crate::index::SharedReading;
+use crate::index::{Meta, SharedReading};
 use crate::lock::{FileLock, LockError};
 use crate::options::Notice;
 use crate::publish::PublishError;
 use crate::state::{Inner, failed};
 
-/// How many bytes of the journal may be left to copy under the lock.
-const REST_BYTES: u64 = 64 * 1024;
+/// How many bytes of the journal may be left to copy under the lock. Simulated journals are short, and something has to
+/// be copied before the lock there too.
+const REST_BYTES: u64 = if cfg!(any(test, feature = "simulation")) { 0 } else { 64 * 1024 };
 /// How often the rest is copied off the lock before it is done under it, however much is left.
 const ROUNDS_MAX: u32 = 16;
 /// How often it is started over because the generation changed meanwhile.
@@ -148,7 +149,7 @@ impl Inner {
             return Ok(None);
         }
         let reading = SharedReading::new(reading);
-        let header = self.next_header(&file, &reading, purpose)?;
+        let header = self.next_header(&file, &reading, &meta, purpose)?;
         let mut draft = Draft::begin(self, file, &header, &meta).map_err(begin)?;
         let written = draft.write_snapshot(self, &header, &meta, &reading, purpose);
         drop(reading);
@@ -175,6 +176,7 @@ impl Inner {
         &self,
         file: &BoardFile,
         reading: &SharedReading,
+        meta: &Meta,
         purpose: &Purpose<'_, '_>,
     ) -> Result<Header, SwitchError> {
         let view = ImageView::new(reading.clone());
@@ -197,6 +199,7 @@ impl Inner {
             policies,
             settings: view.settings().map_err(begin)?,
             created: self.platform.now().wall,
+            past: self.past_of(file, meta).map_err(begin)?,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Runs one case of a crash again: `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED [full]`.
+//! Runs one case of a crash again: `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,11 +10,10 @@ fn main() -> ExitCode {
     let (Some(case), Some(Ok(seed))) =
         (arguments.first(), arguments.get(1).map(|seed| seed.parse()))
     else {
-        eprintln!("usage: replay CASE SEED [full]");
+        eprintln!("usage: replay CASE SEED");
         return ExitCode::from(2);
     };
-    let is_full = arguments.get(2).is_some_and(|word| word == "full");
-    let effort = Effort { is_full, ..Effort::new(seed, Duration::from_secs(600)) };
+    let effort = Effort::new(seed, Duration::from_secs(600));
     let outcome = replay(case, &effort, None);
     for wrong in &outcome.wrong {
         println!("{}: {}", wrong.harm, wrong.what);

@@ -1,25 +1,30 @@
 //! Crashes: each kind of operation is stopped before each of its changes of the disk and of shared memory in turn, alone
 //! and with other writers' lines still in the page cache, and what is left is opened and examined: as after `kill -9`,
-//! and in the states of the disk that a power failure may leave at that moment.
+//! and in the states of the disk that a power failure may leave at that moment, or after somebody has opened it.
 //!
 //! - [`crashes`]: the part. [`crash`]: one kind of operation. [`replay`]: one state of one crash again.
 //!
-//! Every crash point is gone through. Of the states of a disk all are, where they are few; elsewhere the extreme ones
-//! and some that are drawn by lot from the seed.
+//! Every crash point is gone through, however little time there is. Of the states of a disk all are, where they are few;
+//! elsewhere the extreme ones and some that are drawn by lot from the seed. Until the time is over, more states of every
+//! crash point follow, round by round (`rounds`).
 //!
 //! What goes wrong is named by a case, such as `claim/2/7/13`: the operation, which other writers there were, before
-//! which change it was stopped, and the number of the disk's state (or `killed`). With the seed and the effort, it can
-//! be run again alone: `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED [full]`.
+//! which change it was stopped, and the number of the disk's state (or `killed`; `later-2` if somebody worked on before the
+//! power failed; `3.13` is number 13 of the third round
+//! after the first). With the seed, it can be run again alone:
+//! `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
+use taskhost_board::Store as _;
+use taskhost_store_file::simulation::{Breadth, Counted, Fault, World};
 
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation, WRITERS};
+use crate::rounds::{Round, further};
 use crate::stage::Stage;
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
@@ -29,17 +34,36 @@ pub fn crashes() -> Part {
         name: "crashes",
         does: "every operation is stopped at every step, and every state that the disk may be left in is examined",
         share: 3,
-        run: |effort, bug| {
-            let mut outcome = Outcome::default();
-            for operation in operations::all() {
-                if effort.first_only && !outcome.wrong.is_empty() {
-                    break;
-                }
-                outcome.merge(crash_at(operation, effort, bug));
-            }
-            outcome
-        },
+        run,
     }
+}
+
+fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut seen: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    for operation in operations::all() {
+        if effort.first_only && !outcome.wrong.is_empty() {
+            return outcome;
+        }
+        let seen = seen.entry(operation.name).or_default();
+        outcome.merge(crash_at(operation, effort, bug, seen));
+    }
+    let units: Vec<(&Operation, usize)> = operations::all()
+        .flat_map(|operation| (0..groups_of(operation)).map(move |writers| (operation, writers)))
+        .collect();
+    further("crashes", &units, effort, &mut outcome, |round, (operation, writers), outcome| {
+        let seen = seen.entry(operation.name).or_default();
+        let mut crasher = Crasher { operation, effort, bug, round, outcome, seen };
+        if let Err(why) = crasher.run_with(*writers) {
+            outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
+        }
+    });
+    outcome
+}
+
+/// With how many groups of other writers an operation is tried.
+fn groups_of(operation: &Operation) -> usize {
+    if operation.has_others { WRITERS.len() } else { 1 }
 }
 
 /// The names of all kinds of operations.
@@ -50,7 +74,7 @@ pub fn operations() -> Vec<&'static str> {
 /// Stops one kind of operation everywhere. An unknown name is something wrong.
 pub fn crash(operation: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
     match operations::named(operation) {
-        Some(operation) => crash_at(operation, effort, bug),
+        Some(operation) => crash_at(operation, effort, bug, &mut BTreeSet::new()),
         None => nothing(operation),
     }
 }
@@ -60,9 +84,9 @@ pub fn replay(case: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
     if case.starts_with("fault/") {
         return crate::fault::replay(case, effort, bug);
     }
-    let Some((operation, case)) = Case::parse(case) else { return nothing(case) };
-    let mut outcome = Outcome::default();
-    let mut crasher = Crasher::new(operation, effort, bug, &mut outcome);
+    let Some((operation, round, case)) = Case::parse(case) else { return nothing(case) };
+    let (mut outcome, seen) = (Outcome::default(), &mut BTreeSet::new());
+    let mut crasher = Crasher { operation, effort, bug, round, outcome: &mut outcome, seen };
     if let Err(why) = crasher.run_case(&case) {
         outcome.wrong(Harm::Broken, why);
     }
@@ -88,20 +112,28 @@ struct Case {
 enum State {
     Every,
     Killed,
-    Number(usize),
+    /// Killed, then worked on, and then the power failed.
+    Later(usize),
+    Number(Round, usize),
 }
 
 impl Case {
-    fn parse(text: &str) -> Option<(&'static Operation, Self)> {
+    fn parse(text: &str) -> Option<(&'static Operation, Round, Self)> {
         let mut parts = text.rsplitn(4, '/');
-        let state = match parts.next()? {
-            "killed" => State::Killed,
-            number => State::Number(number.parse().ok()?),
+        let (round, state) = match parts.next()? {
+            "killed" => (Round::FIRST, State::Killed),
+            state if state.starts_with("later-") => {
+                (Round::FIRST, State::Later(state["later-".len()..].parse().ok()?))
+            }
+            state => {
+                let (round, number) = Round::parse(state)?;
+                (round, State::Number(round, number))
+            }
         };
         let point = parts.next()?.parse().ok()?;
         let writers = parts.next()?.parse().ok().filter(|writers| *writers < WRITERS.len())?;
         let operation = operations::named(parts.next()?)?;
-        Some((operation, Self { operation: operation.name, writers, point, state }))
+        Some((operation, round, Self { operation: operation.name, writers, point, state }))
     }
 }
 
@@ -111,14 +143,21 @@ impl fmt::Display for Case {
         match self.state {
             State::Every => f.write_str("*"),
             State::Killed => f.write_str("killed"),
-            State::Number(number) => write!(f, "{number}"),
+            State::Later(number) => write!(f, "later-{number}"),
+            State::Number(round, number) => f.write_str(&round.state(number)),
         }
     }
 }
 
-fn crash_at(operation: &'static Operation, effort: &Effort, bug: Option<Bug>) -> Outcome {
+fn crash_at(
+    operation: &'static Operation,
+    effort: &Effort,
+    bug: Option<Bug>,
+    seen: &mut BTreeSet<u64>,
+) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut crasher = Crasher::new(operation, effort, bug, &mut outcome);
+    let round = Round::FIRST;
+    let mut crasher = Crasher { operation, effort, bug, round, outcome: &mut outcome, seen };
     let everywhere = crasher.run();
     let name = operation.name;
     if let Err(why) = everywhere {
@@ -143,9 +182,10 @@ struct Crasher<'a> {
     operation: &'static Operation,
     effort: &'a Effort,
     bug: Option<Bug>,
+    round: Round,
     outcome: &'a mut Outcome,
     /// What was examined already: the same files after the same answers.
-    seen: BTreeSet<u64>,
+    seen: &'a mut BTreeSet<u64>,
 }
 
 /// What there is once a process was stopped.
@@ -154,31 +194,26 @@ struct Crash {
     is_acknowledged: bool,
 }
 
-impl<'a> Crasher<'a> {
-    fn new(
-        operation: &'static Operation,
-        effort: &'a Effort,
-        bug: Option<Bug>,
-        outcome: &'a mut Outcome,
-    ) -> Self {
-        Self { operation, effort, bug, outcome, seen: BTreeSet::new() }
+impl Crasher<'_> {
+    fn run(&mut self) -> Result<(), String> {
+        (0..groups_of(self.operation)).try_for_each(|writers| self.run_with(writers))
     }
 
-    fn run(&mut self) -> Result<(), String> {
-        for writers in 0..WRITERS.len() {
-            if writers > 0 && !self.operation.has_others {
+    /// With these other writers, everywhere, or until the time for what isn't promised is over.
+    fn run_with(&mut self, writers: usize) -> Result<(), String> {
+        let base = self.base(writers)?;
+        for point in 0.. {
+            if !self.round.is_first() && self.effort.is_over() {
                 break;
             }
-            let base = self.base(writers)?;
-            for point in 0.. {
-                let operation = self.operation.name;
-                let case = Case { operation, writers, point, state: State::Every };
-                let is_over = self.crash(&base, &case)?;
-                if is_over || (self.effort.first_only && !self.outcome.wrong.is_empty()) {
-                    break;
-                }
-                self.outcome.count(Count::CrashPoints, 1);
+            let operation = self.operation.name;
+            let case = Case { operation, writers, point, state: State::Every };
+            let is_over = self.crash(&base, &case)?;
+            if is_over || (self.effort.first_only && !self.outcome.wrong.is_empty()) {
+                break;
             }
+            // Later rounds come to the same ones.
+            self.outcome.count(Count::CrashPoints, u64::from(self.round.is_first()));
         }
         Ok(())
     }
@@ -217,7 +252,8 @@ impl<'a> Crasher<'a> {
     /// Examines what the crash left: all of it, or what the case names.
     fn examine(&mut self, crash: &Crash, case: &Case) {
         let world = &crash.stage.world;
-        if matches!(case.state, State::Every | State::Killed) {
+        let is_first = case.state == State::Every && self.round.is_first();
+        if is_first || case.state == State::Killed {
             for what in world.order_violations() {
                 self.wrong(case, "in what was recorded", &what);
             }
@@ -225,18 +261,44 @@ impl<'a> Crasher<'a> {
         let said = crash.fingerprint();
         for (number, survivor) in world.states(&self.breadth(case)).iter().enumerate() {
             let case = match case.state {
-                State::Every => Case { state: State::Number(number), ..*case },
-                State::Number(wanted) if wanted == number => *case,
-                State::Number(_) | State::Killed => continue,
+                State::Every => Case { state: State::Number(self.round, number), ..*case },
+                State::Number(_, wanted) if wanted == number => *case,
+                _ => continue,
             };
             if self.seen.insert(survivor.fingerprint() ^ said) {
                 let after = format!("power failure, {}", survivor.what);
                 self.look(&case, crash, World::booted(survivor), &after);
             }
         }
-        if matches!(case.state, State::Every | State::Killed) {
+        if is_first || matches!(case.state, State::Later(_)) {
+            self.look_later(crash, case);
+        }
+        if is_first || case.state == State::Killed {
             let case = Case { state: State::Killed, ..*case };
             self.look(&case, crash, world.clone(), "killed");
+        }
+    }
+
+    /// Killed, and then somebody opens the board and is told something before the power fails: whoever mends what was left
+    /// has to make it durable first.
+    fn look_later(&mut self, crash: &Crash, case: &Case) {
+        let later = crash.stage.copy();
+        // What doesn't open was no board yet; what should have opened is found as killed.
+        let Ok(desk) = later.desk() else { return };
+        if desk.witnessed.snapshot().is_err() {
+            return;
+        }
+        drop(desk);
+        let breadth = Breadth { complete_max: 4, sampled: 0, most: 4, seed: self.effort.seed };
+        let later = Crash { stage: later, is_acknowledged: crash.is_acknowledged };
+        let said = later.fingerprint();
+        for (number, survivor) in later.stage.world.states(&breadth).iter().enumerate() {
+            let is_wanted = case.state == State::Every || case.state == State::Later(number);
+            if is_wanted && self.seen.insert(survivor.fingerprint() ^ said) {
+                let case = Case { state: State::Later(number), ..*case };
+                let after = format!("killed, opened, power failure, {}", survivor.what);
+                self.look(&case, &later, World::booted(survivor), &after);
+            }
         }
     }
 
@@ -250,12 +312,9 @@ impl<'a> Crasher<'a> {
 
     fn breadth(&self, case: &Case) -> Breadth {
         let purpose = format!("{}/{}/{}", case.operation, case.writers, case.point);
-        let seed = Dice::new(self.effort.seed, &purpose).roll();
-        if self.effort.is_full {
-            Breadth { complete_max: 2_048, sampled: 64, most: 2_048, seed }
-        } else {
-            Breadth { complete_max: 32, sampled: 12, most: 32, seed }
-        }
+        let seed = self.round.dice(self.effort, &purpose).roll();
+        let (width, sampled) = (self.round.wide(32), self.round.wide(12));
+        Breadth { complete_max: width, sampled, most: width, seed }
     }
 
     fn wrong(&mut self, case: &Case, after: &str, what: &str) {
@@ -264,9 +323,8 @@ impl<'a> Crasher<'a> {
             stops => format!(" with writers that were stopped before {stops:?}"),
         };
         let (operation, point, seed) = (case.operation, case.point, self.effort.seed);
-        let full = if self.effort.is_full { " full" } else { "" };
         let text = format!(
-            "{operation}{writers}, stopped before change {point}, {after}: {what} (replay: '{case}' {seed}{full})"
+            "{operation}{writers}, stopped before change {point}, {after}: {what} (replay: '{case}' {seed})"
         );
         self.outcome.wrong(harm(what), text);
     }

@@ -16,7 +16,7 @@
 //!
 //! Large values and policies' files aren't damaged here: they are people's plain files, without checksums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use taskhost_board::{Digest, Sequence};
@@ -26,8 +26,12 @@ use taskhost_store_file::{FileStore, Finding, Notice};
 use crate::crash::harm;
 use crate::examine::{contradictions, examine, work_on};
 use crate::operations::{self, board};
+use crate::rounds::Round;
 use crate::stage::{STANDARD, Stage, text};
 use crate::{Bug, Count, Effort, Harm, Outcome};
+
+/// No recovery has more changes than this.
+const STEPS_MAX: u64 = 64;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -55,8 +59,27 @@ struct Subject {
     last: Sequence,
 }
 
-/// Damages every file in every way.
+/// What was tried in earlier rounds.
+#[derive(Default)]
+pub(crate) struct Further {
+    /// By what was done.
+    damages: BTreeSet<String>,
+    /// By the operation, and where the two were stopped.
+    recoveries: BTreeSet<(&'static str, u64, u64)>,
+}
+
+/// Damages every file in every way, in some of its places.
 pub fn damage(effort: &Effort, bug: Option<Bug>) -> Outcome {
+    damage_at(effort, bug, Round::FIRST, &mut Further::default())
+}
+
+/// The same in the places of this round.
+pub(crate) fn damage_at(
+    effort: &Effort,
+    bug: Option<Bug>,
+    round: Round,
+    tried: &mut Further,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let subject = match Subject::new(bug) {
         Ok(subject) => subject,
@@ -65,14 +88,20 @@ pub fn damage(effort: &Effort, bug: Option<Bug>) -> Outcome {
             return outcome;
         }
     };
-    let mut dice = Dice::new(effort.seed, "damage");
-    for damage in subject.damages(effort, &mut dice) {
+    for damage in subject.damages(round, &mut round.dice(effort, "damage")) {
+        if tried.damages.contains(&damage.what) {
+            continue;
+        }
+        if !round.is_first() && effort.is_over() {
+            break;
+        }
         for is_restarted in [false, true] {
             subject.look(&damage, is_restarted, &mut outcome);
             if effort.first_only && !outcome.wrong.is_empty() {
                 return outcome;
             }
         }
+        tried.damages.insert(damage.what);
     }
     outcome
 }
@@ -94,6 +123,7 @@ impl Subject {
         let foreign = {
             let other = board(None)?;
             let desk = other.desk()?;
+            desk.add("theirs-early", &[])?;
             desk.store.compact(crate::stage::far()).map_err(text)?;
             desk.add("theirs", &[])?;
             other.world.files()
@@ -109,24 +139,24 @@ impl Subject {
         vec![POINTER.into(), SNAPSHOT.into(), JOURNAL.into(), HISTORY.into(), policy]
     }
 
-    fn damages(&self, effort: &Effort, dice: &mut Dice) -> Vec<Damage> {
+    fn damages(&self, round: Round, dice: &mut Dice) -> Vec<Damage> {
         let mut damages = Vec::new();
         for name in self.names() {
             let content = &self.files[&name];
-            for bit in chosen(content.len() * 8, 100, effort, dice) {
+            for bit in chosen(content.len() * 8, 100, round, dice) {
                 let mut flipped = content.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 let what = format!("bit {bit} of `{name}` flipped");
                 damages.push(self.one(&name, what, Some(flipped)));
             }
-            for block in chosen(content.len().div_ceil(64), 12, effort, dice) {
+            for block in chosen(content.len().div_ceil(64), 12, round, dice) {
                 let mut zeroed = content.clone();
                 let end = (block * 64 + 64).min(zeroed.len());
                 zeroed[block * 64..end].fill(0);
                 let what = format!("zeros over bytes {} to {end} of `{name}`", block * 64);
                 damages.push(self.one(&name, what, Some(zeroed)));
             }
-            for length in chosen(content.len(), 60, effort, dice) {
+            for length in chosen(content.len(), 60, round, dice) {
                 damages.push(self.cut(&name, length));
             }
             damages.push(self.one(&name, format!("`{name}` removed"), None));
@@ -324,8 +354,9 @@ impl Subject {
 }
 
 /// All numbers below a bound, or some that are drawn by lot, the first and the last among them.
-fn chosen(bound: usize, some: usize, effort: &Effort, dice: &mut Dice) -> Vec<usize> {
-    if effort.is_full || bound <= some {
+fn chosen(bound: usize, some: usize, round: Round, dice: &mut Dice) -> Vec<usize> {
+    let some = round.wide(some);
+    if bound <= some {
         return (0..bound).collect();
     }
     let mut chosen: Vec<usize> = (0..some).map(|_| dice.below(bound)).collect();
@@ -335,12 +366,24 @@ fn chosen(bound: usize, some: usize, effort: &Effort, dice: &mut Dice) -> Vec<us
     chosen
 }
 
-/// Recoveries of the same board one after the other, each stopped before each of its changes, and then the last one.
+/// Recoveries of the same board one after the other, each stopped before each of its changes, and then the last one; of
+/// the second ones, some.
 pub fn recoveries(effort: &Effort, bug: Option<Bug>) -> Outcome {
+    recoveries_at(effort, bug, Round::FIRST, &mut Further::default())
+}
+
+/// The same, and all of those that are left in the rounds after the first.
+pub(crate) fn recoveries_at(
+    effort: &Effort,
+    bug: Option<Bug>,
+    round: Round,
+    tried: &mut Further,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let recovering = operations::all().filter(|operation| operation.name.starts_with("recovery"));
     for operation in recovering {
-        if let Err(why) = recover_twice(operation, effort, bug, &mut outcome) {
+        let into = (&mut outcome, &mut *tried);
+        if let Err(why) = recover_twice(operation, effort, bug, round, into) {
             outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
         }
     }
@@ -348,25 +391,32 @@ pub fn recoveries(effort: &Effort, bug: Option<Bug>) -> Outcome {
 }
 
 fn recover_twice(
-    operation: &operations::Operation,
+    operation: &'static operations::Operation,
     effort: &Effort,
     bug: Option<Bug>,
-    outcome: &mut Outcome,
+    round: Round,
+    (outcome, tried): (&mut Outcome, &mut Further),
 ) -> Result<(), String> {
     let base = (operation.set)(bug)?;
-    let mut dice = Dice::new(effort.seed, operation.name);
+    let mut dice = round.dice(effort, operation.name);
     for first in 0.. {
         let once = base.copy();
         let is_over = !stopped(&once, first);
         for second in 0.. {
-            if !effort.is_full && dice.below(3) > 0 && second > 0 {
-                if second > 64 {
+            if !round.is_first() && effort.is_over() {
+                return Ok(());
+            }
+            let is_left_out = round.is_first() && second > 0 && dice.below(3) > 0;
+            let is_known = tried.recoveries.contains(&(operation.name, first, second));
+            if is_left_out || is_known {
+                if second > STEPS_MAX {
                     break;
                 }
                 continue;
             }
             let twice = once.copy();
             let was_stopped = stopped(&twice, second);
+            tried.recoveries.insert((operation.name, first, second));
             outcome.count(Count::Faults, 1);
             for what in examine(operation, &twice, false) {
                 let name = operation.name;

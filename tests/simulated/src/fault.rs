@@ -7,6 +7,9 @@
 //! goes on, and somebody who opens the board late works there too, before it is. The errors themselves aren't looked
 //! at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
 //!
+//! Every fault comes at every operation, however little time there is, with others or without them. Until the time is over,
+//! the rest follows, then more states of the disk and more damage, round by round (`rounds`).
+//!
 //! A case is named such as `fault/claim/17/3/late/5`: the operation, where the fault came, which one of [`FAULTS`],
 //! whether others came late, and the state of the disk (or `killed`).
 
@@ -15,9 +18,10 @@ use std::io;
 use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
 
 use crate::crash::harm;
-use crate::damage::{damage, recoveries};
+use crate::damage::{Further, damage_at, recoveries_at};
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation};
+use crate::rounds::{Round, further};
 use crate::stage::{Done, Stage};
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
@@ -35,23 +39,42 @@ pub fn faults() -> Part {
         name: "faults",
         does: "every operation meets a failing disk at every step, and every file is damaged in every way",
         share: 2,
-        run: |effort, bug| {
-            let mut outcome = Outcome::default();
-            let is_enough = |outcome: &Outcome| effort.first_only && !outcome.wrong.is_empty();
-            for operation in operations::all() {
-                if !is_enough(&outcome) {
-                    outcome.merge(fault_at(operation, effort, bug));
-                }
-            }
-            if !is_enough(&outcome) {
-                outcome.merge(damage(effort, bug));
-            }
-            if !is_enough(&outcome) {
-                outcome.merge(recoveries(effort, bug));
-            }
-            outcome
-        },
+        run,
     }
+}
+
+/// What a round consists of.
+enum Unit {
+    Faults(&'static Operation),
+    Damage,
+    Recoveries,
+}
+
+fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut tried = Further::default();
+    let units: Vec<Unit> =
+        operations::all().map(Unit::Faults).chain([Unit::Damage, Unit::Recoveries]).collect();
+    for unit in &units {
+        if effort.first_only && !outcome.wrong.is_empty() {
+            return outcome;
+        }
+        outcome.merge(match unit {
+            Unit::Faults(operation) => fault_at(operation, effort, bug),
+            Unit::Damage => damage_at(effort, bug, Round::FIRST, &mut tried),
+            Unit::Recoveries => recoveries_at(effort, bug, Round::FIRST, &mut tried),
+        });
+    }
+    further("faults", &units, effort, &mut outcome, |round, unit, outcome| match unit {
+        Unit::Faults(operation) => {
+            if let Err(why) = fault_everywhere(operation, effort, bug, round, outcome) {
+                outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
+            }
+        }
+        Unit::Damage => outcome.merge(damage_at(effort, bug, round, &mut tried)),
+        Unit::Recoveries => outcome.merge(recoveries_at(effort, bug, round, &mut tried)),
+    });
+    outcome
 }
 
 /// Lets one kind of operation meet every fault. An unknown name is something wrong.
@@ -90,6 +113,7 @@ struct Case {
     at: u64,
     fault: usize,
     is_late: bool,
+    round: Round,
     state: Option<String>,
 }
 
@@ -97,12 +121,13 @@ impl Case {
     fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("fault/")?;
         let mut parts = rest.rsplitn(5, '/');
-        let state = parts.next().map(str::to_owned);
+        let state = parts.next()?.to_owned();
+        let round = Round::parse(&state).map_or(Round::FIRST, |(round, _)| round);
         let is_late = parts.next()? == "late";
         let fault = parts.next()?.parse().ok().filter(|fault| *fault < FAULTS.len())?;
         let at = parts.next()?.parse().ok()?;
         let operation = operations::named(parts.next()?)?;
-        Some(Self { operation, at, fault, is_late, state })
+        Some(Self { operation, at, fault, is_late, round, state: Some(state) })
     }
 
     fn name(&self, state: &str) -> String {
@@ -113,7 +138,7 @@ impl Case {
 
 fn fault_at(operation: &'static Operation, effort: &Effort, bug: Option<Bug>) -> Outcome {
     let mut outcome = Outcome::default();
-    if let Err(why) = fault_everywhere(operation, effort, bug, &mut outcome) {
+    if let Err(why) = fault_everywhere(operation, effort, bug, Round::FIRST, &mut outcome) {
         outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
     }
     let (faults, reported) =
@@ -129,30 +154,25 @@ fn fault_everywhere(
     operation: &'static Operation,
     effort: &Effort,
     bug: Option<Bug>,
+    round: Round,
     outcome: &mut Outcome,
 ) -> Done {
     let base = (operation.set)(bug)?;
     let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
-    let count = run(operation, &base, undisturbed, false)?.operations;
+    let count = meet(operation, &base, undisturbed, false)?.operations;
     if count < operation.points_alone_min() {
         return Err(format!("only {count} operations of the disk were counted"));
     }
     let mut dice = Dice::new(effort.seed, operation.name);
     for at in 0..count {
-        // The lost sync is the one that leaves no trace in what can be read.
-        let other = 1 + dice.below(FAULTS.len() - 1);
-        let late = dice.below(2) == 0;
         for fault in 0..FAULTS.len() {
-            for is_late in [false, true] {
-                let is_chosen =
-                    (fault == 0 && is_late == late) || (fault == other && is_late != late);
-                if effort.is_full || is_chosen {
-                    let case = Case { operation, at, fault, is_late, state: None };
-                    Faulty { effort, outcome }.run(&base, &case);
-                }
-                if effort.first_only && !outcome.wrong.is_empty() {
-                    return Ok(());
-                }
+            // The others of the first round's come in the second.
+            let is_late = (dice.below(2) == 0) == round.is_odd();
+            let case = Case { operation, at, fault, is_late, round, state: None };
+            Faulty { effort, outcome }.run(&base, &case);
+            let is_enough = effort.first_only && !outcome.wrong.is_empty();
+            if is_enough || (!round.is_first() && effort.is_over()) {
+                return Ok(());
             }
         }
     }
@@ -167,7 +187,7 @@ struct Met {
     operations: u64,
 }
 
-fn run(
+fn meet(
     operation: &Operation,
     base: &Stage,
     (counted, at, fault): (Counted, u64, Fault),
@@ -206,7 +226,7 @@ struct Faulty<'a> {
 impl Faulty<'_> {
     fn run(&mut self, base: &Stage, case: &Case) {
         let (_, fault) = FAULTS[case.fault];
-        let met = match run(case.operation, base, (Counted::All, case.at, fault), case.is_late) {
+        let met = match meet(case.operation, base, (Counted::All, case.at, fault), case.is_late) {
             Ok(met) => met,
             Err(why) => return self.wrong(case, "0", "before it began", &why),
         };
@@ -217,7 +237,7 @@ impl Faulty<'_> {
         }
         let is_wanted = |state: &str| case.state.as_deref().is_none_or(|wanted| wanted == state);
         for (number, survivor) in met.stage.world.states(&self.breadth(case)).iter().enumerate() {
-            let state = number.to_string();
+            let state = case.round.state(number);
             if is_wanted(&state) {
                 let after = format!("power failure, {}", survivor.what);
                 self.look(case, &met, World::booted(survivor), &state, &after);
@@ -242,18 +262,17 @@ impl Faulty<'_> {
     }
 
     fn breadth(&self, case: &Case) -> Breadth {
-        let seed = Dice::new(self.effort.seed, &case.name("*")).roll();
-        let most = if self.effort.is_full { 24 } else { 4 };
-        Breadth { complete_max: 64, sampled: 8, most, seed }
+        let seed = case.round.dice(self.effort, &case.name("*")).roll();
+        let (sampled, most) = (case.round.wide(8), case.round.wide(4));
+        Breadth { complete_max: case.round.wide(64), sampled, most, seed }
     }
 
     fn wrong(&mut self, case: &Case, state: &str, after: &str, what: &str) {
         let late = if case.is_late { ", then others came" } else { "" };
         let (operation, at, seed) = (case.operation.name, case.at, self.effort.seed);
         let (fault, case) = (FAULTS[case.fault].0, case.name(state));
-        let full = if self.effort.is_full { " full" } else { "" };
         let text = format!(
-            "{operation}, {fault} at operation {at}{late}, {after}: {what} (replay: '{case}' {seed}{full})"
+            "{operation}, {fault} at operation {at}{late}, {after}: {what} (replay: '{case}' {seed})"
         );
         self.outcome.wrong(harm(what), text);
     }

@@ -5,7 +5,7 @@
 //! - [`crashes`]: every kind of operation, stopped at every step, with every state that the disk may be left in.
 //! - [`faults`]: every kind of operation on a failing disk, every file damaged, recoveries that are cut short.
 //! - [`replay`]: one case that went wrong, again and alone:
-//!   `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED [full]`.
+//!   `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED`.
 //! - [`schedules`]: several processes, with somebody else deciding at every operation who goes on; [`again`] goes
 //!   through one order of events once more.
 //!
@@ -22,6 +22,7 @@ mod fault;
 mod fold;
 mod operations;
 mod outcome;
+mod rounds;
 mod schedules;
 mod stage;
 

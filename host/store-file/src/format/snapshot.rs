@@ -36,6 +36,20 @@ pub(crate) struct Header {
     pub(crate) policies: PolicySet,
     pub(crate) settings: BoardSettings,
     pub(crate) created: Millis,
+    /// How the journals before this generation's end, oldest first, as far as it is known: a board that was imported,
+    /// repaired or made by an older version may say less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) past: Vec<Past>,
+}
+
+/// What ties a retired journal to the board that it is history of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Past {
+    pub(crate) generation: Generation,
+    /// The last sequence of it that isn't in the journals after it.
+    pub(crate) through: Sequence,
+    /// The checksum of that line; the chain's seed if it has none up to there.
+    pub(crate) sum: Checksum,
 }
 
 impl Header {

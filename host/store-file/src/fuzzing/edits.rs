@@ -181,22 +181,30 @@ pub(super) fn renamed(files: &Files, id: &str) -> Files {
     let name = names::tasks(pointer.generation);
     let mut lines = split(&files[&name]);
     let header = parse_header(&lines[0], &name).expect("the sample's header is whole");
-    let text = String::from_utf8_lossy(&lines[0]).replacen(&header.board, id, 1);
+    let mut text = String::from_utf8_lossy(&lines[0]).replacen(&header.board, id, 1);
+    for generation in (1..pointer.generation.0).map(Generation) {
+        let name = names::retired(generation);
+        let mut lines = split(&files[&name]);
+        // What an older one began with is gone, and nobody asks.
+        let seed = Checksum::seed(id, generation, Checksum::default());
+        chain(&mut lines, 0, Some(&seed.to_string()), false);
+        // How it ends is what the header says of it.
+        let past = header.past.iter().find(|past| past.generation == generation);
+        let mut all = lines.iter().filter_map(|line| line::decode(line.strip_suffix(b"\n")?).ok());
+        let last = past.and_then(|past| all.find(|it| it.place.sequence == past.through));
+        if let (Some(past), Some(last)) = (past, last) {
+            text = text.replace(&past.sum.to_string(), &last.sum.to_string());
+        }
+        files.insert(name, lines.concat());
+    }
     lines[0] = text.into_bytes();
     let sum = close_snapshot(&mut lines);
     files.insert(name, lines.concat());
-    for generation in 1..=pointer.generation.0 {
-        let generation = Generation(generation);
-        let name = match generation == pointer.generation {
-            true => names::journal(generation),
-            false => names::retired(generation),
-        };
-        let mut lines = split(&files[&name]);
-        // What an older one began with is gone, and nobody asks.
-        let seed = Checksum::seed(id, generation, sum);
-        chain(&mut lines, 0, Some(&seed.to_string()), false);
-        files.insert(name, lines.concat());
-    }
+    let name = names::journal(pointer.generation);
+    let mut lines = split(&files[&name]);
+    let seed = Checksum::seed(id, pointer.generation, sum);
+    chain(&mut lines, 0, Some(&seed.to_string()), false);
+    files.insert(name, lines.concat());
     files
 }
 

@@ -401,6 +401,7 @@ impl Inner {
             policies: view.policies()?,
             settings: view.settings()?,
             created: self.platform.now().wall,
+            past: Vec::new(),
         })
     }
 

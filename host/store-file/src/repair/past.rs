@@ -6,8 +6,10 @@ use taskhost_board::{Generation, ReadError, Sequence};
 
 use super::Repaired;
 use crate::disk::How;
+use crate::format::snapshot::Past;
 use crate::format::{line, names};
 use crate::journal::Lines;
+use crate::past::Tie;
 use crate::state::{Inner, failed};
 
 impl Inner {
@@ -21,11 +23,16 @@ impl Inner {
         aside: &str,
         report: &mut Repaired,
     ) -> Result<(), ReadError> {
+        // Without its header, nothing says which journals are this board's.
+        let past = self.read_past(current).unwrap_or_default();
         let mut need = base.next();
         let mut broken: Option<String> = None;
         for name in self.retired_journals(current)?.into_iter().rev() {
             let read = match &broken {
-                None => self.reaches(&name, need)?,
+                None => match self.untied(&name, &past)? {
+                    Some(why) => Err(why),
+                    None => self.reaches(&name, need)?,
+                },
                 Some(why) => Err(why.clone()),
             };
             match read {
@@ -56,6 +63,22 @@ impl Inner {
             }
         }
         Ok(old.into_values().collect())
+    }
+
+    /// Why a journal isn't the one that the current header says was this board's, if it isn't. What can't be read is
+    /// up to [`Inner::reaches`].
+    fn untied(&self, name: &str, past: &[Past]) -> Result<Option<String>, ReadError> {
+        let last = name.rsplit_once('/').map_or(name, |(_, last)| last);
+        let Some(of) = names::generation_in(last, "journal-", ".jsonl") else { return Ok(None) };
+        let file = self.disk.open(name, How::Read).map_err(failed(name))?;
+        let (mut lines, mut tie) = (Lines::new(&*file, name, 0), Tie::new(past, of));
+        while let Some(raw) = lines.next_line()? {
+            let Ok(line) = line::decode(&raw.bytes) else { return Ok(None) };
+            if let Err(why) = tie.take(&line) {
+                return Ok(Some(why));
+            }
+        }
+        Ok(tie.end().err())
     }
 
     /// The first entry of a journal all of whose lines up to the one before `need` can be read; `None` if it has no

@@ -175,6 +175,7 @@ impl Inner {
             policies,
             settings: settings.unwrap_or_default(),
             created: Millis(0),
+            past: Vec::new(),
         })
     }
 

@@ -15,6 +15,7 @@ mod lives;
 mod locks;
 mod namespaces;
 mod outside;
+mod past;
 mod poison;
 mod power;
 mod races;

@@ -105,3 +105,23 @@ fn what_was_read_survives_the_power_failure_after_it() {
         }
     }
 }
+
+/// Whoever makes the shared words anew says that everything it reads is durable: it has to be, first.
+#[test]
+fn what_was_read_after_the_index_was_removed_survives_the_power_failure_after_it() {
+    let world = World::new();
+    drop(world.process().init(&plan(), OpenOptions::default()).unwrap());
+    let writer = world.process();
+    let store = writer.open(OpenOptions::default()).unwrap();
+    writer.plan(Counted::Changes, 3, Fault::Stop);
+    assert!(remember(&store, "k").is_err());
+    drop(store);
+    world.lose_index();
+    let reader = world.process().open(OpenOptions::default()).unwrap();
+    assert!(recalls(&*reader.snapshot().unwrap().0, "k"));
+    for survivor in world.survivors() {
+        let world = World::booted(&survivor);
+        let store = world.process().open(OpenOptions::default()).unwrap();
+        assert!(recalls(&*store.snapshot().unwrap().0, "k"), "{}", survivor.what);
+    }
+}

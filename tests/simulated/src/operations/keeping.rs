@@ -25,14 +25,14 @@ pub(super) const KEEPING: &[Operation] = &[
     Operation::command(
         "policy set",
         |desk| set_policy(desk, PolicyTarget::Component(OTHER.to_vec()), None),
-        (210, 1475),
+        (195, 1012),
     ),
     Operation::command(
         "policy settings",
         |desk| set_policy(desk, PolicyTarget::Current, Some(("lease", "20m"))),
-        (183, 1363),
+        (171, 860),
     ),
-    Operation::command("compaction", |desk| desk.store.compact(far()).map_err(text), (167, 747)),
+    Operation::command("compaction", |desk| desk.store.compact(far()).map_err(text), (156, 855)),
     Operation {
         set: to_trim,
         ..Operation::command(
