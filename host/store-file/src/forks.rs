@@ -8,7 +8,7 @@
 //!
 //! - [`opened`]: opens what is about to be locked. [`copied`]: a second descriptor of what is locked.
 //! - [`Entered`]: a descriptor is in the list for as long as this is kept.
-//! - [`lineage`]: tells a forked child from its parent at the cost of a load.
+//! - [`lineage`]: tells a forked child from its parent at the cost of a load, once [`handle_forks`] was called.
 //!
 //! Where a lock is handed on to a command on purpose, its descriptor is taken off the list first
 //! ([`Entered::leave`]). A command's own way to `exec` doesn't matter: `posix_spawn` runs no handlers, and `exec` closes
@@ -174,8 +174,8 @@ fn nothing() -> io::Result<OwnedFd> {
     Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Tells the C library once what to do at forks.
-fn handle_forks() -> io::Result<()> {
+/// Tells the C library once what to do at forks. Before that, a child is not told from its parent.
+pub(crate) fn handle_forks() -> io::Result<()> {
     static HANDLED: OnceLock<i32> = OnceLock::new();
     // SAFETY: the handlers live as long as the program, and keep to what may be done in them.
     let failed = *HANDLED.get_or_init(|| unsafe {
