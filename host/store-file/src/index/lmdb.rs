@@ -37,7 +37,7 @@ use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
 use super::{Index, ReadTxn, WriteTxn};
 use crate::disk::{fill, open_regular, reserve};
-use crate::forks::{self, lineage};
+use crate::forks::{self, Origin, lineage};
 
 /// Address space only. A task takes a few KiB here, so this is room for tens of millions.
 const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 256 << 30 } else { 1 << 30 };
@@ -54,8 +54,8 @@ type Map = Database<'static, Bytes, Bytes>;
 struct Opened {
     env: Env<WithoutTls>,
     map: Map,
-    /// The process that opened it, among those that were forked from one another.
-    lineage: u64,
+    /// The process that opened it.
+    origin: Origin,
     /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
     /// while somebody still reads.
     directory: Dir,
@@ -64,7 +64,12 @@ struct Opened {
 impl Opened {
     /// Refuses to be used in a forked child: readers would be taken for the parent's, and cleared away with it.
     fn is_ours(&self) -> Result<(), ReadError> {
-        if self.lineage == lineage() { Ok(()) } else { Err(forked()) }
+        if self.origin.is_here() { Ok(()) } else { Err(forked()) }
+    }
+
+    /// The same for one who has a transaction, at every read.
+    fn has_not_forked(&self) -> Result<(), ReadError> {
+        if self.origin.has_not_forked() { Ok(()) } else { Err(forked()) }
     }
 }
 
@@ -276,7 +281,7 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
     let directory = directory.try_clone()?;
-    Ok(Opened { env, map, lineage: lineage(), directory })
+    Ok(Opened { env, map, origin: Origin::here(), directory })
 }
 
 impl Index for LmdbIndex {
@@ -371,7 +376,7 @@ impl ReadTxn for LmdbRead {}
 
 impl Read for LmdbRead {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        self.opened.is_ours()?;
+        self.opened.has_not_forked()?;
         get(&self.meter, &self.opened.map, &self.txn, key)
     }
 
@@ -382,7 +387,7 @@ impl Read for LmdbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
-        self.opened.is_ours()?;
+        self.opened.has_not_forked()?;
         scan(&self.meter, &self.opened.map, &self.txn, prefix, start, direction, limit)
     }
 }

@@ -177,7 +177,7 @@ fn try_all(place: &Path, ballast: &dyn Ballast, distances: &[u64]) {
     }
 }
 
-/// A full disk made a good index look damaged, and it was made anew for everybody.
+/// A full disk must not make a good index look damaged, or it would be made anew for everybody.
 fn fill_up_below_a_good_index(place: &Path, disk: &FullDisk) {
     let path = place.join("board");
     let store = FileStore::init(&path, &plan(), OpenOptions::default()).unwrap();
