@@ -153,15 +153,20 @@ impl Drop for Entered {
 }
 
 /// How long a moment without a fork is waited for.
-const QUIET_MAX: Duration = Duration::from_secs(10);
+pub(crate) const QUIET_MAX: Duration = Duration::from_secs(10);
+/// The same for one who may hold the board's lock, for which others wait.
+pub(crate) const PROBE_QUIET_MAX: Duration = Duration::from_millis(100);
 /// How long a fork is given to end: they take a millisecond or so, on a busy machine more.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// Opens a file that is about to be locked, and enters it. If the process forks all the time, the file is kept as it
-/// is in the end, and a child may have a copy.
-pub(crate) fn opened<F: AsFd>(open: impl Fn() -> io::Result<F>) -> io::Result<(Entered, F)> {
+/// Opens a file that is about to be locked, and enters it. A moment without a fork is waited for as long as
+/// `patience`; if the process forks all the time, the file is kept as it is in the end, and a child may have a copy.
+pub(crate) fn opened<F: AsFd>(
+    open: impl Fn() -> io::Result<F>,
+    patience: Duration,
+) -> io::Result<(Entered, F)> {
     handle_forks()?;
-    let deadline = Deadline::now() + QUIET_MAX;
+    let deadline = Deadline::now() + patience;
     loop {
         let begun = BEGUN.load(SeqCst);
         let is_late = Deadline::now() >= deadline;

@@ -170,7 +170,7 @@ pub(crate) enum Tried {
 /// it is no sign of anybody's death.
 pub(crate) fn try_lock_existing(disk: &Arc<dyn Disk>, path: &str, hold: Hold) -> io::Result<Tried> {
     for _ in 0..REPLACED_MAX {
-        let file = match disk.open(path, How::LockThere) {
+        let file = match disk.open(path, How::Probe) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
             result => result?,
         };
