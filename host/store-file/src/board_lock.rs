@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use taskhost_board::{Measure, Meter, Tally};
 
 use crate::disk::{Disk, DiskFile, Hold, How, Identity};
+use crate::forks::Origin;
 use crate::format::names;
 use crate::lock::{FileLock, Helper, LockError, take};
 
@@ -41,7 +42,7 @@ pub(crate) struct BoardLock {
     turned: Condvar,
     kept: Mutex<Option<Arc<dyn DiskFile>>>,
     helper: Arc<Helper>,
-    process: u32,
+    origin: Origin,
 }
 
 /// The board's lock is held.
@@ -65,7 +66,7 @@ impl BoardLock {
             turn: Mutex::new(false),
             turned: Condvar::new(),
             kept: Mutex::default(),
-            process: std::process::id(),
+            origin: Origin::here(),
         }
     }
 
@@ -76,11 +77,7 @@ impl BoardLock {
 
     /// Refuses to be used in a fork of the process that made it.
     pub(crate) fn same_process(&self) -> Result<(), LockError> {
-        if self.process == std::process::id() {
-            Ok(())
-        } else {
-            Err(LockError::Forked(self.process))
-        }
+        if self.origin.is_here() { Ok(()) } else { Err(LockError::Forked(self.origin.pid())) }
     }
 
     /// Takes the lock, waiting for it no longer than until `deadline`.
@@ -163,7 +160,7 @@ impl Drop for BoardGuard {
     fn drop(&mut self) {
         let held = self.since.elapsed();
         let was_held = self.file.take().is_some();
-        if self.board.process == std::process::id() {
+        if self.board.origin.is_here() {
             *self.board.turn.lock() = false;
             self.board.turned.notify_one();
             if was_held {

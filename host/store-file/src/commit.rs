@@ -130,7 +130,7 @@ impl Opened for FileOpened {
         //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
         //    they may have appended, or be about to.
         guard.still_excludes().map_err(|e| not_written(&e))?;
-        append_line(&current, &bytes, meta.offset)?;
+        append_line(&guard, &current, &bytes, meta.offset)?;
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
         //    index can't take it, the line stands all the same: it is counted, so everybody who reads finds that
@@ -159,7 +159,12 @@ impl Opened for FileOpened {
 }
 
 /// Appends a line at `offset`, or leaves the journal as it was.
-fn append_line(current: &Current, bytes: &[u8], offset: u64) -> Result<(), CommitError> {
+fn append_line(
+    guard: &BoardGuard,
+    current: &Current,
+    bytes: &[u8],
+    offset: u64,
+) -> Result<(), CommitError> {
     let name = current.journal_name();
     let length =
         current.journal.len().map_err(|e| CommitError::NotWritten(format!("`{name}`: {e}")))?;
@@ -171,15 +176,41 @@ fn append_line(current: &Current, bytes: &[u8], offset: u64) -> Result<(), Commi
         );
         return Err(CommitError::NotWritten(why));
     }
-    let error = match current.journal.append(bytes) {
-        Ok(written) if written == bytes.len() => return Ok(()),
-        Ok(written) => format!("only {written} of {} bytes could be written", bytes.len()),
-        Err(error) => error.to_string(),
+    let (written, error) = match current.journal.append(bytes) {
+        Ok(written) if written == bytes.len() => return stands_at(current, offset, written),
+        Ok(written) => {
+            (written, format!("only {written} of {} bytes could be written", bytes.len()))
+        }
+        Err(error) => (0, error.to_string()),
     };
-    match current.journal.truncate(offset) {
+    if written > 0 {
+        stands_at(current, offset, written)?;
+    }
+    let cut = || -> std::io::Result<()> {
+        // Without the lock, what is cut off may be somebody else's.
+        guard.still_excludes().map_err(std::io::Error::other)?;
+        current.journal.truncate(offset)
+    };
+    match cut() {
         Ok(()) => Err(CommitError::NotWritten(format!("`{name}`: {error}"))),
         // What is there may be taken for a line, or be dropped as a torn end, by whoever comes next.
         Err(again) => Err(CommitError::Unknown(format!("`{name}`: {error}, and then: {again}"))),
+    }
+}
+
+/// Makes sure that nobody appended beside us, so that what was written stands where it must. Otherwise what counts is
+/// decided by whoever reads the journal next.
+fn stands_at(current: &Current, offset: u64, written: usize) -> Result<(), CommitError> {
+    let name = current.journal_name();
+    let expected = offset + written as u64;
+    match current.journal.len() {
+        Ok(length) if length == expected => Ok(()),
+        Ok(length) => Err(CommitError::Unknown(format!(
+            "`{name}` was written to by somebody else at the same moment, although the board was locked: it has \
+             {length} bytes and not {expected}; look at the board to see whether the change counts, before you try \
+             again"
+        ))),
+        Err(error) => Err(CommitError::Unknown(format!("`{name}`: {error}"))),
     }
 }
 

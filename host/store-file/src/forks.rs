@@ -8,7 +8,7 @@
 //!
 //! - [`opened`]: opens what is about to be locked. [`copied`]: a second descriptor of what is locked.
 //! - [`Entered`]: a descriptor is in the list for as long as this is kept.
-//! - [`lineage`]: tells a forked child from its parent at the cost of a load.
+//! - [`Origin`]: the process that made something. [`lineage`]: tells a forked child from its parent at the cost of a load, once [`handle_forks`] was called.
 //!
 //! Where a lock is handed on to a command on purpose, its descriptor is taken off the list first
 //! ([`Entered::leave`]). A command's own way to `exec` doesn't matter: `posix_spawn` runs no handlers, and `exec` closes
@@ -87,6 +87,38 @@ pub(crate) fn lineage() -> u64 {
     LINEAGE.load(SeqCst)
 }
 
+/// The process that made something. Its number alone isn't enough: in a namespace of its own a child can have the
+/// number of its parent. Nor is the lineage: a fork by a bare system call doesn't count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pid: u32,
+    lineage: u64,
+}
+
+impl Origin {
+    /// This process.
+    pub(crate) fn here() -> Self {
+        // Where that fails, the number is left.
+        let _ = handle_forks();
+        Self { pid: std::process::id(), lineage: lineage() }
+    }
+
+    /// Its number.
+    pub(crate) fn pid(self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it is this process.
+    pub(crate) fn is_here(self) -> bool {
+        self.has_not_forked() && self.pid == std::process::id()
+    }
+
+    /// The same as far as a load tells, for what is asked at every read.
+    pub(crate) fn has_not_forked(self) -> bool {
+        self.lineage == lineage()
+    }
+}
+
 /// A descriptor's entry in the list.
 pub(crate) struct Entered {
     place: &'static AtomicI32,
@@ -121,15 +153,20 @@ impl Drop for Entered {
 }
 
 /// How long a moment without a fork is waited for.
-const QUIET_MAX: Duration = Duration::from_secs(10);
+pub(crate) const QUIET_MAX: Duration = Duration::from_secs(10);
+/// The same for one who may hold the board's lock, for which others wait.
+pub(crate) const PROBE_QUIET_MAX: Duration = Duration::from_millis(100);
 /// How long a fork is given to end: they take a millisecond or so, on a busy machine more.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// Opens a file that is about to be locked, and enters it. If the process forks all the time, the file is kept as it
-/// is in the end, and a child may have a copy.
-pub(crate) fn opened<F: AsFd>(open: impl Fn() -> io::Result<F>) -> io::Result<(Entered, F)> {
+/// Opens a file that is about to be locked, and enters it. A moment without a fork is waited for as long as
+/// `patience`; if the process forks all the time, the file is kept as it is in the end, and a child may have a copy.
+pub(crate) fn opened<F: AsFd>(
+    open: impl Fn() -> io::Result<F>,
+    patience: Duration,
+) -> io::Result<(Entered, F)> {
     handle_forks()?;
-    let deadline = Deadline::now() + QUIET_MAX;
+    let deadline = Deadline::now() + patience;
     loop {
         let begun = BEGUN.load(SeqCst);
         let is_late = Deadline::now() >= deadline;
@@ -174,8 +211,8 @@ fn nothing() -> io::Result<OwnedFd> {
     Ok(rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Tells the C library once what to do at forks.
-fn handle_forks() -> io::Result<()> {
+/// Tells the C library once what to do at forks. Before that, a child is not told from its parent.
+pub(crate) fn handle_forks() -> io::Result<()> {
     static HANDLED: OnceLock<i32> = OnceLock::new();
     // SAFETY: the handlers live as long as the program, and keep to what may be done in them.
     let failed = *HANDLED.get_or_init(|| unsafe {
@@ -249,5 +286,29 @@ fn placeholder() -> Option<OwnedFd> {
             number = libc::eventfd(0, libc::EFD_CLOEXEC);
         }
         (number >= 0).then(|| OwnedFd::from_raw_fd(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A child that is the first process of a new namespace can have its parent's number, and was taken for it.
+    #[test]
+    fn a_forked_child_is_another_process_also_if_it_had_its_parents_number() {
+        let here = Origin::here();
+        assert!(here.is_here() && here.pid() == std::process::id());
+        // SAFETY: the child compares two numbers, and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let same_number = Origin { pid: std::process::id(), ..here };
+            let is_told = !here.is_here() && !same_number.is_here() && Origin::here().is_here();
+            // SAFETY: the child must not end up in the test harness again.
+            unsafe { libc::_exit(if is_told { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for our own child.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
     }
 }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant as Deadline};
 use parking_lot::{Condvar, Mutex};
 
 use crate::disk::{Disk, DiskFile, Hold, How};
+use crate::forks::Origin;
 use crate::state::unwritable;
 
 /// A lock was not taken.
@@ -47,19 +48,19 @@ pub(crate) enum LockError {
 /// A lock that is held.
 pub(crate) struct FileLock {
     file: Arc<dyn DiskFile>,
-    process: u32,
+    origin: Origin,
     /// Whether it outlives this guard, as its file does.
     kept: bool,
 }
 
 impl FileLock {
     fn new(file: Arc<dyn DiskFile>) -> Self {
-        Self { file, process: std::process::id(), kept: false }
+        Self { file, origin: Origin::here(), kept: false }
     }
 
     /// Whether this process took the lock; a fork of it only has a copy of the guard.
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
+        self.origin.is_here()
     }
 
     /// Whether others that lock the file at `path` still find this one.
@@ -169,7 +170,7 @@ pub(crate) enum Tried {
 /// it is no sign of anybody's death.
 pub(crate) fn try_lock_existing(disk: &Arc<dyn Disk>, path: &str, hold: Hold) -> io::Result<Tried> {
     for _ in 0..REPLACED_MAX {
-        let file = match disk.open(path, How::LockThere) {
+        let file = match disk.open(path, How::Probe) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tried::Missing),
             result => result?,
         };

@@ -138,7 +138,12 @@ impl Inner {
         let others = names.iter().filter_map(|name| names::index_in(name));
         let others = others.filter(|(of, _)| *of == file.generation).map(|(_, epoch)| epoch);
         for epoch in std::iter::once(words.epoch()).chain(others) {
-            if let Some(found) = self.open_index(file, epoch)?
+            let found = match self.open_index(file, epoch) {
+                // One that nobody is led to may be somebody's leftover, and can be done without.
+                Err(_) if epoch != words.epoch() => None,
+                result => result?,
+            };
+            if let Some(found) = found
                 && bears(journal, &found.meta).map_err(failed("journal"))?
             {
                 return Ok(Some(found));

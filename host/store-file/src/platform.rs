@@ -208,6 +208,10 @@ impl Platform for Real {
             Ok(directory) => {
                 Ok(LmdbIndex::open(&directory, pages)?.map(|i| Box::new(i) as Box<dyn Index>))
             }
+            // It may be a good one all the same.
+            Err(error) if is_for_want_of_means(&error) => {
+                Err(ReadError::Failed(format!("`{INDEX}/{name}`: {error}")))
+            }
             Err(_) => Ok(None),
         }
     }
@@ -272,6 +276,13 @@ impl Platform for Real {
         }
         holders
     }
+}
+
+/// Whether this process, or the machine, has nothing left to open a file with. It says nothing of the file.
+fn is_for_want_of_means(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let means = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    means.iter().any(|want| error.raw_os_error() == Some(want.raw_os_error()))
 }
 
 /// The holder in a line of `/proc/locks`, such as

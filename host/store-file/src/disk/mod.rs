@@ -37,6 +37,8 @@ pub enum How {
     Lock,
     /// To lock, opened to be read only, so that closing it is no sign of anybody's death; it must exist.
     LockThere,
+    /// The same, to be tried in a moment, by one who may have others wait.
+    Probe,
 }
 
 /// How a lock is held.

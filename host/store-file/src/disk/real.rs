@@ -13,7 +13,7 @@ use taskhost_board::Millis;
 
 use super::open::open_regular;
 use super::{Disk, DiskFile, Hold, How, Identity};
-use crate::forks::{self, Entered};
+use crate::forks::{self, Entered, PROBE_QUIET_MAX, QUIET_MAX};
 
 /// A directory of the operating system. Nothing outside it can be reached by a path or a symbolic link.
 pub(crate) struct RealDisk {
@@ -67,7 +67,7 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true);
         match how {
-            How::Read | How::LockThere => {}
+            How::Read | How::LockThere | How::Probe => {}
             How::Append => {
                 options.append(true);
             }
@@ -80,8 +80,9 @@ impl Disk for RealDisk {
         }
         let open = || open_regular(&self.directory, path, &mut options.clone());
         let (entered, file) = match how {
-            How::Lock | How::LockThere => {
-                forks::opened(open).map(|(entered, file)| (Some(entered), file))?
+            How::Lock | How::LockThere | How::Probe => {
+                let patience = if how == How::Probe { PROBE_QUIET_MAX } else { QUIET_MAX };
+                forks::opened(open, patience).map(|(entered, file)| (Some(entered), file))?
             }
             How::Read | How::Append | How::New => (None, open()?),
         };

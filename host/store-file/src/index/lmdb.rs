@@ -18,6 +18,7 @@
 )]
 
 use std::collections::HashMap;
+use std::io::ErrorKind::{InvalidInput, NotFound};
 use std::mem::ManuallyDrop;
 use std::ops::Bound;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -36,7 +37,7 @@ use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
 use super::{Index, ReadTxn, WriteTxn};
 use crate::disk::{fill, open_regular, reserve};
-use crate::forks::lineage;
+use crate::forks::{self, Origin, lineage};
 
 /// Address space only. A task takes a few KiB here, so this is room for tens of millions.
 const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 256 << 30 } else { 1 << 30 };
@@ -53,8 +54,8 @@ type Map = Database<'static, Bytes, Bytes>;
 struct Opened {
     env: Env<WithoutTls>,
     map: Map,
-    /// The process that opened it, among those that were forked from one another.
-    lineage: u64,
+    /// The process that opened it.
+    origin: Origin,
     /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
     /// while somebody still reads.
     directory: Dir,
@@ -63,12 +64,21 @@ struct Opened {
 impl Opened {
     /// Refuses to be used in a forked child: readers would be taken for the parent's, and cleared away with it.
     fn is_ours(&self) -> Result<(), ReadError> {
-        if self.lineage == lineage() { Ok(()) } else { Err(ReadError::Failed(FORKED.into())) }
+        if self.origin.is_here() { Ok(()) } else { Err(forked()) }
+    }
+
+    /// The same for one who has a transaction, at every read.
+    fn has_not_forked(&self) -> Result<(), ReadError> {
+        if self.origin.has_not_forked() { Ok(()) } else { Err(forked()) }
     }
 }
 
 const FORKED: &str = "the index was opened before this process was forked; drop the board's handles in the child before \
                       opening it there, or start the child by `exec`";
+
+fn forked() -> ReadError {
+    ReadError::Failed(FORKED.into())
+}
 
 /// The environments that are open, by device and inode of their directories.
 type Registry = HashMap<(u64, u64), Weak<Opened>>;
@@ -83,6 +93,44 @@ pub(crate) struct LmdbIndex {
 
 fn failed(error: heed::Error) -> ReadError {
     ReadError::Failed(format!("the index failed: {error}"))
+}
+
+/// Why an environment wasn't opened.
+enum Unopened {
+    /// What is there isn't one, or is gone.
+    None(heed::Error),
+    /// It may be a good one. Were it made anew because this process has no room or no descriptor left, it would be made
+    /// anew for everybody.
+    Failed(ReadError),
+}
+
+impl From<heed::Error> for Unopened {
+    fn from(error: heed::Error) -> Self {
+        use heed::MdbError::{
+            Corrupted, Incompatible, Invalid, PageNotFound, Panic, VersionMismatch,
+        };
+        match error {
+            heed::Error::Mdb(
+                Corrupted | Incompatible | Invalid | PageNotFound | Panic | VersionMismatch,
+            ) => Self::None(error),
+            // It was swept up meanwhile, or what it says of itself can't be mapped.
+            heed::Error::Io(ref io) if matches!(io.kind(), NotFound | InvalidInput) => {
+                Self::None(error)
+            }
+            // Only a copy that was taken along, and that somebody still uses here, stays open.
+            heed::Error::EnvAlreadyOpened if lineage() > 0 => Self::Failed(forked()),
+            error => Self::Failed(failed(error)),
+        }
+    }
+}
+
+impl From<Unopened> for ReadError {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::None(error) => failed(error),
+            Unopened::Failed(error) => error,
+        }
+    }
 }
 
 impl LmdbIndex {
@@ -105,9 +153,8 @@ impl LmdbIndex {
         }
         let opened = match enter(directory) {
             Ok(opened) => opened,
-            // A new one would do, but every child would make one.
-            Err(ReadError::Failed(why)) if why == FORKED => return Err(ReadError::Failed(why)),
-            Err(_) => return Ok(None),
+            Err(Unopened::None(_)) => return Ok(None),
+            Err(Unopened::Failed(error)) => return Err(error),
         };
         // Reading a page past a cut file's end would kill the process.
         let stat = opened.env.unnamed_database_stat();
@@ -121,17 +168,19 @@ impl LmdbIndex {
 }
 
 /// Opens the environment in `directory`, or finds it open already.
-fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
-    let metadata = directory.dir_metadata().map_err(|e| ReadError::Failed(e.to_string()))?;
+fn enter(directory: &Dir) -> Result<Arc<Opened>, Unopened> {
+    // Without handlers a child would take the environment for its own.
+    forks::handle_forks().map_err(heed::Error::Io)?;
+    let metadata = directory.dir_metadata().map_err(heed::Error::Io)?;
     let key = (metadata.dev(), metadata.ino());
     let deadline = Deadline::now() + CLOSING_MAX;
     loop {
         {
             // In a forked child, a thread that isn't there may have it for ever.
             let opened = OPENED.try_lock_until(deadline);
-            let mut opened = opened.ok_or_else(|| ReadError::Failed(FORKED.into()))?;
+            let mut opened = opened.ok_or_else(|| Unopened::Failed(forked()))?;
             if let Some(found) = opened.get(&key).and_then(Weak::upgrade) {
-                return found.is_ours().map(|()| found);
+                return found.is_ours().map(|()| found).map_err(Unopened::Failed);
             }
             reserve_locks(directory)?;
             match open(directory) {
@@ -142,7 +191,7 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, ReadError> {
                     return Ok(fresh);
                 }
                 Err(heed::Error::EnvAlreadyOpened) if Deadline::now() < deadline => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         // Its last user is about to close it.
@@ -157,19 +206,29 @@ const LOCK_BYTES: u64 = (READERS_MAX as u64 + 64) * 64;
 /// Gives LMDB's lock file blocks on the disk before it is mapped. LMDB leaves it a hole, and on a full disk the first
 /// reader in a new part of it would be killed. Only while this process doesn't have the environment open: closing the
 /// file drops this process's `fcntl` locks on it.
-fn reserve_locks(directory: &Dir) -> Result<(), ReadError> {
-    let failed =
-        |error: std::io::Error| ReadError::Failed(format!("the index's `{LOCK}`: {error}"));
-    let mut options = OpenOptions::new();
-    // As LMDB makes its own.
-    options.read(true).write(true).create(true).mode(0o600);
-    let file = open_regular(directory, LOCK, &mut options).map_err(failed)?;
-    match file.metadata().map_err(failed)?.len() {
-        0 => fill(&file, 0, LOCK_BYTES).map_err(failed),
-        // Never made longer: others may have it mapped as it is.
-        length => reserve(&file, 0, length).map(|_| ()).map_err(failed),
-    }
+fn reserve_locks(directory: &Dir) -> Result<(), Unopened> {
+    let reserved = || -> std::io::Result<()> {
+        let mut options = OpenOptions::new();
+        // As LMDB makes its own.
+        options.read(true).write(true).create(true).mode(0o600);
+        let file = open_regular(directory, LOCK, &mut options)?;
+        let metadata = file.metadata()?;
+        match metadata.len() {
+            0 => fill(&file, 0, LOCK_BYTES),
+            // A full disk refuses even what is there already.
+            length if metadata.blocks() * BLOCK_BYTES >= length => Ok(()),
+            // Never made longer: others may have it mapped as it is.
+            length => reserve(&file, 0, length).map(|_| ()),
+        }
+    };
+    reserved().map_err(|error| match error.kind() {
+        NotFound => Unopened::None(heed::Error::Io(error)),
+        _ => Unopened::Failed(ReadError::Failed(format!("the index's `{LOCK}`: {error}"))),
+    })
 }
+
+/// What the kernel counts a file's space in.
+const BLOCK_BYTES: u64 = 512;
 
 const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
 
@@ -222,7 +281,7 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
     let directory = directory.try_clone()?;
-    Ok(Opened { env, map, lineage: lineage(), directory })
+    Ok(Opened { env, map, origin: Origin::here(), directory })
 }
 
 impl Index for LmdbIndex {
@@ -301,11 +360,14 @@ struct LmdbRead {
 
 impl Drop for LmdbRead {
     fn drop(&mut self) {
-        // In a forked child the reader's slot is still the parent's, who may be reading. The child's copy of the
-        // environment is kept for good then, since the transaction keeps it.
         if self.opened.is_ours().is_ok() {
             // SAFETY: it is dropped here and nowhere else.
             unsafe { ManuallyDrop::drop(&mut self.txn) };
+        } else {
+            // In a forked child the reader's slot is still the parent's, who may be reading. The child's copy of the
+            // environment is kept for good then, since the transaction keeps it; so it stays in the registry too, and
+            // whoever opens the board there is refused at once.
+            std::mem::forget(self.opened.clone());
         }
     }
 }
@@ -314,7 +376,7 @@ impl ReadTxn for LmdbRead {}
 
 impl Read for LmdbRead {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        self.opened.is_ours()?;
+        self.opened.has_not_forked()?;
         get(&self.meter, &self.opened.map, &self.txn, key)
     }
 
@@ -325,7 +387,7 @@ impl Read for LmdbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
-        self.opened.is_ours()?;
+        self.opened.has_not_forked()?;
         scan(&self.meter, &self.opened.map, &self.txn, prefix, start, direction, limit)
     }
 }

@@ -124,7 +124,9 @@ impl Disk for SimDisk {
         let inode = match (found, how) {
             (Some(_), How::New) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(inode), _) => inode,
-            (None, How::Read | How::Append | How::LockThere) => return Err(not_found(&path)),
+            (None, How::Read | How::Append | How::LockThere | How::Probe) => {
+                return Err(not_found(&path));
+            }
             (None, How::New | How::Lock) => {
                 state.check_parent(&path)?;
                 let inode = state.number();

@@ -61,6 +61,8 @@ fn forking(role: &str, path: &Path) -> (Child, String) {
 pub(super) fn parent(role: &str, store: FileStore, directory: &Path) {
     match role {
         "fork-refused" => return println!("\nsaid: {}", is_refused_everything(&store, directory)),
+        "fork-few" => return println!("\nsaid: {}", opens_with_few_numbers(store, directory)),
+        "fork-reader" => return println!("\nsaid: {}", takes_no_readers_place(store, directory)),
         "fork-anew" => return println!("\nsaid: {}", opens_anew(store, directory)),
         _ => {}
     }
@@ -301,6 +303,52 @@ fn is_refused_everything(store: &FileStore, directory: &Path) -> bool {
     is_well
 }
 
+fn takes_no_readers_place(store: FileStore, directory: &Path) -> bool {
+    let indexes = || names_in(&directory.join("index"));
+    let before = indexes();
+    let (view, _) = store.snapshot().unwrap();
+    let mut own = Some((view, store));
+    let is_well = all_is_well_in_a_child(|| {
+        let (view, store) = own.take().unwrap();
+        let is_refused = |what: &str| {
+            let error = FileStore::open(directory, OpenOptions::default()).err();
+            let error = error.map(|error| error.to_string()).unwrap_or_default();
+            println!("{what}: {error}");
+            error.contains("before this process was forked")
+        };
+        let with_all = is_refused("with all of the parent's");
+        drop(view);
+        let with_handle = is_refused("with the parent's handle");
+        drop(store);
+        // The transaction can't be ended here, so LMDB has the parent's environment for good.
+        with_all && with_handle && is_refused("with nothing of the parent's left")
+    });
+    assert_eq!(indexes(), before, "no child made another index");
+    let (view, store) = own.take().unwrap();
+    // Were the view's place among the readers given up, its pages would be used again.
+    for n in 0..100 {
+        remember(&store, &format!("{n}")).unwrap();
+    }
+    assert!(recalls(&*view, "before") && (0..100).all(|n| !recalls(&*view, &format!("{n}"))));
+    assert_eq!(indexes(), before);
+    drop(view);
+    assert_clean(&store);
+    is_well
+}
+
+/// A parent that had only opened and read wasn't told from its child: the child's dropping its copy of a view gave up
+/// the parent's place among the readers. And a child that opened the board afterwards waited for the environment to be
+/// closed, and then made the index anew for everybody.
+#[test]
+fn a_forked_child_of_one_who_only_reads_takes_nothing_either_and_makes_no_index() {
+    let (directory, store) = fresh();
+    remember(&store, "before").unwrap();
+    let (mut parent, said) = forking("fork-reader", &board(&directory));
+    parent.wait().unwrap();
+    assert_eq!(said, "true");
+    assert!(recalls(&*store.snapshot().unwrap().0, "99"));
+}
+
 fn opens_anew(store: FileStore, directory: &Path) -> bool {
     remember(&store, "k").unwrap();
     let mut own = Some(store);
@@ -346,6 +394,47 @@ fn a_child_that_may_open_nothing_keeps_no_lock_either() {
     remember(&store, "k").unwrap();
     assert!(lives(&child));
     end(&child);
+}
+
+/// Tries to open the board with room for no descriptor, one, two, and so on.
+fn opens_with_few_numbers(store: FileStore, directory: &Path) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    drop(store);
+    let index = directory.join("index");
+    let before = names_in(&index);
+    let next = std::os::fd::AsRawFd::as_raw_fd(&std::fs::File::open("/dev/null").unwrap());
+    let limit = getrlimit(Resource::Nofile);
+    for more in 0_usize..100 {
+        let current = Some(u64::try_from(next).unwrap() + more as u64);
+        setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+        let opened = FileStore::open(directory, OpenOptions::default());
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert_eq!(names_in(&index), before, "with {more} more");
+        match opened {
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("Too many open files"), "with {more} more: {error}");
+            }
+            Ok(store) => {
+                assert!(store.notices().is_empty(), "{:?}", store.notices());
+                return more;
+            }
+        }
+    }
+    panic!("a hundred descriptors were not enough");
+}
+
+/// A process that was out of descriptors took a good index for a damaged one, and made it anew for everybody.
+#[test]
+fn whoever_has_too_few_descriptors_is_told_so_and_makes_no_index() {
+    let (directory, store) = fresh();
+    remember(&store, "k").unwrap();
+    let before = names_in(&board(&directory).join("index"));
+    let (mut parent, said) = forking("fork-few", &board(&directory));
+    parent.wait().unwrap();
+    assert!(said.parse::<usize>().unwrap() > 0, "{said}");
+    assert_eq!(names_in(&board(&directory).join("index")), before);
+    assert_clean(&store);
 }
 
 /// From now on this process may open nothing more.

@@ -177,6 +177,35 @@ fn try_all(place: &Path, ballast: &dyn Ballast, distances: &[u64]) {
     }
 }
 
+/// A full disk must not make a good index look damaged, or it would be made anew for everybody.
+fn fill_up_below_a_good_index(place: &Path, disk: &FullDisk) {
+    let path = place.join("board");
+    let store = FileStore::init(&path, &plan(), OpenOptions::default()).unwrap();
+    remember(&store, "k").unwrap();
+    let indexes = || names_in(&path.join("index"));
+    let before = indexes();
+    drop(store);
+    // 1. What has its blocks needs no more of them.
+    disk.leave(0);
+    assert!(recalls(&*open(&path).snapshot().unwrap().0, "k"));
+    disk.lift();
+    // 2. What lacks them can't be used, and says why.
+    let name = before.iter().find(|name| path.join("index").join(name).is_dir()).unwrap();
+    let table = path.join("index").join(name).join("lock.mdb");
+    let length = std::fs::metadata(&table).unwrap().len();
+    std::fs::File::create(&table).unwrap().set_len(length).unwrap();
+    disk.leave(0);
+    let error = FileStore::open(&path, OpenOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("`lock.mdb`") && error.contains("No space left"), "{error}");
+    assert_eq!(indexes(), before);
+    disk.lift();
+    let store = open(&path);
+    assert!(recalls(&*store.snapshot().unwrap().0, "k") && store.notices().is_empty());
+    assert_eq!(indexes(), before);
+    drop(store);
+    std::fs::remove_dir_all(path).unwrap();
+}
+
 /// From nothing at all to more than everything needs.
 fn distances() -> Vec<u64> {
     let near = (0..48).map(|pages| pages * PAGE);
@@ -198,6 +227,7 @@ fn inside() {
         try_all(&place, &ShortFiles, &lengths());
     } else {
         let disk = FullDisk { place: place.clone() };
+        fill_up_below_a_good_index(&place, &disk);
         try_all(&place, &disk, &distances());
     }
     println!("\nsaid: all is well");

@@ -223,6 +223,15 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// The names of what is in a directory, in order.
+fn names_in(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// Every file of a board with its content, by its path, the index left out.
 fn all_files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = files(path);

@@ -1,7 +1,12 @@
 //! What happens when somebody deletes the board's lock while it is held: a mistake, or a script that cleans up.
 
+use std::io;
+
+use parking_lot::Mutex;
+
 use super::locks::soon;
 use super::*;
+use crate::disk::{DiskFile, Hold, Identity, append_all};
 
 fn entry(opened: &dyn taskhost_board::Opened, key: &str) -> Entry {
     let change = Change::Remembered {
@@ -93,6 +98,103 @@ fn a_journal_that_somebody_wrote_to_meanwhile_is_left_as_it_is() {
     remember(&store, "after").unwrap();
     assert_eq!(whole_history(&store), 2);
     assert_clean(&store);
+}
+
+/// A journal to which somebody else appends at the very moment when we do.
+struct Crowded {
+    journal: Arc<dyn DiskFile>,
+    theirs: Mutex<Vec<u8>>,
+    /// How much of our own is written before the disk is full.
+    room: usize,
+}
+
+impl DiskFile for Crowded {
+    fn len(&self) -> io::Result<u64> {
+        self.journal.len()
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        self.journal.identity()
+    }
+
+    fn changed_at(&self) -> io::Result<taskhost_board::Millis> {
+        self.journal.changed_at()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.journal.read_at(buffer, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let theirs = std::mem::take(&mut *self.theirs.lock());
+        if theirs.is_empty() {
+            return self.journal.append(bytes);
+        }
+        append_all(&*self.journal, &theirs)?;
+        self.journal.append(&bytes[..self.room.min(bytes.len())])
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.journal.truncate(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.journal.sync()
+    }
+
+    fn try_lock(&self, hold: Hold) -> io::Result<bool> {
+        self.journal.try_lock(hold)
+    }
+
+    fn wait_lock(&self, hold: Hold) -> io::Result<()> {
+        self.journal.wait_lock(hold)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.journal.unlock()
+    }
+}
+
+/// A line that somebody wrote between the last look at the journal and the write was counted as ours: the change was
+/// acknowledged, and then dropped because it didn't continue that line. Where our own line could be written only in
+/// part, theirs was cut off with it.
+#[test]
+fn who_appends_at_the_same_moment_as_another_is_told_that_it_is_unknown_and_cuts_nothing_off() {
+    for room in [usize::MAX, 10] {
+        let (directory, store) = fresh();
+        let path = board(&directory);
+        remember(&store, "before").unwrap();
+        // What another process would write next.
+        let other = tempfile::tempdir().unwrap();
+        for (name, content) in all_files(&path) {
+            let name = other.path().join(name);
+            std::fs::create_dir_all(name.parent().unwrap()).unwrap();
+            std::fs::write(name, content).unwrap();
+        }
+        remember(&open(other.path()), "theirs").unwrap();
+        let name = "journal-1.jsonl";
+        let length = std::fs::read(path.join(name)).unwrap().len();
+        let theirs = std::fs::read(other.path().join(name)).unwrap()[length..].to_vec();
+        assert!(theirs.ends_with(b"\n"));
+
+        let current = store.inner.current.write().take().unwrap();
+        let mut current = Arc::into_inner(current).unwrap();
+        let journal = current.journal.clone();
+        current.journal = Arc::new(Crowded { journal, theirs: Mutex::new(theirs), room });
+        *store.inner.current.write() = Some(Arc::new(current));
+        match remember(&store, "ours") {
+            Err(CommitError::Unknown(why)) => {
+                assert!(why.contains("written to by somebody else"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+        remember(&store, "after").unwrap();
+        let (view, _) = store.snapshot().unwrap();
+        assert!(["before", "theirs", "after"].iter().all(|key| recalls(&*view, key)));
+        assert!(!recalls(&*view, "ours"));
+        assert_eq!(whole_history(&store), 3);
+        assert_clean(&open(&path));
+    }
 }
 
 #[test]
