@@ -67,6 +67,9 @@ impl Kill {
             keys: 0,
             may_fail: self.full_disk,
         };
+        // Before the first claim, so that no claim is of a session that nobody knows.
+        let session = working.session.agent().session.to_string();
+        say(&Said::Began { session }.to_string())?;
         if let Some(key) = &self.again {
             working.claim(Some(key.clone()))?;
         }
