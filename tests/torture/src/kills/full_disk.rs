@@ -14,6 +14,7 @@ use taskhost_simulated::{Bug, Count, Effort, Harm, Outcome, Part};
 use crate::histories::bugs;
 use crate::place::{place, program};
 use crate::program::{Worker, last_lines};
+use crate::unlooked::{NO_NAMESPACES, not_looked_at};
 
 const FIGURE: &str = "full-disk: times full; requests that failed or came too late; workers that could not open the board";
 
@@ -44,8 +45,7 @@ fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
         .args(["sh", "-c", MOUNT, "sh", "/mnt", "true"])
         .output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        let why = "not looked at: this user can't make namespaces and disks in memory";
-        outcome.figure("full-disk", why);
+        not_looked_at(&mut outcome, "full-disk", NO_NAMESPACES);
         return outcome;
     }
     if let Err(error) = fill(effort, bug, &mut outcome) {
