@@ -19,6 +19,7 @@ pub mod place;
 mod program;
 mod recovery;
 mod table;
+mod unlooked;
 pub mod worker;
 
 pub use table::Table;

@@ -24,6 +24,21 @@ const HISTORIES: u32 = 12;
 /// How many boards the full programme makes at least.
 const BOARDS_FULL: u64 = 100;
 
+/// So many undecided histories in a hundred are no news: a search that is given up now and then is the price of its
+/// limit. More would mean that what is promised of all histories is looked at in few of them.
+const UNDECIDED_PERCENT_MAX: u64 = 2;
+/// Of fewer histories no share can be told: there one may be undecided, and a second one is too many.
+const SHARE_FROM: u64 = 50;
+
+/// Whether more histories are undecided than the part may leave open.
+fn are_too_many(undecided: u64, histories: u64) -> bool {
+    if histories < SHARE_FROM {
+        undecided > 1
+    } else {
+        undecided * 100 > histories * UNDECIDED_PERCENT_MAX
+    }
+}
+
 /// What was seen of the searches.
 #[derive(Default)]
 struct Seen {
@@ -67,6 +82,14 @@ pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
     );
     outcome.figure("requests whose process was killed in them", seen.unknown.to_string());
     outcome.figure("histories undecided", seen.undecided.to_string());
+    let histories = outcome.counted(Count::Histories) + seen.undecided;
+    if are_too_many(seen.undecided, histories) {
+        let (seed, undecided) = (effort.seed, seen.undecided);
+        let what = format!(
+            "seed {seed}: of {histories} histories {undecided} are undecided: the search was given up"
+        );
+        outcome.wrong(Harm::Broken, what);
+    }
     outcome.figure("requests refused while the index was deleted", seen.disturbed.to_string());
     outcome
 }
@@ -283,4 +306,27 @@ fn look(board: &Board, number: u32) -> Result<(Call, Whole)> {
     let whole = whole(&*board.view()?)?;
     let answer = Some(Answer::Whole(Box::new(whole.clone())));
     Ok((Call { by: 0, op: Op::Look, from_ns, to_ns: clock_ns(), answer }, whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Histories that no search had decided were once only counted, however many they were.
+    #[test]
+    fn few_undecided_histories_are_let_pass_and_more_are_not() {
+        for (undecided, histories, too_many) in [
+            (0, 0, false),
+            (1, 1, false),
+            (1, SHARE_FROM - 1, false),
+            (2, 2, true),
+            (1, SHARE_FROM, false),
+            (2, SHARE_FROM, true),
+            (20, 1_000, false),
+            (21, 1_000, true),
+        ] {
+            let found = are_too_many(undecided, histories);
+            assert_eq!(found, too_many, "{undecided} of {histories}");
+        }
+    }
 }

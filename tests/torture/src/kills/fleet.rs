@@ -66,7 +66,16 @@ struct Post {
     worker: Worker,
     /// The key of the claim that it asked for last: the next one here asks for it again.
     last_key: Arc<Mutex<Option<String>>>,
+    session: Arc<Mutex<Known>>,
     stopped_until: Option<Instant>,
+}
+
+/// What is known of a worker's session. Whoever hears it and whoever ends the worker take turns by a lock, so that it
+/// is said to be ending before it is ended, and never to live after that.
+#[derive(Debug, Default)]
+struct Known {
+    session: Option<String>,
+    is_ending: bool,
 }
 
 /// All workers on a board.
@@ -115,19 +124,28 @@ impl Fleet {
         }
         arguments.extend(again.into_iter().flat_map(|key| ["--again".to_owned(), key]));
         let last_key = Arc::new(Mutex::new(None));
-        let (hear, asked) = (self.hear.clone(), last_key.clone());
+        let session = Arc::new(Mutex::new(Known::default()));
+        let (hear, asked, known) = (self.hear.clone(), last_key.clone(), session.clone());
         let worker = Worker::start(&arguments, &self.complaints, move |line| {
             let Some(said) = Said::parse(line) else { return };
             match said {
                 Said::Asking { key } => {
                     *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
                 }
+                Said::Began { session } => {
+                    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                    known.session = Some(session.clone());
+                    let is_ending = known.is_ending;
+                    let said =
+                        if is_ending { Said::Ending { session } } else { Said::Began { session } };
+                    let _ = hear.as_ref().map(|hear| hear.send(said));
+                }
                 said => {
                     let _ = hear.as_ref().map(|hear| hear.send(said));
                 }
             }
         })?;
-        Ok(Post { worker, last_key, stopped_until: None })
+        Ok(Post { worker, last_key, session, stopped_until: None })
     }
 
     /// Kills, stops and replaces until it `is_enough`.
@@ -186,6 +204,7 @@ impl Fleet {
             let said = last_lines(&self.complaints);
             bail!("a worker ended by itself, with {status}: {said}");
         }
+        say_ending(post, self.hear.as_ref());
         end(&mut post.worker, signal)?;
         match signal {
             Signal::KILL => self.counts.kills += 1,
@@ -200,6 +219,7 @@ impl Fleet {
     pub(super) fn stop(&mut self) -> Result<()> {
         for mut post in self.posts.drain(..) {
             let ended_before = post.worker.has_ended();
+            say_ending(&post, self.hear.as_ref());
             post.worker.kill()?;
             if let Some(status) = ended_before {
                 let said = last_lines(&self.complaints);
@@ -208,6 +228,15 @@ impl Fleet {
         }
         self.hear = None;
         Ok(())
+    }
+}
+
+/// Says that the worker at this post is about to be ended.
+fn say_ending(post: &Post, hear: Option<&Sender<Said>>) {
+    let mut known = post.session.lock().unwrap_or_else(PoisonError::into_inner);
+    known.is_ending = true;
+    if let (Some(session), Some(hear)) = (known.session.clone(), hear) {
+        let _ = hear.send(Said::Ending { session });
     }
 }
 

@@ -14,6 +14,7 @@ use taskhost_simulated::{Bug, Count, Effort, Harm, Outcome, Part};
 use crate::histories::bugs;
 use crate::place::{place, program};
 use crate::program::{Worker, last_lines};
+use crate::unlooked::{NO_NAMESPACES, not_looked_at};
 
 const FIGURE: &str = "full-disk: times full; requests that failed or came too late; workers that could not open the board";
 
@@ -44,8 +45,7 @@ fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
         .args(["sh", "-c", MOUNT, "sh", "/mnt", "true"])
         .output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        let why = "not looked at: this user can't make namespaces and disks in memory";
-        outcome.figure("full-disk", why);
+        not_looked_at(&mut outcome, "full-disk", NO_NAMESPACES);
         return outcome;
     }
     if let Err(error) = fill(effort, bug, &mut outcome) {
@@ -76,6 +76,7 @@ fn fill(effort: &Effort, bug: Option<Bug>, outcome: &mut Outcome) -> Result<()> 
     let mut worker = Worker::spawn(&mut command, &complaints, move |line| {
         let _ = hear.send(line.to_owned());
     })?;
+    let mut times: u64 = 0;
     loop {
         let line = heard.recv_timeout(time + SILENCE);
         let line = line.with_context(|| last_lines(&complaints))?;
@@ -87,6 +88,7 @@ fn fill(effort: &Effort, bug: Option<Bug>, outcome: &mut Outcome) -> Result<()> 
             "broken" => outcome.wrong(Harm::Broken, rest),
             "claims" => outcome.count(Count::Claims, rest.parse()?),
             "kills" => outcome.count(Count::Kills, rest.parse()?),
+            "times" => times = rest.parse()?,
             "figure" => outcome.figure(FIGURE, rest),
             "done" => break,
             _ => {}
@@ -94,5 +96,8 @@ fn fill(effort: &Effort, bug: Option<Bug>, outcome: &mut Outcome) -> Result<()> 
     }
     let status = worker.ended()?;
     ensure!(status.success(), "it ended with {status}: {}", last_lines(&complaints));
+    // Nothing is found, too, where nothing was done.
+    let claims = outcome.counted(Count::Claims);
+    ensure!(claims > 0 && times > 0, "nothing was tried: {claims} claims, {times} times full");
     Ok(())
 }

@@ -26,6 +26,7 @@ const WRONG_MAX: usize = 20;
 #[derive(Debug, Default)]
 struct Held {
     task: u64,
+    session: u64,
     sequence: u64,
     end: Option<(Ended, u64)>,
     renewals: u32,
@@ -40,6 +41,14 @@ enum Ended {
     ByHolder(End),
     /// It was taken from its holder.
     Recovered,
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Living,
+    /// It was about to be ended, or was.
+    Ending,
 }
 
 /// A task, as the history has it.
@@ -63,6 +72,10 @@ pub(crate) struct Ledger {
     batches: HashMap<u64, u64>,
     /// What was acknowledged: which entry it was, and from when to when it took.
     spans: Vec<(u64, Span)>,
+    /// The sessions that began, and whether they were about to be ended.
+    sessions: HashMap<u64, Life>,
+    /// Which tasks were taken since their holder was proved dead, and from which session; not yet judged.
+    proved_dead: Vec<(u64, String)>,
     pub(crate) claims_said: u64,
     pub(crate) refused: u64,
     pub(crate) recovered: u64,
@@ -104,7 +117,8 @@ impl Ledger {
         match change {
             Change::Added(task) => self.added(task),
             Change::Claimed { id, claim } => {
-                self.claimed(id.as_str(), claim.token.0, claim.lease.until);
+                let session = hash(&claim.session.to_string());
+                self.claimed(id.as_str(), claim.token.0, session, claim.lease.until);
             }
             Change::Renewed { id, lease } | Change::Kept { id, lease } => {
                 let holder = self.tasks.get_mut(id.as_str()).and_then(|task| task.holder.as_mut());
@@ -159,7 +173,7 @@ impl Ledger {
         }
     }
 
-    fn claimed(&mut self, id: &str, token: u64, until: Millis) {
+    fn claimed(&mut self, id: &str, token: u64, session: u64, until: Millis) {
         if token <= self.token {
             let what = format!("`{id}` was given with token {token} after token {}", self.token);
             self.note(Harm::Doubled, what);
@@ -176,7 +190,7 @@ impl Ledger {
             let what = format!("`{id}` was given with token {token} after it had ended");
             self.note(Harm::Doubled, what);
         }
-        let held = Held { task: hash(id), sequence: self.sequence, ..Held::default() };
+        let held = Held { task: hash(id), session, sequence: self.sequence, ..Held::default() };
         self.claims.insert(token, held);
     }
 
@@ -198,7 +212,13 @@ impl Ledger {
 
     fn taken(&mut self, id: &str, cause: Cause, time: Millis) {
         self.recovered += 1;
-        let until = self.tasks.get(id).and_then(|task| task.holder).map(|(_, until)| until);
+        let holder = self.tasks.get(id).and_then(|task| task.holder);
+        if let (Cause::HolderDead, Some((token, _))) = (cause, holder)
+            && let Some(held) = self.claims.get(&token)
+        {
+            self.proved_dead.push((held.session, id.to_owned()));
+        }
+        let until = holder.map(|(_, until)| until);
         if let (Cause::LeaseOver, Some(until)) = (cause, until)
             && time.0 + CLOCKS_APART_MS < until.0
         {
@@ -267,10 +287,34 @@ impl Ledger {
                     self.note(if there < *count { Harm::Lost } else { Harm::Doubled }, what);
                 }
             }
+            Said::Began { session } => {
+                self.sessions.entry(hash(session)).or_insert(Life::Living);
+            }
+            Said::Ending { session } => {
+                self.sessions.insert(hash(session), Life::Ending);
+            }
             Said::Refused => self.refused += 1,
             Said::Wrong { what } => self.note(Harm::Broken, what.clone()),
             Said::Asking { .. } | Said::Tended { .. } => {}
         }
+    }
+
+    /// Refuses what was taken as a dead holder's from one that nobody had ended. To be asked once all was taken in that
+    /// was said up to a moment after the history was read: whoever ends a worker says so first.
+    pub(crate) fn judge_deaths(&mut self) {
+        let mut unknown = Vec::new();
+        for (session, id) in std::mem::take(&mut self.proved_dead) {
+            match self.sessions.get(&session) {
+                Some(Life::Ending) => {}
+                Some(Life::Living) => {
+                    let what = format!("`{id}` was taken as a dead holder's, and its holder lived");
+                    self.note(Harm::Broken, what);
+                }
+                // What its worker said of it is still on its way.
+                None => unknown.push((session, id)),
+            }
+        }
+        self.proved_dead = unknown;
     }
 
     fn said_claimed(&mut self, id: &str, token: u64, again: bool, span: Span) {

@@ -127,10 +127,12 @@ fn torture(effort: &Effort, bug: Option<Bug>, place: &Place, outcome: &mut Outco
 fn read(board: &Path, heard: &Receiver<Said>, progress: &Progress) -> Ledger {
     let mut ledger = Ledger::default();
     let mut last = false;
+    let mut later: Vec<Said> = Vec::new();
     while !last {
         // What is acknowledged before the history is read must be in it.
         last = progress.is_over.load(Ordering::Acquire);
-        let said: Vec<Said> = heard.try_iter().collect();
+        let mut said = std::mem::take(&mut later);
+        said.extend(heard.try_iter());
         if let Err(error) = read_history(board, &mut ledger) {
             let what = format!("the history can't be read: {error:#}");
             ledger.wrong.push(taskhost_simulated::Wrong { harm: Harm::Broken, what });
@@ -138,6 +140,12 @@ fn read(board: &Path, heard: &Receiver<Said>, progress: &Progress) -> Ledger {
         for said in &said {
             ledger.said(said);
         }
+        // Whoever was proved dead in the history was about to be ended before; that was said by now.
+        later = heard.try_iter().collect();
+        for said in later.iter().filter(|said| matches!(said, Said::Ending { .. })) {
+            ledger.said(said);
+        }
+        ledger.judge_deaths();
         progress.claims.store(ledger.claims_said, Ordering::Relaxed);
         if !ledger.wrong.is_empty() {
             progress.is_wrong.store(true, Ordering::Relaxed);

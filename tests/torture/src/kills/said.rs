@@ -22,6 +22,10 @@ pub(crate) enum End {
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
+    /// The worker claims by this session from now on.
+    Began { session: String },
+    /// The worker of this session is about to be ended; whoever ends it says so, beforehand.
+    Ending { session: String },
     /// A claim with this key is about to be asked for.
     Asking { key: String },
     /// A task was claimed; `again` if the same request had claimed it before.
@@ -70,6 +74,8 @@ impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |again: &bool| if *again { "again" } else { "anew" };
         match self {
+            Self::Began { session } => write!(f, "began {session}"),
+            Self::Ending { session } => write!(f, "ending {session}"),
             Self::Asking { key } => write!(f, "asking {key}"),
             Self::Claimed { id, token, key, again, span } => {
                 let key = key.as_deref().unwrap_or("-");
@@ -96,6 +102,8 @@ impl Said {
         let number = |word: Option<&str>| word?.parse::<u64>().ok();
         let again = |word: &str| word == "again";
         Some(match word {
+            "began" => Self::Began { session: rest.to_owned() },
+            "ending" => Self::Ending { session: rest.to_owned() },
             "asking" => Self::Asking { key: rest.to_owned() },
             "claimed" => Self::Claimed {
                 id: next()?.to_owned(),
@@ -137,6 +145,8 @@ mod tests {
         let span = Span { began: 3, ended: 5 };
         let (id, key) = ("a-1".to_owned(), Some("k 7".replace(' ', "-")));
         for said in [
+            Said::Began { session: "s-1".into() },
+            Said::Ending { session: "s-1".into() },
             Said::Asking { key: "k-7".into() },
             Said::Claimed { id: id.clone(), token: 9, key, again: true, span },
             Said::Claimed { id: id.clone(), token: 9, key: None, again: false, span },

@@ -241,6 +241,34 @@ fn lease_that_is_cut_short_is_found() {
     story.finds(Harm::Broken, "1000 ms before its lease ended");
 }
 
+// A worker that lived or was stopped, and was wrongly proved dead, once counted as one more that was recovered.
+#[test]
+fn living_holder_that_was_proved_dead_is_found() {
+    let dead = || Change::Recovered {
+        id: id("a-1"),
+        cause: Cause::HolderDead,
+        reason: None,
+        not_before: None,
+    };
+    let session = || "s".to_owned();
+    let mut story = Story::begin();
+    story.then(vec![claimed("a-1", 2)]);
+    story.then(vec![dead()]);
+    story.ledger.judge_deaths();
+    assert!(story.ledger.wrong.is_empty(), "nobody knows yet: {:?}", story.ledger.wrong);
+    story.ledger.said(&Said::Began { session: session() });
+    story.ledger.judge_deaths();
+    story.finds(Harm::Broken, "its holder lived");
+
+    let mut story = Story::begin();
+    story.ledger.said(&Said::Began { session: session() });
+    story.then(vec![claimed("a-1", 2)]);
+    story.ledger.said(&Said::Ending { session: session() });
+    story.then(vec![dead()]);
+    story.ledger.judge_deaths();
+    assert!(story.ledger.wrong.is_empty(), "{:?}", story.ledger.wrong);
+}
+
 #[test]
 fn what_ended_before_another_began_must_stand_before_it() {
     let mut story = Story::begin();

@@ -15,6 +15,7 @@ use crate::clock::{monotonic_ns, ms, quantile};
 use crate::dice::Dice;
 use crate::place::program;
 use crate::program::{Worker, beside, last_lines};
+use crate::unlooked::{NO_NAMESPACES, can_unshare, not_looked_at};
 
 /// How many holders of each kind are killed in the full programme.
 const FULL_DEATHS: usize = 200;
@@ -79,7 +80,15 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
         let worker = deaths.worker(Some(n), &["wait", &deaths.board(), &format!("waiter-{n}")])?;
         deaths.waiters.push(worker);
     }
-    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| can_be(*kind)).collect();
+    let (kinds, others): (Vec<Kind>, Vec<Kind>) =
+        Kind::ALL.into_iter().partition(|kind| can_be(*kind));
+    for kind in others {
+        let why = match kind {
+            Kind::InNamespace => NO_NAMESPACES,
+            _ => "the program `taskhost` isn't built: run `cargo build --bins`",
+        };
+        not_looked_at(outcome, format!("liveness: the death of {}", kind.as_str()), why);
+    }
     let mut took: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
     loop {
         let kind = kinds[deaths.trials % kinds.len()];
@@ -123,10 +132,7 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
 /// Whether such holders can be had here: not everybody may make namespaces, and not every build has the command.
 fn can_be(kind: Kind) -> bool {
     match kind {
-        Kind::InNamespace => {
-            let probe = Command::new("unshare").args(UNSHARE).arg("true").output();
-            probe.is_ok_and(|output| output.status.success())
-        }
+        Kind::InNamespace => can_unshare(&UNSHARE),
         Kind::Run => beside("taskhost").is_ok(),
         Kind::Session | Kind::Forked | Kind::Process => true,
     }

@@ -16,6 +16,7 @@ use crate::dice::Dice;
 use crate::histories::bugs;
 use crate::place::program;
 use crate::program::{Worker, last_lines};
+use crate::unlooked::{NO_NAMESPACES, can_unshare, not_looked_at};
 
 /// How many are stopped at once.
 const AT_ONCE: usize = 6;
@@ -55,6 +56,9 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
     let early = leases.early.len();
     for what in leases.early {
         outcome.wrong(Harm::Broken, what);
+    }
+    if !can_unshare(&UNSHARE) {
+        not_looked_at(outcome, "liveness: a stopped holder in a namespace", NO_NAMESPACES);
     }
     outcome.figure(
         "liveness: tasks taken from stopped or unknown holders; of these, before the lease ended",
@@ -113,8 +117,7 @@ fn one_round(scene: &Scene, task_type: &str, dice: &mut Dice, outcome: &mut Outc
 /// Starts a holder and waits until it holds. One that is to be `unseen` names its process in a namespace of its own,
 /// where those can be made.
 fn hold(scene: &Scene, task_type: &str, lease_ms: u64, unseen: bool) -> Result<Holder> {
-    let probe = |arguments: &[&str]| Command::new("unshare").args(arguments).arg("true").output();
-    let unseen = unseen && probe(&UNSHARE).is_ok_and(|output| output.status.success());
+    let unseen = unseen && can_unshare(&UNSHARE);
     let torture = program()?;
     let mut command = Command::new(if unseen { "unshare".into() } else { torture.clone() });
     if unseen {

@@ -2,13 +2,16 @@
 //! they were told with the history.
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rustix::process::Signal;
 use taskhost::{Board, BoardSettings, InitOptions};
 use taskhost_simulated::Harm;
 
@@ -18,22 +21,31 @@ use crate::histories::bugs;
 use crate::kills::ledger::Ledger;
 use crate::kills::said::Said;
 use crate::kills::{look_at_the_end, read_history};
-use crate::program::Worker;
+use crate::program::{Worker, last_lines};
 
 /// How many work.
 const WORKERS: usize = 4;
-/// What a program that panicked ends with.
-const PANICKED: i32 = 101;
+/// What this program ends with when a role of it fails.
+const FAILED: i32 = 2;
+/// What an error says that comes from a full disk: the system's own words, and those of the store.
+const FULL_DISK: [&str; 3] = ["No space left on device", "the disk is full", "could be written"];
 /// For how long the disk is full, and how long there is room, at least.
 const FULL_FOR: Duration = Duration::from_millis(60);
 const ROOM_FOR: Duration = Duration::from_millis(150);
 /// Small, so that generations are switched while there is no room.
 const COMPACT_BYTES: u64 = 256 << 10;
 
+/// Whether an error names a full disk as its cause.
+pub(super) fn names_full_disk(error: &str) -> bool {
+    FULL_DISK.iter().any(|words| error.contains(words))
+}
+
 struct Filling<'c> {
     common: &'c Common,
     dice: Dice,
     workers: Vec<Worker>,
+    /// What each worker complains of, a file each.
+    complaints: Vec<PathBuf>,
     started: u64,
     hear: Sender<Said>,
 }
@@ -45,10 +57,12 @@ pub(super) fn play(common: &Common) -> Result<()> {
     Board::init(&common.board, &InitOptions { settings, ..InitOptions::default() })?;
     let (hear, heard) = channel();
     let dice = Dice::new(common.seed);
-    let mut filling = Filling { common, dice, workers: Vec::new(), started: 0, hear };
+    let mut filling =
+        Filling { common, dice, workers: Vec::new(), complaints: Vec::new(), started: 0, hear };
     for _ in 0..WORKERS {
-        let worker = filling.start()?;
+        let (worker, complaints) = filling.start()?;
         filling.workers.push(worker);
+        filling.complaints.push(complaints);
     }
     let (mut times, mut kills, mut ended) = (0, 0, 0);
     while Instant::now() < until {
@@ -57,20 +71,28 @@ pub(super) fn play(common: &Common) -> Result<()> {
         sleep(filling.dice.about(FULL_FOR));
         if filling.dice.one_in(2) {
             let at = filling.dice.index(WORKERS);
-            filling.workers[at].kill()?;
-            kills += 1;
-            filling.workers[at] = filling.start()?;
+            let status = filling.workers[at].kill()?;
+            if status.signal() == Some(Signal::KILL.as_raw()) {
+                kills += 1;
+            } else {
+                ended += filling.judge(at, status)?;
+            }
+            filling.put_another(at)?;
         }
         drop(filler);
         sleep(filling.dice.about(ROOM_FOR));
         ended += filling.replace()?;
     }
-    for worker in &mut filling.workers {
-        worker.kill()?;
+    for at in 0..WORKERS {
+        let status = filling.workers[at].kill()?;
+        if status.signal() != Some(Signal::KILL.as_raw()) {
+            ended += filling.judge(at, status)?;
+        }
     }
     drop(filling);
     let refused = compare(&common.board, &heard)?;
     say(&format!("kills {kills}"))?;
+    say(&format!("times {times}"))?;
     say(&format!("figure {times}; {refused}; {ended}"))?;
     say("done")
 }
@@ -90,7 +112,8 @@ impl<'c> Filling<'c> {
         self.common.board.parent().unwrap_or(Path::new("."))
     }
 
-    fn start(&mut self) -> Result<Worker> {
+    /// Starts a worker; what it complains of goes to a file of its own, so that one end isn't taken for another.
+    fn start(&mut self) -> Result<(Worker, PathBuf)> {
         self.started += 1;
         let board = self.common.board.to_string_lossy().into_owned();
         let mut arguments =
@@ -101,10 +124,28 @@ impl<'c> Filling<'c> {
         }
         let hear = self.hear.clone();
         // Beside the disk that is full.
-        let complaints = self.disk().with_file_name("complaints-of-workers");
-        Ok(Worker::start(&arguments, &complaints, move |line| {
+        let complaints = self.disk().with_file_name(format!("complaints-{}", self.started));
+        let worker = Worker::start(&arguments, &complaints, move |line| {
             let _ = Said::parse(line).map(|said| hear.send(said));
-        })?)
+        })?;
+        Ok((worker, complaints))
+    }
+
+    fn put_another(&mut self, at: usize) -> Result<()> {
+        let (worker, complaints) = self.start()?;
+        self.workers[at] = worker;
+        self.complaints[at] = complaints;
+        Ok(())
+    }
+
+    /// Looks at one that ended by itself, and says what is wrong with that; gives 1 if it ended since the disk is full.
+    fn judge(&self, at: usize, status: ExitStatus) -> Result<u64> {
+        let complaint = last_lines(&self.complaints[at]);
+        if is_end_by_full_disk(status.code(), &complaint) {
+            return Ok(1);
+        }
+        say(&format!("broken a worker ended by itself with {status}: {complaint}"))?;
+        Ok(0)
     }
 
     /// Takes up all room.
@@ -114,8 +155,11 @@ impl<'c> Filling<'c> {
         let mut file = File::create(disk.join("filler"))?;
         let mut piece = vec![0; 1 << 20];
         while !piece.is_empty() {
-            if file.write_all(&piece).is_err() {
-                piece.truncate(piece.len() / 2);
+            match file.write_all(&piece) {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    piece.truncate(piece.len() / 2);
+                }
+                written => written?,
             }
         }
         Ok(filler)
@@ -126,16 +170,20 @@ impl<'c> Filling<'c> {
     fn replace(&mut self) -> Result<u64> {
         let mut ended = 0;
         for at in 0..self.workers.len() {
-            let Some(status) = self.workers[at].has_ended() else { continue };
-            self.workers[at].ended()?;
-            match status.code() {
-                Some(code) if code != PANICKED => ended += 1,
-                _ => say(&format!("broken a worker ended by itself with {status}"))?,
+            if self.workers[at].has_ended().is_none() {
+                continue;
             }
-            self.workers[at] = self.start()?;
+            let status = self.workers[at].ended()?;
+            ended += self.judge(at, status)?;
+            self.put_another(at)?;
         }
         Ok(ended)
     }
+}
+
+/// Whether a worker that ended with this code and this complaint did so because the disk was full.
+fn is_end_by_full_disk(code: Option<i32>, complaint: &str) -> bool {
+    code == Some(FAILED) && names_full_disk(complaint)
 }
 
 /// Compares, and says what is wrong; gives how many requests were refused.
@@ -159,4 +207,21 @@ fn compare(board: &Path, heard: &Receiver<Said>) -> Result<u64> {
     }
     say(&format!("claims {}", ledger.claims_said))?;
     Ok(ledger.refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Every error of a read or a commit once passed for a full disk, and every end but a panic.
+    #[test]
+    fn only_an_error_that_names_a_full_disk_excuses_the_end_of_a_worker() {
+        let full = "error: nothing was changed: No space left on device (os error 28)";
+        assert!(is_end_by_full_disk(Some(FAILED), full));
+        assert!(is_end_by_full_disk(Some(FAILED), "error: the index failed: the disk is full"));
+        let changed = "error: nothing was changed: the file was changed while the board was locked";
+        assert!(!is_end_by_full_disk(Some(FAILED), changed));
+        assert!(!is_end_by_full_disk(Some(101), full), "a panic is never excused");
+        assert!(!is_end_by_full_disk(None, full), "nor is a signal");
+    }
 }

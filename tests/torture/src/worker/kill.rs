@@ -11,8 +11,9 @@ use taskhost::{
     TaskId,
 };
 
-use taskhost_board::{BeginError, ReadError};
+use taskhost_board::{BeginError, CommitError, ReadError};
 
+use super::full::names_full_disk;
 use super::{Common, say};
 use crate::clock::monotonic_ns;
 use crate::dice::Dice;
@@ -66,6 +67,9 @@ impl Kill {
             keys: 0,
             may_fail: self.full_disk,
         };
+        // Before the first claim, so that no claim is of a session that nobody knows.
+        let session = working.session.agent().session.to_string();
+        say(&Said::Began { session }.to_string())?;
         if let Some(key) = &self.again {
             working.claim(Some(key.clone()))?;
         }
@@ -86,15 +90,17 @@ impl Kill {
     }
 }
 
-/// Whether nothing is wrong but that something can't be written or read now.
+/// Whether nothing is wrong but that the disk is full: any other error of a read or a write is one too many.
 fn is_about_the_disk(error: &Error) -> bool {
-    match error {
-        Error::Board(InBoard::Read(error) | InBoard::Begin(BeginError::Read(error))) => {
-            matches!(error, ReadError::Failed(_))
-        }
-        Error::Board(InBoard::Commit(_)) => true,
-        _ => false,
-    }
+    let may_be = matches!(
+        error,
+        Error::Board(
+            InBoard::Read(ReadError::Failed(_))
+                | InBoard::Begin(BeginError::Read(ReadError::Failed(_)))
+                | InBoard::Commit(CommitError::NotWritten(_) | CommitError::Unknown(_))
+        )
+    );
+    may_be && names_full_disk(&error.to_string())
 }
 
 fn timed<T>(act: impl FnOnce() -> T) -> (T, Span) {
