@@ -128,6 +128,17 @@ impl Real {
     /// Makes a file of `count` words to be mapped, zero but for those it begins with. The first `used` have space on the
     /// disk; the others have to be given some before they are written to.
     fn make_mapped(&self, path: &str, count: usize, used: usize, words: &[u64]) -> io::Result<()> {
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        while_thrown_away(|| self.try_make_mapped(path, count, used, words), is_gone)
+    }
+
+    fn try_make_mapped(
+        &self,
+        path: &str,
+        count: usize,
+        used: usize,
+        words: &[u64],
+    ) -> io::Result<()> {
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         bytes.resize(used.min(count) * 8, 0);
         let temporary = temporary_name(&*self.disk, path);
@@ -149,6 +160,39 @@ impl Real {
             let _ = self.disk.remove(&temporary);
         })
     }
+
+    fn try_create_index(
+        &self,
+        name: &str,
+        pages: &Arc<AtomicU64>,
+    ) -> Result<Box<dyn Index>, ReadError> {
+        let directory = || {
+            self.disk.create_dir(INDEX)?;
+            self.files.directory().create_dir(format!("{INDEX}/{name}"))?;
+            self.index_dir(name)
+        };
+        let directory = directory()
+            .map_err(|e| ReadError::Failed(format!("`{INDEX}/{name}` could not be made: {e}")))?;
+        Ok(Box::new(LmdbIndex::create(&directory, pages)?))
+    }
+}
+
+/// How often something is made in the index's directory while that is thrown away.
+const THROWN_AWAY_MAX: usize = 16;
+
+/// Makes something in the index's directory: again, if it is gone because somebody threw the directory away at that very
+/// moment, as they may at any.
+fn while_thrown_away<T, E>(
+    mut make: impl FnMut() -> Result<T, E>,
+    is_gone: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    for _ in 1..THROWN_AWAY_MAX {
+        match make() {
+            Err(error) if is_gone(&error) => {}
+            result => return result,
+        }
+    }
+    make()
 }
 
 impl Platform for Real {
@@ -221,19 +265,16 @@ impl Platform for Real {
         name: &str,
         pages: &Arc<AtomicU64>,
     ) -> Result<Box<dyn Index>, ReadError> {
-        let directory = || {
-            self.disk.create_dir(INDEX)?;
-            self.files.directory().create_dir(format!("{INDEX}/{name}"))?;
-            self.index_dir(name)
+        let make = || {
+            self.try_create_index(name, pages).map_err(|error| {
+                let path = format!("{INDEX}/{name}");
+                let is_there = self.files.directory().symlink_metadata(path).is_ok();
+                // What is there of it would only take up room.
+                let _ = self.remove_index(name);
+                (error, !is_there)
+            })
         };
-        let directory = directory()
-            .map_err(|e| ReadError::Failed(format!("`{INDEX}/{name}` could not be made: {e}")))?;
-        let made = LmdbIndex::create(&directory, pages);
-        let made = made.inspect_err(|_| {
-            // What is there of it would only take up room.
-            let _ = self.remove_index(name);
-        });
-        Ok(Box::new(made?))
+        while_thrown_away(make, |(_, is_gone)| *is_gone).map_err(|(error, _)| error)
     }
 
     fn indexes(&self) -> io::Result<Vec<String>> {

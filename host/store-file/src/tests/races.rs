@@ -385,3 +385,37 @@ fn a_line_that_the_index_has_already_is_not_applied_again() {
     add(&engine, "c", &[]);
     assert_clean(&store);
 }
+
+/// Somebody threw the index away, as one may at any moment, just while it was being made anew, and whoever was making it
+/// was told that a directory isn't there.
+#[test]
+fn an_index_that_is_thrown_away_again_and_again_keeps_nobody_from_working() {
+    let (directory, store) = fresh();
+    let path = board(&directory);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let told: usize = std::thread::scope(|scope| {
+        let work = |who: usize| {
+            let (path, done) = (path.clone(), &done);
+            scope.spawn(move || {
+                let store = open(&path);
+                let mut told = 0;
+                while !done.load(Ordering::Relaxed) {
+                    remember(&store, &format!("{who}-{told}")).unwrap();
+                    told += 1;
+                }
+                told
+            })
+        };
+        let threads: Vec<_> = (0..3).map(work).collect();
+        for _ in 0..300 {
+            // It may be made anew while it is removed, and then be removed in part.
+            let _ = std::fs::remove_dir_all(path.join("index"));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        done.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(told > 0);
+    assert_eq!(whole_history(&store), told as u64);
+    assert_clean(&store);
+}
