@@ -20,11 +20,11 @@ impl State {
             Err(no) => return vec![Outcome::same(Reply::No(no))],
         }
         let each = self.after_due(when).into_iter().map(|mut after| {
-            match after.claim_now(ask, when) {
-                Ok(reply) if after == *self => Outcome::same(reply),
-                Ok(reply) => Outcome { reply, after: Some(after) },
-                // What was due isn't taken either.
-                Err(no) => Outcome::same(Reply::No(no)),
+            // What was due is taken back, whatever becomes of the claim.
+            let reply = after.claim_now(ask, when).unwrap_or_else(Reply::No);
+            match after == *self {
+                true => Outcome::same(reply),
+                false => Outcome { reply, after: Some(after) },
             }
         });
         each.collect()
