@@ -3,7 +3,8 @@
 //! A switch copies the lines that came while it was preparing into the next journal, so a line may stand in two
 //! journals. Each journal therefore counts up to where the next one begins.
 //!
-//! Each retired journal is checked against what the current snapshot's header says of it (`past`).
+//! Each line must continue the one before it, and each retired journal is checked against what the current snapshot's
+//! header says of it (`past`).
 //!
 //! How far back it goes is up to the board's settings (`retain`): it begins with the oldest journal that is there.
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use taskhost_board::{BeginError, Entry, Generation, ReadError, Sequence};
 
 use crate::disk::{DiskFile, How};
+use crate::format::Checksum;
 use crate::format::line::{self, Line};
 use crate::format::names;
 use crate::format::snapshot::damaged;
@@ -69,6 +71,7 @@ impl Inner {
             let mut lines = Lines::new(&*volume.file, &volume.name, 0);
             let mut tie = Tie::new(&past_ends, volume.generation);
             let mut number = 0;
+            let mut before: Option<(Sequence, Checksum)> = None;
             loop {
                 let at = lines.offset();
                 let here = |why: String| damaged(&volume.name, number + 1, at, &why);
@@ -81,6 +84,12 @@ impl Inner {
                     break;
                 }
                 let line = line::decode(&raw.bytes).map_err(here)?;
+                if let Some((sequence, sum)) = before
+                    && (line.place.sequence != sequence.next() || line.place.prev != sum)
+                {
+                    return Err(here("the line doesn't continue the one before it".into()));
+                }
+                before = Some((line.place.sequence, line.sum));
                 tie.take(&line).map_err(here)?;
                 number += 1;
                 let sequence = line.place.sequence;

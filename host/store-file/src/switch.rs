@@ -35,7 +35,7 @@ use crate::state::{Inner, failed};
 
 /// How many bytes of the journal may be left to copy under the lock. Simulated journals are short, and something has to
 /// be copied before the lock there too.
-const REST_BYTES: u64 = if cfg!(any(test, feature = "simulation")) { 0 } else { 64 * 1024 };
+const REST_BYTES: u64 = if cfg!(any(test, feature = "simulation")) { 1 } else { 64 * 1024 };
 /// How often the rest is copied off the lock before it is done under it, however much is left.
 const ROUNDS_MAX: u32 = 16;
 /// How often it is started over because the generation changed meanwhile.

@@ -290,10 +290,14 @@ impl Subject {
             Err(error) => return Err(vec![format!("refused without a place: {error}")]),
         };
         let found = contradictions(stage, &store);
-        let is_report =
-            |what: &&String| what.starts_with("the doctor: ") || what.contains("can't be read");
+        // Whoever reads what can't be read is told at once; the doctor tells only who asks, which excuses nothing that is
+        // missing or that nobody wrote.
+        if found.iter().any(|what| what.contains("can't be read")) {
+            return Ok(true);
+        }
+        let is_report = |what: &&String| what.starts_with("the doctor: ");
         let (reports, silent): (Vec<&String>, Vec<&String>) = found.iter().partition(is_report);
-        if !reports.is_empty() {
+        if silent.is_empty() && !reports.is_empty() {
             return Ok(true);
         }
         let notices = store.notices();

@@ -493,3 +493,23 @@ fn the_doctors_report_does_not_send_people_to_the_doctor() {
         !f.to_string().replace("taskhost doctor --repair", "").contains("taskhost doctor")
     }));
 }
+
+/// Whoever asked for the history got two lines in the order in which somebody had put them, without a word: the index was
+/// whole, so nobody replayed the journal, and each line was right by itself.
+#[test]
+fn lines_that_changed_places_are_refused_by_whoever_reads_the_history() {
+    let (directory, store) = fresh();
+    for key in ["a", "b", "c", "d"] {
+        remember(&store, key).unwrap();
+    }
+    let path = board(&directory).join("journal-1.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.swap(1, 2);
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let read = store.history(Sequence(0), &mut |_, _| true);
+    assert!(
+        matches!(&read, Err(taskhost_board::ReadError::Damaged(why)) if why.contains("line 2")),
+        "{read:?}"
+    );
+}
