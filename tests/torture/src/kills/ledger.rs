@@ -117,7 +117,7 @@ impl Ledger {
         match change {
             Change::Added(task) => self.added(task),
             Change::Claimed { id, claim } => {
-                let session = hash(&claim.session.to_string());
+                let session = hash(claim.session.as_ref());
                 self.claimed(id.as_str(), claim.token.0, session, claim.lease.until);
             }
             Change::Renewed { id, lease } | Change::Kept { id, lease } => {
