@@ -19,7 +19,7 @@
 use std::collections::HashSet;
 
 use super::model::{State, When};
-use super::words::{Answer, Call, History};
+use super::words::{Answer, Call, History, Op};
 
 /// What was found out about a history.
 #[derive(Debug, Clone)]
@@ -281,7 +281,9 @@ impl Search<'_> {
 pub(super) fn is_idle(call: &Call) -> bool {
     match &call.answer {
         None => false,
-        Some(Answer::No(_) | Answer::Task(_, true)) => true,
+        // A claim takes back what is due, also one that is refused then.
+        Some(Answer::No(_)) => !matches!(call.op, Op::Claim(_)),
+        Some(Answer::Task(_, true)) => true,
         Some(Answer::Changed(done)) => !done.contains(&true),
         Some(_) => call.op.is_read(),
     }
