@@ -225,8 +225,12 @@ impl Platform for Real {
     }
 
     fn make_words(&self, start: &Start) -> io::Result<Words> {
-        self.make_mapped(SHARED_WORDS, WORDS, WORDS, &start.values())?;
-        self.words()?.ok_or_else(|| io::Error::other("`index/shared` was cut while it was made"))
+        let make = || {
+            self.make_mapped(SHARED_WORDS, WORDS, WORDS, &start.values())?;
+            self.words()?
+                .ok_or_else(|| io::Error::other("`index/shared` is gone as soon as it is made"))
+        };
+        while_thrown_away(make, |_| matches!(self.mapped(SHARED_WORDS, WORDS), Ok(None)))
     }
 
     fn statistics(&self, count: usize) -> io::Result<Option<MappedWords>> {
@@ -266,15 +270,13 @@ impl Platform for Real {
         pages: &Arc<AtomicU64>,
     ) -> Result<Box<dyn Index>, ReadError> {
         let make = || {
-            self.try_create_index(name, pages).map_err(|error| {
-                let path = format!("{INDEX}/{name}");
-                let is_there = self.files.directory().symlink_metadata(path).is_ok();
+            self.try_create_index(name, pages).inspect_err(|_| {
                 // What is there of it would only take up room.
                 let _ = self.remove_index(name);
-                (error, !is_there)
             })
         };
-        while_thrown_away(make, |(_, is_gone)| *is_gone).map_err(|(error, _)| error)
+        // It may have been removed in part, so the error doesn't say whether that is why.
+        while_thrown_away(make, |_| true)
     }
 
     fn indexes(&self) -> io::Result<Vec<String>> {

@@ -393,29 +393,32 @@ fn an_index_that_is_thrown_away_again_and_again_keeps_nobody_from_working() {
     let (directory, store) = fresh();
     let path = board(&directory);
     let done = std::sync::atomic::AtomicBool::new(false);
-    let told: usize = std::thread::scope(|scope| {
-        let work = |who: usize| {
-            let (path, done) = (path.clone(), &done);
+    let told = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for who in 0..3 {
+            let (path, done, told) = (path.clone(), &done, &told);
             scope.spawn(move || {
                 let store = open(&path);
-                let mut told = 0;
                 while !done.load(Ordering::Relaxed) {
-                    remember(&store, &format!("{who}-{told}")).unwrap();
-                    told += 1;
+                    let n = told.load(Ordering::Relaxed);
+                    remember(&store, &format!("{who}-{n}")).unwrap();
+                    told.fetch_add(1, Ordering::Relaxed);
                 }
-                told
-            })
-        };
-        let threads: Vec<_> = (0..3).map(work).collect();
-        for _ in 0..300 {
+            });
+        }
+        for _ in 0..200 {
             // It may be made anew while it is removed, and then be removed in part.
             let _ = std::fs::remove_dir_all(path.join("index"));
-            std::thread::sleep(Duration::from_millis(1));
+            let before = told.load(Ordering::Relaxed);
+            let deadline = far();
+            while told.load(Ordering::Relaxed) == before && Deadline::now() < deadline {
+                std::thread::yield_now();
+            }
         }
         done.store(true, Ordering::Relaxed);
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert!(told > 0);
-    assert_eq!(whole_history(&store), told as u64);
+    let told = told.load(Ordering::Relaxed);
+    assert!(told >= 200);
+    assert_eq!(whole_history(&store), told);
     assert_clean(&store);
 }
