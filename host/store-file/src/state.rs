@@ -369,9 +369,8 @@ impl Inner {
             true => current.words.appended_through(),
             false => through,
         };
-        // Words about another generation say nothing about this journal; its own entries are synced all the
-        // same, so whichever generation a crash leaves current has them. A second guard: every switch raises
-        // `durable_through` past the old journal's end before it publishes.
+        // Words about another generation count its lines, which this sync has nothing to do with: a switch may have come
+        // since the caller looked. The journal's own entries are synced all the same.
         if is_ours {
             current.words.raise_durable(through);
         }

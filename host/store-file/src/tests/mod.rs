@@ -29,6 +29,7 @@ mod twin;
 mod upgrade;
 mod usage;
 mod waiting;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
