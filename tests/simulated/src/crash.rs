@@ -14,17 +14,18 @@
 //! after the first). With the seed, it can be run again alone:
 //! `cargo run -p taskhost-simulated --example replay -- 'claim/2/7/13' SEED`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use taskhost_board::Store as _;
 use taskhost_store_file::simulation::{Breadth, Counted, Fault, World};
 
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation, WRITERS};
-use crate::rounds::{Round, further};
+use crate::rounds::{Round, first, further};
 use crate::stage::Stage;
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
@@ -39,24 +40,26 @@ pub fn crashes() -> Part {
 }
 
 fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut seen: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for operation in operations::all() {
-        if effort.first_only && !outcome.wrong.is_empty() {
-            return outcome;
-        }
-        let seen = seen.entry(operation.name).or_default();
-        outcome.merge(crash_at(operation, effort, bug, seen));
-    }
-    let units: Vec<(&Operation, usize)> = operations::all()
-        .flat_map(|operation| (0..groups_of(operation)).map(move |writers| (operation, writers)))
+    let subjects: Vec<(&Operation, Seen)> =
+        operations::all().map(|operation| (operation, Seen::default())).collect();
+    let mut outcome =
+        first(&subjects, effort, |(operation, seen)| crash_at(operation, effort, bug, seen));
+    let with_others = operations::all().filter(|operation| operation.has_others).count();
+    let among = format!("{}, of them {with_others} with writers stopped before", subjects.len());
+    outcome.figure("kinds of operation", among);
+    let units: Vec<(&Operation, &Seen, usize)> = subjects
+        .iter()
+        .flat_map(|(operation, seen)| {
+            (0..groups_of(operation)).map(move |writers| (*operation, seen, writers))
+        })
         .collect();
-    further("crashes", &units, effort, &mut outcome, |round, (operation, writers), outcome| {
-        let seen = seen.entry(operation.name).or_default();
-        let mut crasher = Crasher { operation, effort, bug, round, outcome, seen };
+    further("crashes", &units, effort, &mut outcome, |round, (operation, seen, writers)| {
+        let mut outcome = Outcome::default();
+        let mut crasher = Crasher { operation, effort, bug, round, outcome: &mut outcome, seen };
         if let Err(why) = crasher.run_with(*writers) {
             outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
         }
+        outcome
     });
     outcome
 }
@@ -74,7 +77,7 @@ pub fn operations() -> Vec<&'static str> {
 /// Stops one kind of operation everywhere. An unknown name is something wrong.
 pub fn crash(operation: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
     match operations::named(operation) {
-        Some(operation) => crash_at(operation, effort, bug, &mut BTreeSet::new()),
+        Some(operation) => crash_at(operation, effort, bug, &Seen::default()),
         None => nothing(operation),
     }
 }
@@ -85,7 +88,7 @@ pub fn replay(case: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
         return crate::fault::replay(case, effort, bug);
     }
     let Some((operation, round, case)) = Case::parse(case) else { return nothing(case) };
-    let (mut outcome, seen) = (Outcome::default(), &mut BTreeSet::new());
+    let (mut outcome, seen) = (Outcome::default(), &Seen::default());
     let mut crasher = Crasher { operation, effort, bug, round, outcome: &mut outcome, seen };
     if let Err(why) = crasher.run_case(&case) {
         outcome.wrong(Harm::Broken, why);
@@ -153,7 +156,7 @@ fn crash_at(
     operation: &'static Operation,
     effort: &Effort,
     bug: Option<Bug>,
-    seen: &mut BTreeSet<u64>,
+    seen: &Seen,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let round = Round::FIRST;
@@ -173,7 +176,6 @@ fn crash_at(
         );
         outcome.wrong(Harm::Broken, what);
     }
-    outcome.figure(name, format!("{points} crash points, {states} states of the disk"));
     outcome
 }
 
@@ -184,8 +186,18 @@ struct Crasher<'a> {
     bug: Option<Bug>,
     round: Round,
     outcome: &'a mut Outcome,
-    /// What was examined already: the same files after the same answers.
-    seen: &'a mut BTreeSet<u64>,
+    seen: &'a Seen,
+}
+
+/// What of one operation was examined already: the same files after the same answers.
+#[derive(Default)]
+struct Seen(Mutex<BTreeSet<u64>>);
+
+impl Seen {
+    /// Whether it is new.
+    fn add(&self, fingerprint: u64) -> bool {
+        self.0.lock().insert(fingerprint)
+    }
 }
 
 /// What there is once a process was stopped.
@@ -265,7 +277,7 @@ impl Crasher<'_> {
                 State::Number(_, wanted) if wanted == number => *case,
                 _ => continue,
             };
-            if self.seen.insert(survivor.fingerprint() ^ said) {
+            if self.seen.add(survivor.fingerprint() ^ said) {
                 let after = format!("power failure, {}", survivor.what);
                 self.look(&case, crash, World::booted(survivor), &after);
             }
@@ -294,7 +306,7 @@ impl Crasher<'_> {
         let said = later.fingerprint();
         for (number, survivor) in later.stage.world.states(&breadth).iter().enumerate() {
             let is_wanted = case.state == State::Every || case.state == State::Later(number);
-            if is_wanted && self.seen.insert(survivor.fingerprint() ^ said) {
+            if is_wanted && self.seen.add(survivor.fingerprint() ^ said) {
                 let case = Case { state: State::Later(number), ..*case };
                 let after = format!("killed, opened, power failure, {}", survivor.what);
                 self.look(&case, &later, World::booted(survivor), &after);

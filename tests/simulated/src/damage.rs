@@ -59,18 +59,14 @@ struct Subject {
     last: Sequence,
 }
 
-/// What was tried in earlier rounds.
-#[derive(Default)]
-pub(crate) struct Further {
-    /// By what was done.
-    damages: BTreeSet<String>,
-    /// By the operation, and where the two were stopped.
-    recoveries: BTreeSet<(&'static str, u64, u64)>,
-}
+/// The damages that were tried in earlier rounds, by what was done.
+pub(crate) type Damages = BTreeSet<String>;
+/// The recoveries that were, by the operation, and where the two were stopped.
+pub(crate) type Recoveries = BTreeSet<(&'static str, u64, u64)>;
 
 /// Damages every file in every way, in some of its places.
 pub fn damage(effort: &Effort, bug: Option<Bug>) -> Outcome {
-    damage_at(effort, bug, Round::FIRST, &mut Further::default())
+    damage_at(effort, bug, Round::FIRST, &mut Damages::default())
 }
 
 /// The same in the places of this round.
@@ -78,7 +74,7 @@ pub(crate) fn damage_at(
     effort: &Effort,
     bug: Option<Bug>,
     round: Round,
-    tried: &mut Further,
+    tried: &mut Damages,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let subject = match Subject::new(bug) {
@@ -89,7 +85,7 @@ pub(crate) fn damage_at(
         }
     };
     for damage in subject.damages(round, &mut round.dice(effort, "damage")) {
-        if tried.damages.contains(&damage.what) {
+        if tried.contains(&damage.what) {
             continue;
         }
         if !round.is_first() && effort.is_over() {
@@ -101,7 +97,7 @@ pub(crate) fn damage_at(
                 return outcome;
             }
         }
-        tried.damages.insert(damage.what);
+        tried.insert(damage.what);
     }
     outcome
 }
@@ -373,7 +369,7 @@ fn chosen(bound: usize, some: usize, round: Round, dice: &mut Dice) -> Vec<usize
 /// Recoveries of the same board one after the other, each stopped before each of its changes, and then the last one; of
 /// the second ones, some.
 pub fn recoveries(effort: &Effort, bug: Option<Bug>) -> Outcome {
-    recoveries_at(effort, bug, Round::FIRST, &mut Further::default())
+    recoveries_at(effort, bug, Round::FIRST, &mut Recoveries::default())
 }
 
 /// The same, and all of those that are left in the rounds after the first.
@@ -381,7 +377,7 @@ pub(crate) fn recoveries_at(
     effort: &Effort,
     bug: Option<Bug>,
     round: Round,
-    tried: &mut Further,
+    tried: &mut Recoveries,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let recovering = operations::all().filter(|operation| operation.name.starts_with("recovery"));
@@ -399,7 +395,7 @@ fn recover_twice(
     effort: &Effort,
     bug: Option<Bug>,
     round: Round,
-    (outcome, tried): (&mut Outcome, &mut Further),
+    (outcome, tried): (&mut Outcome, &mut Recoveries),
 ) -> Result<(), String> {
     let base = (operation.set)(bug)?;
     let mut dice = round.dice(effort, operation.name);
@@ -411,7 +407,7 @@ fn recover_twice(
                 return Ok(());
             }
             let is_left_out = round.is_first() && second > 0 && dice.below(3) > 0;
-            let is_known = tried.recoveries.contains(&(operation.name, first, second));
+            let is_known = tried.contains(&(operation.name, first, second));
             if is_left_out || is_known {
                 if second > STEPS_MAX {
                     break;
@@ -420,7 +416,7 @@ fn recover_twice(
             }
             let twice = once.copy();
             let was_stopped = stopped(&twice, second);
-            tried.recoveries.insert((operation.name, first, second));
+            tried.insert((operation.name, first, second));
             outcome.count(Count::Faults, 1);
             for what in examine(operation, &twice, false) {
                 let name = operation.name;

@@ -15,13 +15,14 @@
 
 use std::io;
 
+use parking_lot::Mutex;
 use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
 
 use crate::crash::harm;
-use crate::damage::{Further, damage_at, recoveries_at};
+use crate::damage::{damage_at, recoveries_at};
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation};
-use crate::rounds::{Round, further};
+use crate::rounds::{Round, first, further};
 use crate::stage::{Done, Stage};
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
@@ -51,28 +52,21 @@ enum Unit {
 }
 
 fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut tried = Further::default();
-    let units: Vec<Unit> =
-        operations::all().map(Unit::Faults).chain([Unit::Damage, Unit::Recoveries]).collect();
-    for unit in &units {
-        if effort.first_only && !outcome.wrong.is_empty() {
-            return outcome;
-        }
-        outcome.merge(match unit {
-            Unit::Faults(operation) => fault_at(operation, effort, bug),
-            Unit::Damage => damage_at(effort, bug, Round::FIRST, &mut tried),
-            Unit::Recoveries => recoveries_at(effort, bug, Round::FIRST, &mut tried),
-        });
-    }
-    further("faults", &units, effort, &mut outcome, |round, unit, outcome| match unit {
-        Unit::Faults(operation) => {
-            if let Err(why) = fault_everywhere(operation, effort, bug, round, outcome) {
-                outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
-            }
-        }
-        Unit::Damage => outcome.merge(damage_at(effort, bug, round, &mut tried)),
-        Unit::Recoveries => outcome.merge(recoveries_at(effort, bug, round, &mut tried)),
+    let (damages, recoveries) = (Mutex::default(), Mutex::default());
+    // The longest ones first, so that none is left for one thread alone in the end.
+    let units: Vec<Unit> = [Unit::Damage, Unit::Recoveries]
+        .into_iter()
+        .chain(operations::all().map(Unit::Faults))
+        .collect();
+    let mut outcome = first(&units, effort, |unit| match unit {
+        Unit::Faults(operation) => fault_at(operation, effort, bug),
+        Unit::Damage => damage_at(effort, bug, Round::FIRST, &mut damages.lock()),
+        Unit::Recoveries => recoveries_at(effort, bug, Round::FIRST, &mut recoveries.lock()),
+    });
+    further("faults", &units, effort, &mut outcome, |round, unit| match unit {
+        Unit::Faults(operation) => faults_of(operation, effort, bug, round),
+        Unit::Damage => damage_at(effort, bug, round, &mut damages.lock()),
+        Unit::Recoveries => recoveries_at(effort, bug, round, &mut recoveries.lock()),
     });
     outcome
 }
@@ -137,16 +131,19 @@ impl Case {
 }
 
 fn fault_at(operation: &'static Operation, effort: &Effort, bug: Option<Bug>) -> Outcome {
+    faults_of(operation, effort, bug, Round::FIRST)
+}
+
+fn faults_of(
+    operation: &'static Operation,
+    effort: &Effort,
+    bug: Option<Bug>,
+    round: Round,
+) -> Outcome {
     let mut outcome = Outcome::default();
-    if let Err(why) = fault_everywhere(operation, effort, bug, Round::FIRST, &mut outcome) {
+    if let Err(why) = fault_everywhere(operation, effort, bug, round, &mut outcome) {
         outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
     }
-    let (faults, reported) =
-        (outcome.counted(Count::Faults), outcome.counted(Count::FaultsReported));
-    outcome.figure(
-        format!("{}, faults", operation.name),
-        format!("{faults}, of which {reported} were reported"),
-    );
     outcome
 }
 

@@ -1,9 +1,15 @@
 //! What is tried beyond what a part promises: the same again, each time wider and with other lots, until the time is
 //! over, so that a longer run tries more.
 //!
-//! - [`Round`]: how wide it is, and what is drawn by lot. [`further`] goes through all rounds after the first.
+//! - [`Round`]: how wide it is, and what is drawn by lot. [`first`] does what is promised, [`further`] goes through all
+//!   rounds after it, both with as many threads as there are processors: a world has nothing in common with another.
 
 use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
 
 use taskhost_store_file::simulation::Dice;
 
@@ -60,13 +66,25 @@ impl fmt::Display for Round {
     }
 }
 
+/// Does every unit once, however long that takes.
+pub(crate) fn first<T: Sync>(
+    units: &[T],
+    effort: &Effort,
+    each: impl Fn(&T) -> Outcome + Sync,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let is_enough = |outcome: &Outcome| effort.first_only && !outcome.wrong.is_empty();
+    at_once(&(0..units.len()).collect::<Vec<_>>(), &mut outcome, &is_enough, |at| each(&units[at]));
+    outcome
+}
+
 /// Does all `units` again and again in an order drawn by lot, until the time is over or nothing new comes up.
-pub(crate) fn further<T>(
+pub(crate) fn further<T: Sync>(
     part: &str,
     units: &[T],
     effort: &Effort,
     outcome: &mut Outcome,
-    mut each: impl FnMut(Round, &T, &mut Outcome),
+    each: impl Fn(Round, &T) -> Outcome + Sync,
 ) {
     let tried =
         |outcome: &Outcome| outcome.counted(Count::DiskStates) + outcome.counted(Count::Faults);
@@ -75,19 +93,45 @@ pub(crate) fn further<T>(
     while idle < IDLE_MAX && !effort.is_done(outcome) {
         round = Round(round.0 + 1);
         let before = tried(outcome);
-        for at in order(units.len(), &mut round.dice(effort, part)) {
-            if effort.is_done(outcome) {
-                break;
-            }
-            each(round, &units[at], outcome);
-            done += 1;
-        }
+        let order = order(units.len(), &mut round.dice(effort, part));
+        let is_done = |outcome: &Outcome| effort.is_done(outcome);
+        done += at_once(&order, outcome, &is_done, |at| each(round, &units[at]));
         let is_idle = tried(outcome) == before && round.0 >= DOUBLINGS_MAX;
         idle = if is_idle { idle + 1 } else { 0 };
     }
     let (rounds, more) = (done / units.len().max(1), done % units.len().max(1));
-    let figure = format!("{rounds} rounds, and {more} of {} parts of the next", units.len());
-    outcome.figure(format!("{part}, beyond what is always tried"), figure);
+    let figure = format!("{rounds}, and {more} of {} parts of the next", units.len());
+    outcome.figure("rounds after the one that is always made", figure);
+}
+
+/// Does these one after the other, as many at a time as there are processors, until it is enough, and how many that were.
+/// What they found is taken in in their order, so that it doesn't depend on who was faster.
+fn at_once(
+    order: &[usize],
+    outcome: &mut Outcome,
+    is_enough: &(impl Fn(&Outcome) -> bool + Sync),
+    each: impl Fn(usize) -> Outcome + Sync,
+) -> usize {
+    let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(is_enough(outcome)));
+    let found = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(unit) = order.get(at) else { return };
+                    let outcome = each(*unit);
+                    is_over.fetch_or(is_enough(&outcome), Ordering::SeqCst);
+                    found.lock().push((at, outcome));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner();
+    found.sort_unstable_by_key(|(at, _)| *at);
+    let done = found.len();
+    found.into_iter().for_each(|(_, found)| outcome.merge(found));
+    done
 }
 
 /// All numbers below this, each once.
@@ -104,16 +148,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Harm;
 
     #[test]
     fn every_unit_has_its_turn_in_every_round_in_an_order_that_the_seed_says() {
         let turns = |seed| {
-            let (mut turns, mut outcome) = (Vec::new(), Outcome::default());
+            let mut outcome = Outcome::default();
             let effort = Effort::new(seed, Duration::from_secs(600));
-            further("part", &[0, 1, 2, 3, 4, 5, 6, 7], &effort, &mut outcome, |round, unit, _| {
-                turns.push((round.0, *unit));
+            further("part", &[0, 1, 2, 3, 4, 5, 6, 7], &effort, &mut outcome, |round, unit| {
+                let mut turn = Outcome::default();
+                turn.figure(round.to_string(), unit.to_string());
+                turn
             });
-            turns
+            // The last figure says how many there were.
+            outcome.figures.pop();
+            outcome.figures
         };
         let (one, other) = (turns(1), turns(2));
         assert_eq!(one, turns(1));
@@ -121,9 +170,10 @@ mod tests {
         // Nothing new ever came up, so it ends although there is time.
         assert_eq!(one.len(), 8 * (DOUBLINGS_MAX + IDLE_MAX - 1) as usize);
         for round in one.chunks(8) {
-            let mut units: Vec<i32> = round.iter().map(|(_, unit)| *unit).collect();
+            assert!(round.iter().all(|(number, _)| *number == round[0].0), "{round:?}");
+            let mut units: Vec<&str> = round.iter().map(|(_, unit)| &**unit).collect();
             units.sort_unstable();
-            assert_eq!(units, [0, 1, 2, 3, 4, 5, 6, 7]);
+            assert_eq!(units, ["0", "1", "2", "3", "4", "5", "6", "7"]);
         }
     }
 
@@ -131,9 +181,37 @@ mod tests {
     fn nothing_is_tried_further_once_the_time_is_over() {
         let mut outcome = Outcome::default();
         let effort = Effort::new(1, Duration::ZERO);
-        further("part", &[()], &effort, &mut outcome, |_, (), _| panic!("the time was over"));
-        let expected = "0 rounds, and 0 of 1 parts of the next";
+        further("part", &[()], &effort, &mut outcome, |_, ()| panic!("the time was over"));
+        let expected = "0, and 0 of 1 parts of the next";
         assert_eq!(outcome.figures[0].1, expected);
+    }
+
+    #[test]
+    fn what_is_promised_is_done_however_late_it_is_and_comes_in_its_order() {
+        let effort = Effort::new(1, Duration::ZERO);
+        let units: Vec<u64> = (0..100).collect();
+        let outcome = first(&units, &effort, |unit| {
+            // The later ones are done sooner.
+            thread::sleep(Duration::from_micros(100 - unit));
+            let mut outcome = Outcome::default();
+            outcome.figure(unit.to_string(), "");
+            outcome
+        });
+        let done: Vec<String> = outcome.figures.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(done, units.iter().map(u64::to_string).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_thing_that_is_wrong_is_enough_where_nobody_wants_more() {
+        let effort = Effort { first_only: true, ..Effort::new(1, Duration::from_secs(600)) };
+        let mut outcome = first(&[(); 10_000], &effort, |()| {
+            let mut outcome = Outcome::default();
+            outcome.wrong(Harm::Broken, "it is broken");
+            outcome
+        });
+        let found = outcome.wrong.len();
+        assert!((1..10_000).contains(&found), "{found}");
+        further("part", &[()], &effort, &mut outcome, |_, ()| panic!("it was enough"));
     }
 
     #[test]
