@@ -168,16 +168,19 @@ impl Measured {
         let longest = shares.iter().map(|share| share.longest_ns).max().unwrap_or_default();
         let p99 = shares.iter().map(|share| share.p99_ns).max().unwrap_or_default();
         let per_second = all as f64 / time.as_secs_f64();
-        let mut figure = |what: &str, value: String| {
-            outcome.figure(format!("fairness: {count} processes: {what}"), value);
-        };
-        figure("claims per second", format!("{per_second:.0}"));
-        figure("share of the mean, least and most", format!("{least:.2} and {most:.2}"));
-        figure("one claim, worst p99 and longest", format!("{} and {}", ms(p99), ms(longest)));
-        let (p99, longest) = (ms(waits.p99 * 1000), ms(waits.max * 1000));
-        let hold_ms = holds.mean / 1e3;
-        let value = format!("{p99} and {longest}; {hold_ms:.3} ms");
-        figure("wait for the lock, p99 and longest; mean hold", value);
+        let of_claims = format!(
+            "{per_second:.0} claims/s, shares {least:.2} to {most:.2} of the mean; a claim: worst p99 {}, longest {}",
+            ms(p99),
+            ms(longest)
+        );
+        let of_the_lock = format!(
+            "the wait for the lock: p99 {}, longest {}; it is held for {:.3} ms on average",
+            ms(waits.p99 * 1000),
+            ms(waits.max * 1000),
+            holds.mean / 1e3
+        );
+        let plural = if count == 1 { "" } else { "es" };
+        outcome.figure(format!("{count} process{plural}"), format!("{of_claims}; {of_the_lock}"));
         outcome.count(Count::Claims, all);
     }
 }

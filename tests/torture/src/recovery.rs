@@ -25,8 +25,6 @@ const TASKS: usize = 1_000;
 const SILENCE: Duration = Duration::from_secs(600);
 /// How many lines a worker says before it is killed.
 const LINES: usize = 20;
-/// Nothing but a process was lost.
-const INTACT: &str = "the index as it was";
 const LEASE_MS: u64 = 1_800_000;
 
 /// Boards that are opened after a kill.
@@ -64,27 +62,24 @@ fn measure(place: &Place, size: u64, seed: u64, outcome: &mut Outcome) -> Result
     fill(place, size)?;
     kill_a_worker(place, seed)?;
     outcome.count(Count::Kills, 1);
-    let mut note = |what: &str, (took_ns, entries): (u64, u64)| {
-        let per_second = entries as f64 / (took_ns as f64 / 1e9);
-        // Nothing is read of a journal whose index is there.
-        let value = match what {
-            INTACT => ms(took_ns),
-            _ => format!("{} ({per_second:.0} entries/s)", ms(took_ns)),
-        };
-        outcome.figure(format!("recovery: {size} entries: {what}"), value);
-    };
-    note(INTACT, open(place)?);
+    let intact = open(place)?;
     let index = place.board().join("index");
     std::fs::remove_dir_all(&index)?;
-    note("no index", open(place)?);
+    let none = open(place)?;
     // As one leaves it whose sync has failed, and whose machine was started anew.
     std::fs::remove_dir_all(&index)?;
     let mark = poisoned_mark(place)?;
     std::fs::write(&mark, "")?;
-    note("a sync had failed", open(place)?);
+    let failed = open(place)?;
     ensure!(poisoned_mark(place)? != mark, "a generation whose sync failed is used on");
     let report = open_board(&place.board(), None)?.doctor();
     ensure!(report.is_clean(), "in the end the doctor finds: {:?}", report.findings);
+    let per_second = none.1 as f64 / (none.0 as f64 / 1e9);
+    let [intact, none, failed] = [intact, none, failed].map(|(took_ns, _)| ms(took_ns));
+    outcome.figure(
+        format!("opening it with {size} entries in the journal"),
+        format!("{intact}; with no index {none} ({per_second:.0} entries/s); after a failed sync {failed}"),
+    );
     Ok(())
 }
 

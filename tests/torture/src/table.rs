@@ -9,6 +9,8 @@ use taskhost_simulated::{Count, Harm, Outcome};
 #[derive(Debug, Default)]
 pub struct Table {
     all: Outcome,
+    /// What each part measured.
+    figures: Vec<(&'static str, String, String)>,
     took: Vec<(&'static str, Duration)>,
 }
 
@@ -28,7 +30,9 @@ const HARMS: [Harm; 4] = [Harm::Lost, Harm::Doubled, Harm::Silent, Harm::Broken]
 
 impl Table {
     /// Takes in what a part did.
-    pub fn add(&mut self, part: &'static str, outcome: Outcome, took: Duration) {
+    pub fn add(&mut self, part: &'static str, mut outcome: Outcome, took: Duration) {
+        let figures = outcome.figures.drain(..);
+        self.figures.extend(figures.map(|(name, value)| (part, name, value)));
         self.all.merge(outcome);
         self.took.push((part, took));
     }
@@ -45,25 +49,23 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| what | figure |\n| --- | ---: |")?;
+        writeln!(f, "| part | what | figure |\n| --- | --- | --- |")?;
         for count in COUNTS {
             let counted = self.all.counted(count);
             if counted > 0 {
-                writeln!(f, "| {} | {} |", count.as_str(), grouped(counted))?;
+                writeln!(f, "| all | {} | {} |", count.as_str(), grouped(counted))?;
             }
         }
         for harm in HARMS {
-            writeln!(f, "| **{harm}** | **{}** |", grouped(self.harmed(harm)))?;
+            writeln!(f, "| all | **{harm}** | **{}** |", grouped(self.harmed(harm)))?;
         }
-        for (name, value) in &self.all.figures {
-            writeln!(f, "| {name} | {value} |")?;
+        for (part, name, value) in &self.figures {
+            writeln!(f, "| {part} | {name} | {value} |")?;
         }
-        let took: Vec<String> = self
-            .took
-            .iter()
-            .map(|(part, took)| format!("{part} {:.0} s", took.as_secs_f64()))
-            .collect();
-        writeln!(f, "| time | {} |", took.join(", "))
+        let seconds =
+            |(part, took): &(&str, Duration)| format!("{part} {:.0} s", took.as_secs_f64());
+        let took: Vec<String> = self.took.iter().map(seconds).collect();
+        writeln!(f, "| all | time | {} |", took.join(", "))
     }
 }
 
@@ -97,14 +99,19 @@ mod tests {
         table.add("calm", Outcome::default(), Duration::from_secs(1));
         assert!(table.is_clean() && table.to_string().contains("| **lost** | **0** |"));
         let mut outcome = Outcome::default();
+        outcome.figure("the wildest", "7 ms");
         outcome.wrong(Harm::Doubled, "two holders");
         outcome.count(Count::Claims, 1500);
         table.add("wild", outcome, Duration::from_secs(2));
         let shown = table.to_string();
         assert!(!table.is_clean());
-        assert!(
-            shown.contains("| **doubled** | **1** |") && shown.contains("| 1,500 |"),
-            "{shown}"
-        );
+        for row in [
+            "| all | **doubled** | **1** |",
+            "| all | claims made | 1,500 |",
+            "| wild | the wildest | 7 ms |",
+            "| all | time | calm 1 s, wild 2 s |",
+        ] {
+            assert!(shown.lines().any(|line| line == row), "{row} is missing in:\n{shown}");
+        }
     }
 }

@@ -65,14 +65,15 @@ fn stopped_holder_that_is_not_refused_is_found_by_liveness() {
 fn processes_that_claim_at_once_all_get_their_share() {
     let outcome = run("fairness", 4, None);
     assert_clean(&outcome);
-    assert_eq!(outcome.figures.len(), 16, "{:#?}", outcome.figures);
+    assert_eq!(outcome.figures.len(), 4, "{:#?}", outcome.figures);
 }
 
 #[test]
 fn opening_after_a_kill_is_measured_by_the_length_of_the_journal() {
     let outcome = run("recovery", 1, None);
     assert_clean(&outcome);
-    assert!(outcome.figures.len() >= 3, "{:#?}", outcome.figures);
+    let (name, figure) = outcome.figures.first().unwrap();
+    assert!(name.contains("1000 entries") && figure.contains("entries/s"), "{name}: {figure}");
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn disk_that_is_full_now_and_then_loses_nothing_that_was_acknowledged() {
     // Where no disk can be made, the part says so, and has nothing to count.
     if !figure.starts_with("not looked at") {
         let claims = outcome.counted(Count::Claims);
-        let times: u64 = figure.split(';').next().unwrap().parse().unwrap();
+        let times: u64 = figure.split(' ').next().unwrap().parse().unwrap();
         assert!(claims > 0 && times > 0, "{claims} claims; {name}: {figure}");
     }
 }

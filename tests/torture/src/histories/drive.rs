@@ -73,15 +73,15 @@ pub(super) fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
         number += 1;
     }
     let rate = outcome.counted(Count::Operations) as f64 / began.elapsed().as_secs_f64();
-    outcome.figure("operations in histories, per second", format!("{rate:.0}"));
-    outcome.figure("the longest history", format!("{} operations", seen.calls_max));
+    outcome.figure("operations per second", format!("{rate:.0}"));
+    outcome.figure("the longest", format!("{} operations", seen.calls_max));
     let (steps, boards) = (seen.steps_max, seen.boards_max);
     outcome.figure(
         "the longest search for an order",
         format!("{steps} steps, {boards} boards at once"),
     );
     outcome.figure("requests whose process was killed in them", seen.unknown.to_string());
-    outcome.figure("histories undecided", seen.undecided.to_string());
+    outcome.figure("undecided", seen.undecided.to_string());
     let histories = outcome.counted(Count::Histories) + seen.undecided;
     if are_too_many(seen.undecided, histories) {
         let (seed, undecided) = (effort.seed, seen.undecided);

@@ -54,10 +54,8 @@ impl Counts {
     pub(super) fn report(&self, outcome: &mut Outcome) {
         outcome.count(Count::Kills, self.kills);
         outcome.count(Count::Stops, self.stops);
-        outcome.figure(
-            "kills: ended by other signals; indexes thrown away",
-            format!("{}; {}", self.other_ends, self.indexes),
-        );
+        outcome.figure("processes ended by other signals", self.other_ends.to_string());
+        outcome.figure("indexes thrown away", self.indexes.to_string());
     }
 }
 

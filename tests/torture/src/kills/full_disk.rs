@@ -16,7 +16,7 @@ use crate::place::{place, program};
 use crate::program::{Worker, last_lines};
 use crate::unlooked::{NO_NAMESPACES, not_looked_at};
 
-const FIGURE: &str = "full-disk: times full; requests that failed or came too late; workers that could not open the board";
+const FIGURE: &str = "full";
 
 /// What makes a namespace of mounts that ends with the one who made it.
 const UNSHARE: [&str; 4] = ["-Urm", "--fork", "--kill-child", "--"];

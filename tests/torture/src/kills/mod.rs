@@ -112,13 +112,11 @@ fn torture(effort: &Effort, bug: Option<Bug>, place: &Place, outcome: &mut Outco
     fleet.counts.report(outcome);
     outcome.count(Count::Claims, ledger.claims_said);
     outcome.figure(
-        "kills: claims per second, 16 processes",
+        "claims per second, 16 processes",
         format!("{:.0}", ledger.claims_said as f64 / took.as_secs_f64()),
     );
-    outcome.figure(
-        "kills: requests that came too late; claims taken from who was stopped or dead",
-        format!("{}; {}", ledger.refused, ledger.recovered),
-    );
+    outcome.figure("claims taken from who was stopped or dead", ledger.recovered.to_string());
+    outcome.figure("requests that came too late and were refused", ledger.refused.to_string());
     outcome.wrong.append(&mut ledger.wrong);
     Ok(())
 }

@@ -87,7 +87,7 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
             Kind::InNamespace => NO_NAMESPACES,
             _ => "the program `taskhost` isn't built: run `cargo build --bins`",
         };
-        not_looked_at(outcome, format!("liveness: the death of {}", kind.as_str()), why);
+        not_looked_at(outcome, format!("the death of {}", kind.as_str()), why);
     }
     let mut took: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
     loop {
@@ -118,12 +118,8 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
         took.sort_unstable();
         let [p50, p99, longest] = [0.5, 0.99, 1.0].map(|q| ms(quantile(&took, q)));
         outcome.figure(
-            format!(
-                "liveness: from the death of {} to the answer, {} times: p50, p99, longest",
-                kind.as_str(),
-                took.len()
-            ),
-            format!("{p50}, {p99}, {longest}"),
+            format!("from the death of {} to who claims next", kind.as_str()),
+            format!("p50 {p50}, p99 {p99}, longest {longest} of {}", took.len()),
         );
     }
     Ok(())

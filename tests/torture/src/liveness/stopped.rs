@@ -58,11 +58,11 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
         outcome.wrong(Harm::Broken, what);
     }
     if !can_unshare(&UNSHARE) {
-        not_looked_at(outcome, "liveness: a stopped holder in a namespace", NO_NAMESPACES);
+        not_looked_at(outcome, "a stopped holder in a namespace", NO_NAMESPACES);
     }
     outcome.figure(
-        "liveness: tasks taken from stopped or unknown holders; of these, before the lease ended",
-        format!("{}; {}", leases.taken, early),
+        "tasks taken from stopped or unknown holders",
+        format!("{}, {early} of them before the lease had ended", leases.taken),
     );
     Ok(())
 }

@@ -93,7 +93,9 @@ pub(super) fn play(common: &Common) -> Result<()> {
     let refused = compare(&common.board, &heard)?;
     say(&format!("kills {kills}"))?;
     say(&format!("times {times}"))?;
-    say(&format!("figure {times}; {refused}; {ended}"))?;
+    say(&format!(
+        "figure {times} times; {refused} requests failed or came too late, {ended} workers could not open the board"
+    ))?;
     say("done")
 }
 
