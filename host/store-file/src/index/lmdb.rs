@@ -17,18 +17,19 @@
     reason = "opening a mapped database is unsafe; see the safety comment there"
 )]
 
+mod files;
+
 use std::collections::HashMap;
 use std::io::ErrorKind::{InvalidInput, NotFound};
 use std::mem::ManuallyDrop;
 use std::ops::Bound;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant as Deadline};
 
-use cap_std::fs::{Dir, Metadata, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use parking_lot::Mutex;
@@ -36,8 +37,8 @@ use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
 use super::{Index, ReadTxn, WriteTxn};
-use crate::disk::{fill, open_regular, reserve};
 use crate::forks::{self, Origin, lineage};
+use files::{close_on_exec, is_full, lengthen, reserve_locks};
 
 /// Address space only. A task takes a few KiB here, so this is room for tens of millions.
 const MAP_BYTES: usize = if cfg!(target_pointer_width = "64") { 256 << 30 } else { 1 << 30 };
@@ -48,6 +49,8 @@ const LOCK: &str = "lock.mdb";
 /// For how long an environment that this process is just closing is waited for.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
+
 type Map = Database<'static, Bytes, Bytes>;
 
 /// An environment that is open in this process.
@@ -56,6 +59,8 @@ struct Opened {
     map: Map,
     /// The process that opened it.
     origin: Origin,
+    /// How long its file is at least, in bytes.
+    length: AtomicU64,
     /// Kept open so that no other directory gets its inode, by which the registry knows it, when it is removed
     /// while somebody still reads.
     directory: Dir,
@@ -65,6 +70,22 @@ impl Opened {
     /// Refuses to be used in a forked child: readers would be taken for the parent's, and cleared away with it.
     fn is_ours(&self) -> Result<(), ReadError> {
         if self.origin.is_here() { Ok(()) } else { Err(forked()) }
+    }
+
+    /// How long the file has to be for every page that may be read.
+    fn bytes_used(&self) -> u64 {
+        let page = self.env.unnamed_database_stat().page_size;
+        (self.env.info().last_page_number as u64 + 1) * u64::from(page)
+    }
+
+    /// Makes the file as long as it says that it is. LMDB writes no page that a change has taken and given back, so
+    /// where these are the last ones the file ends before them, as if it had been cut.
+    fn lengthen(&self) {
+        let bytes = self.bytes_used();
+        if self.length.fetch_max(bytes, Ordering::Relaxed) < bytes {
+            // Where there is no room, whoever opens the index next makes it anew.
+            let _ = lengthen(&self.directory, bytes);
+        }
     }
 
     /// The same for one who has a transaction, at every read.
@@ -157,10 +178,8 @@ impl LmdbIndex {
             Err(Unopened::Failed(error)) => return Err(error),
         };
         // Reading a page past a cut file's end would kill the process.
-        let stat = opened.env.unnamed_database_stat();
-        let pages_used = opened.env.info().last_page_number as u64 + 1;
         let length = directory.symlink_metadata(DATA).map(|m| m.len()).unwrap_or_default();
-        if length < pages_used * u64::from(stat.page_size) {
+        if length < opened.bytes_used() {
             return Ok(None);
         }
         Ok(Some(Self { opened, pages: pages.clone() }))
@@ -199,65 +218,6 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, Unopened> {
     }
 }
 
-/// How long a new lock file is made: the table of readers, and what stands before it. LMDB takes as many readers as
-/// there is room for.
-const LOCK_BYTES: u64 = (READERS_MAX as u64 + 64) * 64;
-
-/// Gives LMDB's lock file blocks on the disk before it is mapped. LMDB leaves it a hole, and on a full disk the first
-/// reader in a new part of it would be killed. Only while this process doesn't have the environment open: closing the
-/// file drops this process's `fcntl` locks on it.
-fn reserve_locks(directory: &Dir) -> Result<(), Unopened> {
-    let reserved = || -> std::io::Result<()> {
-        let mut options = OpenOptions::new();
-        // As LMDB makes its own.
-        options.read(true).write(true).create(true).mode(0o600);
-        let file = open_regular(directory, LOCK, &mut options)?;
-        let metadata = file.metadata()?;
-        match metadata.len() {
-            0 => fill(&file, 0, LOCK_BYTES),
-            // A full disk refuses even what is there already.
-            length if metadata.blocks() * BLOCK_BYTES >= length => Ok(()),
-            // Never made longer: others may have it mapped as it is.
-            length => reserve(&file, 0, length).map(|_| ()),
-        }
-    };
-    reserved().map_err(|error| match error.kind() {
-        NotFound => Unopened::None(heed::Error::Io(error)),
-        _ => Unopened::Failed(ReadError::Failed(format!("the index's `{LOCK}`: {error}"))),
-    })
-}
-
-/// What the kernel counts a file's space in.
-const BLOCK_BYTES: u64 = 512;
-
-const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
-
-/// Whether there is less room left than a commit takes.
-fn is_full(directory: &Dir) -> bool {
-    const LITTLE_BYTES: u64 = 1 << 18;
-    let stat = rustix::fs::fstatvfs(directory);
-    stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE_BYTES)
-}
-
-/// LMDB leaves its data file's descriptor open over `exec`, so every program that an agent starts would have the
-/// board's index in its hands, and keep its space after the index was removed.
-fn close_on_exec(directory: &Dir) -> std::io::Result<()> {
-    let data = directory.symlink_metadata(DATA)?;
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        let entry = entry?;
-        let is_data = std::fs::metadata(entry.path())
-            .is_ok_and(|open| open.ino() == data.ino() && open.dev() == data.dev());
-        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if let Some(number) = number.filter(|_| is_data) {
-            // SAFETY: the descriptor is LMDB's, which keeps it open as long as the environment, and is only
-            // borrowed for this call.
-            let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
-            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
-        }
-    }
-    Ok(())
-}
-
 fn open(directory: &Dir) -> heed::Result<Opened> {
     // Through the descriptor, so that it is this directory whatever became of its path.
     let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
@@ -281,7 +241,7 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
     let directory = directory.try_clone()?;
-    Ok(Opened { env, map, origin: Origin::here(), directory })
+    Ok(Opened { env, map, origin: Origin::here(), length: AtomicU64::new(0), directory })
 }
 
 impl Index for LmdbIndex {
@@ -304,8 +264,7 @@ impl Index for LmdbIndex {
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError> {
         self.opened.is_ours()?;
         let txn = self.opened.env.write_txn().map_err(failed)?;
-        let Opened { map, directory, .. } = &*self.opened;
-        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, map: *map, directory }))
+        Ok(Box::new(LmdbWrite { meter: Meter::new(&self.pages), txn, opened: &self.opened }))
     }
 
     fn tidy(&self) {
@@ -395,13 +354,12 @@ impl Read for LmdbRead {
 struct LmdbWrite<'a> {
     meter: Meter,
     txn: RwTxn<'a>,
-    map: Map,
-    directory: &'a Dir,
+    opened: &'a Opened,
 }
 
 impl Read for LmdbWrite<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        get(&self.meter, &self.map, &self.txn, key)
+        get(&self.meter, &self.opened.map, &self.txn, key)
     }
 
     fn scan(
@@ -411,34 +369,38 @@ impl Read for LmdbWrite<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
-        scan(&self.meter, &self.map, &self.txn, prefix, start, direction, limit)
+        scan(&self.meter, &self.opened.map, &self.txn, prefix, start, direction, limit)
     }
 }
 
 impl Write for LmdbWrite<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
-        self.map.put(&mut self.txn, key, value).map_err(failed)?;
-        self.meter.count(&self.map, &self.txn, [(key, value)].into_iter());
+        self.opened.map.put(&mut self.txn, key, value).map_err(failed)?;
+        self.meter.count(&self.opened.map, &self.txn, [(key, value)].into_iter());
         Ok(())
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), ReadError> {
-        self.map.delete(&mut self.txn, key).map_err(failed)?;
-        self.meter.count(&self.map, &self.txn, std::iter::empty());
+        self.opened.map.delete(&mut self.txn, key).map_err(failed)?;
+        self.meter.count(&self.opened.map, &self.txn, std::iter::empty());
         Ok(())
     }
 }
 
 impl WriteTxn for LmdbWrite<'_> {
     fn commit(self: Box<Self>) -> Result<(), ReadError> {
-        let (txn, directory) = (self.txn, self.directory);
+        let (txn, opened) = (self.txn, self.opened);
         txn.commit().map_err(|error| match error {
             // Where only a part of a page could be written, LMDB doesn't say why.
-            heed::Error::Io(cut) if cut.raw_os_error() == Some(EIO) && is_full(directory) => {
+            heed::Error::Io(cut)
+                if cut.raw_os_error() == Some(EIO) && is_full(&opened.directory) =>
+            {
                 ReadError::Failed("the index failed: the disk is full".into())
             }
             error => failed(error),
-        })
+        })?;
+        opened.lengthen();
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use taskhost_board::image::{Direction, Pair, Read, Start, Write};
 
 use crate::index::{self, Index, LmdbIndex, TwinIndex};
+use crate::simulation::Dice;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -124,5 +125,34 @@ fn an_environment_is_opened_once_in_a_process_and_again_after_it_was_closed() {
     for _ in 0..20 {
         let again = LmdbIndex::open(&handle, &pages).unwrap().unwrap();
         assert_eq!(again.read().unwrap().get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    }
+}
+
+/// LMDB writes no page that a change has taken and given back. Where these were the last ones, the file ended before them,
+/// and whoever opened the board next took the index for one that was cut, and made it anew, from the same entries, with
+/// the same end, and so did the next one: two thousand claims a second became one, until the next generation began.
+#[test]
+fn an_index_whose_last_pages_were_given_back_is_not_taken_for_one_that_was_cut() {
+    let pages = std::sync::Arc::new(AtomicU64::new(0));
+    for seed in 0..60 {
+        let mut dice = Dice::new(seed, "changes of an index");
+        let directory = tempfile::tempdir().unwrap();
+        let handle = Dir::open_ambient_dir(directory.path(), cap_std::ambient_authority()).unwrap();
+        let index = LmdbIndex::create(&handle, &pages).unwrap();
+        for _ in 0..5 {
+            let mut writing = index::write(&index).unwrap();
+            for _ in 0..dice.below(6000) {
+                let spread = 1 << dice.below(13);
+                let key = dice.below(spread).to_be_bytes();
+                match dice.below(6) {
+                    0 | 5 => writing.delete(&key).unwrap(),
+                    1 => writing.put(&key, &vec![1; dice.below(3000)]).unwrap(),
+                    _ => writing.put(&key, &vec![1; dice.below(900)]).unwrap(),
+                }
+            }
+            writing.commit().unwrap();
+            let again = LmdbIndex::open(&handle, &pages).unwrap();
+            assert!(again.is_some(), "seed {seed}");
+        }
     }
 }
