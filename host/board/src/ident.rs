@@ -224,6 +224,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Its 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The digest of what `hash` has taken in.
     pub(crate) fn from_hash(hash: Sha256) -> Self {
         Self(hash.finalize().into())

@@ -16,10 +16,10 @@ use taskhost_board::{
 use crate::disk::{DiskFile, How, append_all, remove_if_there, temporary_name};
 use crate::filler::Filler;
 use crate::format::line::{self, Line, Place};
-use crate::format::snapshot::{Header, SnapshotWriter};
+use crate::format::snapshot::{Header, SnapshotWriter, damaged};
 use crate::format::{BoardFile, Checksum, FORMAT, names};
 use crate::index::{self, Index, Meta, SharedReading, Writing};
-use crate::journal::{Tail, replay};
+use crate::journal::{Tail, line_number, replay};
 use crate::publish::Next;
 use crate::state::{Current, Inner, failed};
 use crate::switch::{Purpose, begin};
@@ -171,6 +171,18 @@ impl Draft {
         Ok(())
     }
 
+    /// Makes sure that all lines were copied that the old journal has up to `tail`, which is its end: a line that was
+    /// answered may have rotted since the index had it.
+    pub(crate) fn expect_all(&self, current: &Current, tail: Tail) -> Result<(), ReadError> {
+        if self.old == tail {
+            return Ok(());
+        }
+        let name = current.journal_name();
+        let why = format!("entry {} can't be read back", self.old.sequence.next());
+        let line = line_number(&*current.journal, &name, self.old.offset)?;
+        Err(damaged(&name, line, self.old.offset, &why))
+    }
+
     /// Adds the line of the switch itself.
     pub(crate) fn add_switch(&mut self, inner: &Inner, plan: &SwitchPlan) -> Result<(), ReadError> {
         let mut changes = vec![Change::PoliciesSet(Box::new(plan.policies.clone()))];
@@ -211,8 +223,13 @@ impl Draft {
         if self.index.take().is_some() {
             let _ = remove_if_there(&*inner.disk, &self.tasks);
             let _ = remove_if_there(&*inner.disk, &self.journal_name);
-            let _ = inner.platform.remove_index(&names::index(self.generation, self.epoch));
+            self.remove_index(inner);
         }
+    }
+
+    /// Removes its index, if it was not published after all.
+    pub(crate) fn remove_index(&self, inner: &Inner) {
+        let _ = inner.platform.remove_index(&names::index(self.generation, self.epoch));
     }
 }
 

@@ -228,7 +228,7 @@ fn openings(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// The number of the line at `offset`, counted from 1.
-fn line_number(file: &dyn DiskFile, name: &str, offset: u64) -> Result<u64, ReadError> {
+pub(crate) fn line_number(file: &dyn DiskFile, name: &str, offset: u64) -> Result<u64, ReadError> {
     let mut lines = Lines::new(file, name, 0);
     let mut number = 1;
     while lines.offset() < offset && lines.next_line()?.is_some() {

@@ -20,7 +20,7 @@ use crate::journal::{End, Tail, judge, replay};
 use crate::options::{Notice, PlantedBug};
 use crate::publish::Next;
 use crate::remains::not_ours;
-use crate::state::{Current, Found, Inner, bears, failed, failed_to_write};
+use crate::state::{Current, Found, Inner, failed, failed_to_write};
 use crate::words::{Start, Words};
 
 /// An index made anew, and what it was made from.
@@ -144,7 +144,7 @@ impl Inner {
                 result => result?,
             };
             if let Some(found) = found
-                && bears(journal, &found.meta).map_err(failed("journal"))?
+                && self.bears(journal, &found.meta)?
             {
                 return Ok(Some(found));
             }

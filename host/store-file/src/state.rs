@@ -20,7 +20,7 @@ use taskhost_board::{BeginError, Generation, ReadError, Sequence, View as _, Vit
 use crate::board_lock::{BoardGuard, BoardLock, Outer};
 use crate::disk::{Disk, DiskFile, How, Identity, read_file};
 use crate::figures::Recorder;
-use crate::format::{BoardFile, Checksum, FORMAT, names};
+use crate::format::{BoardFile, Checksum, FORMAT, names, snapshot};
 use crate::hand::{Inherited, Lockable, OwnTasks};
 use crate::index::{self, Index, Meta};
 use crate::lock::{Helpers, LockError};
@@ -66,6 +66,9 @@ pub(crate) struct Current {
     pub(crate) journal: Arc<dyn DiskFile>,
     pub(crate) index: Box<dyn Index>,
     pub(crate) words: Words,
+    /// Held while the journal is synced and its outcome made known: the kernel reports a failed write-back once for each
+    /// open file, so of two threads that wait for it with this one, the second would hear of a success.
+    syncing: Mutex<()>,
     /// The short digest of the policy that decides in this generation: policies change by switches only.
     pub(crate) policy: String,
 }
@@ -80,6 +83,13 @@ impl Current {
 
     pub(crate) fn is_poisoned(&self) -> bool {
         self.words.is_poisoned(self.generation)
+    }
+
+    /// Whether `sequence`, which stands in this generation's journal, is known to be durable.
+    fn is_durable(&self, sequence: Sequence) -> bool {
+        // In this order: only as long as the words speak of this generation do they mean its entries. One whose sync
+        // failed may have been replaced meanwhile by another that has other entries of the same numbers.
+        self.words.durable_through() >= sequence && self.words.generation() == self.generation
     }
 
     pub(crate) fn journal_name(&self) -> String {
@@ -254,6 +264,7 @@ impl Inner {
             journal,
             index,
             words,
+            syncing: Mutex::default(),
             policy: policies.leading().digest.short(),
         });
         *self.current.write() = Some(current.clone());
@@ -290,7 +301,37 @@ impl Inner {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed_to_write(&name)(error)),
         };
-        Ok(bears(&*journal, meta).map_err(failed(&name))?.then_some(journal))
+        Ok(self.bears(&*journal, meta)?.then_some(journal))
+    }
+
+    /// Whether the files have what `meta` says was last: its line in the journal, or, as long as there is none, the
+    /// snapshot that the journal is to continue. A switch that died may have left an index of the same generation, made
+    /// from another snapshot.
+    pub(crate) fn bears(&self, journal: &dyn DiskFile, meta: &Meta) -> Result<bool, ReadError> {
+        let name = names::journal(meta.generation);
+        if journal.len().map_err(failed(&name))? < meta.offset {
+            return Ok(false);
+        }
+        let expected = format!("\"sum\":\"{}\"}}\n", meta.chain);
+        let Some(start) = meta.offset.checked_sub(expected.len() as u64) else {
+            return Ok(meta.offset == 0 && self.follows_snapshot(meta)?);
+        };
+        let mut bytes = vec![0; expected.len()];
+        let read = journal.read_at(&mut bytes, start).map_err(failed(&name))?;
+        Ok(bytes[..read] == *expected.as_bytes())
+    }
+
+    fn follows_snapshot(&self, meta: &Meta) -> Result<bool, ReadError> {
+        let name = names::tasks(meta.generation);
+        let snapshot = match self.disk.open(&name, How::Read) {
+            Ok(snapshot) => snapshot,
+            // Whoever mends says so.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(&name)(error)),
+        };
+        let sum = snapshot::stated_sum(&*snapshot).map_err(failed(&name))?;
+        let seed = |sum| Checksum::seed(&meta.board, meta.generation, sum);
+        Ok(sum.is_some_and(|sum| meta.chain == seed(sum)))
     }
 
     /// The current generation, mended if need be; the lock is taken only if it is needed.
@@ -334,20 +375,28 @@ impl Inner {
     /// the shared words; no process that had the journal open before syncs it any more; another one opens the journal
     /// only now, finds lines past `durable_through`, and its own sync succeeds over pages that the kernel holds for
     /// clean; and then the power fails before the journal is replaced. Everybody who does sync with an older descriptor
-    /// is told, and poisons the generation. A mark set before each sync and taken away after it doesn't close this: it
-    /// can't tell a failed sync from one in which the process was just killed, which is common, and every kill would
-    /// then cost a new generation. What would close it is that a process which attaches writes the lines it finds past
-    /// `durable_through` again, the same bytes in the same place, so that their pages are its own to sync.
+    /// is told, and poisons the generation; the threads of one handle, which share one, take turns. A mark set before
+    /// each sync and taken away after it doesn't close this: it can't tell a failed sync from one in which the process
+    /// was just killed, which is common, and every kill would then cost a new generation. What would close it is that a
+    /// process which attaches writes the lines it finds past `durable_through` again, the same bytes in the same place,
+    /// so that their pages are its own to sync.
     pub(crate) fn make_durable(&self, current: &Current, sequence: Sequence) -> Result<(), String> {
-        if current.words.durable_through() >= sequence {
+        if current.is_durable(sequence) {
             return Ok(());
         }
-        self.sync_journal(current)
+        let _turn = current.syncing.lock();
+        // Another thread's sync may have covered it meanwhile.
+        if current.is_durable(sequence) { Ok(()) } else { self.sync_in_turn(current) }
     }
 
     /// Syncs the journal, whatever is known of it: a cut isn't counted as an entry is, and has to be durable too before
     /// the journal becomes history. An error means the same as in [`Inner::make_durable`].
     pub(crate) fn sync_journal(&self, current: &Current) -> Result<(), String> {
+        let _turn = current.syncing.lock();
+        self.sync_in_turn(current)
+    }
+
+    fn sync_in_turn(&self, current: &Current) -> Result<(), String> {
         if self.options.has(PlantedBug::SyncLeftOut) {
             return Ok(());
         }
@@ -357,12 +406,16 @@ impl Inner {
         if self.options.has(PlantedBug::AnsweredBeforeSync) {
             current.words.raise_durable(through);
         }
-        if let Err(error) = self.timed_sync(|| current.journal.sync()) {
+        self.timed_sync(|| {
             // Never tried again: the second sync may succeed although the first one's pages are lost.
-            self.poison(current.generation, Some(&current.words));
-            return Err(error.to_string());
-        }
-        if current.is_poisoned() && !self.options.has(PlantedBug::PoisonIgnored) {
+            current.journal.sync().inspect_err(|_| {
+                self.poison(current.generation, Some(&current.words));
+            })
+        })
+        .map_err(|error| error.to_string())?;
+        // A later generation, too: whatever it was recovered from, an entry of this one need not be in it.
+        let was_poisoned = current.words.was_poisoned_since(current.generation);
+        if was_poisoned && !self.options.has(PlantedBug::PoisonIgnored) {
             return Err("another process's sync of the journal failed".into());
         }
         let through = match self.options.has(PlantedBug::SyncCoversLater) {
@@ -390,19 +443,4 @@ impl Inner {
         // The disk has just failed, so this may too; then the words are all there is.
         let _ = mark();
     }
-}
-
-/// Whether the line that `meta` says was last is in the journal, where it says.
-pub(crate) fn bears(journal: &dyn DiskFile, meta: &Meta) -> io::Result<bool> {
-    if journal.len()? < meta.offset {
-        return Ok(false);
-    }
-    let expected = format!("\"sum\":\"{}\"}}\n", meta.chain);
-    let Some(start) = meta.offset.checked_sub(expected.len() as u64) else {
-        // Nothing was appended yet.
-        return Ok(meta.offset == 0);
-    };
-    let mut bytes = vec![0; expected.len()];
-    let read = journal.read_at(&mut bytes, start)?;
-    Ok(bytes[..read] == *expected.as_bytes())
 }

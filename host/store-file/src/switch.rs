@@ -213,7 +213,7 @@ impl Inner {
         let guard = self.lock(deadline)?;
         // What was prepared continues one generation and no other; a poisoned one was left by `mended`.
         let current = self.mended(&guard)?;
-        let (current, reading, _) = self.catch_up(&guard, current)?;
+        let (current, reading, meta) = self.catch_up(&guard, current)?;
         if current.generation != draft.file.generation {
             return Ok(None);
         }
@@ -227,6 +227,7 @@ impl Inner {
         self.sync_journal(&current).map_err(CommitError::NotWritten)?;
         let not_written = |error: ReadError| CommitError::NotWritten(error.to_string());
         draft.copy_lines(&current).map_err(not_written)?;
+        draft.expect_all(&current, meta.tail()).map_err(not_written)?;
         if let Purpose::Policies(plan, _) = purpose {
             draft.add_switch(self, plan).map_err(not_written)?;
         }
@@ -245,7 +246,10 @@ impl Inner {
             }
             // It is done; whoever comes next opens it.
             Err(PublishError::Open(_)) => Ok(Some(committed)),
-            Err(PublishError::Unchanged(why)) => Err(CommitError::NotWritten(why).into()),
+            Err(PublishError::Unchanged(why)) => {
+                draft.remove_index(self);
+                Err(CommitError::NotWritten(why).into())
+            }
             Err(PublishError::Unknown(why)) => Err(CommitError::Unknown(why).into()),
         }
     }

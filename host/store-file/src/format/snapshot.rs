@@ -197,6 +197,26 @@ pub(crate) fn read(
     Err(damaged(name, number, lines.offset(), "it has no end: it is cut off"))
 }
 
+/// What goes into the chain's seed, as the last line states it; nothing is checked. `None` if there is no such line.
+pub(crate) fn stated_sum(file: &dyn DiskFile) -> std::io::Result<Option<Checksum>> {
+    // It has two numbers, of which one is short, and the other of a fixed length.
+    const LINE_MAX: usize = 256;
+    let length = file.len()?;
+    let mut bytes = vec![0; LINE_MAX];
+    let read = file.read_at(&mut bytes, length.saturating_sub(LINE_MAX as u64))?;
+    let whole = bytes[..read].strip_suffix(b"\n");
+    let last = whole.and_then(|lines| lines.rsplit(|byte| *byte == b'\n').next());
+    let bottom = last.and_then(|line| serde_json::from_slice(line).ok());
+    Ok(bottom.map(|Bottom::End { sum, .. }| short(sum)))
+}
+
+/// The first bytes of a digest.
+fn short(sum: Digest) -> Checksum {
+    let mut short = [0; 8];
+    short.copy_from_slice(&sum.as_bytes()[..8]);
+    Checksum(short)
+}
+
 /// Damage, with its place.
 pub(crate) fn damaged(name: &str, line: u64, offset: u64, why: &str) -> ReadError {
     ReadError::Damaged(format!(

@@ -166,6 +166,11 @@ impl Words {
         self.get(WORD_POISONED) == generation.0
     }
 
+    /// The same of this one, or of one after it.
+    pub(crate) fn was_poisoned_since(&self, generation: Generation) -> bool {
+        self.get(WORD_POISONED) >= generation.0
+    }
+
     pub(crate) fn poison(&self, generation: Generation) {
         self.raise(WORD_POISONED, generation.0);
     }
