@@ -134,7 +134,11 @@ fn a_killed_parent_is_proved_dead_though_its_forked_child_lives_on() {
     let (parent, child) = forking("fork-life", &board(&directory));
     assert!(!is_dead(&store));
     kill(parent);
-    assert!(is_dead(&open(&board(&directory))));
+    // On a busy machine the child may not have been run since it was forked; whoever wants work looks again and again.
+    let deadline = far();
+    while !is_dead(&open(&board(&directory))) {
+        assert!(Deadline::now() < deadline, "it is never proved dead");
+    }
     assert!(lives(&child));
     end(&child);
 }
