@@ -79,6 +79,7 @@ mod shared;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod size_limit;
+mod standing;
 mod state;
 mod store;
 mod sweep;
