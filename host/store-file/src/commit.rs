@@ -5,7 +5,7 @@
 //! 1. lock; check lock file, generation and poison; apply what a dead writer left;
 //! 2. the hooks run on the view (the board's part);
 //! 3. build the line, and the index's next state;
-//! 4. append the line in one write;
+//! 4. append the line in one write, to the journal that has its name (`standing`);
 //! 5. commit the index, in memory;
 //! 6. unlock;
 //! 7. sync, unless somebody's sync that began after step 4 covered the line;
@@ -130,6 +130,7 @@ impl Opened for FileOpened {
         //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
         //    they may have appended, or be about to.
         guard.still_excludes().map_err(|e| not_written(&e))?;
+        inner.expect_named(&current).map_err(|e| not_written(&e))?;
         append_line(&guard, &current, &bytes, meta.offset)?;
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
@@ -145,7 +146,12 @@ impl Opened for FileOpened {
 
         // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
         //    all; a crash after it leaves the line.
-        inner.make_durable(&current, sequence).map_err(CommitError::Unknown)?;
+        if current.words.durable_through() >= sequence {
+            // By somebody else's sync: of this journal, unless another one has its name by now.
+            inner.expect_found(&current).map_err(|e| CommitError::Unknown(e.to_string()))?;
+        } else {
+            inner.sync_journal(&current).map_err(CommitError::Unknown)?;
+        }
         Ok(Committed { sequence })
     }
 

@@ -23,8 +23,8 @@
 //! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```
 //!
-//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
-//! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`,
+//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit` (`standing` says
+//! whether the journal still is the file of its name), the switch of generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`,
 //! what recovery refuses in `repair`, and how boards travel in `export`, `import` and `intake`
 //! (`travel` says what must hold of them). Invariants:
 //!
@@ -79,6 +79,7 @@ mod shared;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 mod size_limit;
+mod standing;
 mod state;
 mod store;
 mod sweep;

@@ -115,11 +115,11 @@ impl Real {
         self.files.directory().open_dir(format!("{INDEX}/{name}"))
     }
 
-    fn mapped(&self, path: &str, count: usize) -> io::Result<Option<MappedWords>> {
+    fn mapped(&self, path: &'static str, count: usize) -> io::Result<Option<MappedWords>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         match open_regular(self.files.directory(), path, &mut options) {
-            Ok(file) => MappedWords::open(file, count),
+            Ok(file) => MappedWords::open(file, count, &self.files, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

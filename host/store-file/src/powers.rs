@@ -6,7 +6,9 @@
 //!
 //! Invariant: each directory has a lock of its own, `.lock`, held exclusively from the comparison with the
 //! expected content to the sync of the directory, and shared while reading: so compare-and-replace is one step
-//! between processes (and boards, for the shared directory), and nobody reads what a crash could take back.
+//! between processes (and boards, for the shared directory). Whoever has read a file, or found none, syncs the directory
+//! before anybody is told, so that no crash can take that back: a writer that is killed before its own sync lets go of the
+//! lock all the same.
 
 use std::io;
 use std::sync::Arc;
@@ -65,6 +67,21 @@ impl Directory<'_> {
             return Err(FileFailure::TooLarge);
         }
         read_from(&*file, 0).map_err(broken)
+    }
+
+    /// Makes durable what was just read, or found to be missing.
+    fn make_durable(&self) -> Result<(), FileFailure> {
+        self.disk.sync_dir(self.path).map_err(broken)
+    }
+
+    /// Why the file may not be replaced; `None` if it is what was expected. Only under the lock.
+    fn differs(&self, name: &str, expected: &[u8]) -> Option<FileFailure> {
+        match self.read(name) {
+            Ok(found) => (found != expected).then_some(FileFailure::Changed),
+            // A file that isn't there is as good as an empty one.
+            Err(FileFailure::NotFound) => (!expected.is_empty()).then_some(FileFailure::Changed),
+            Err(other) => Some(other),
+        }
     }
 
     /// Removes what replacements that died have left. Only under the lock.
@@ -140,8 +157,12 @@ impl Powers for FilePowers {
         check_name(name).map_err(FileFailure::Forbidden)?;
         let deadline = after(timeout);
         let directory = self.directory(at, deadline)?;
-        let _lock = directory.lock(Hold::Shared, deadline)?;
-        directory.read(name)
+        let lock = directory.lock(Hold::Shared, deadline)?;
+        let found = directory.read(name);
+        // What was read is what it is: nobody has to wait for the rest.
+        drop(lock);
+        directory.make_durable()?;
+        found
     }
 
     fn replace(
@@ -159,15 +180,11 @@ impl Powers for FilePowers {
         let deadline = after(timeout);
         let directory = self.directory(at, deadline)?;
         let _lock = directory.lock(Hold::Exclusive, deadline)?;
-        if let Some(expected) = expected {
-            let found = match directory.read(name) {
-                // A file that isn't there is as good as an empty one.
-                Err(FileFailure::NotFound) => Vec::new(),
-                result => result?,
-            };
-            if found != expected {
-                return Err(FileFailure::Changed);
-            }
+        if let Some(expected) = expected
+            && let Some(refusal) = directory.differs(name, expected)
+        {
+            directory.make_durable()?;
+            return Err(refusal);
         }
         directory.sweep();
         replace_file(&*directory.disk, &directory.file(name), content).map_err(|e| broken(e.into()))

@@ -64,6 +64,8 @@ pub(crate) struct Current {
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     pub(crate) journal: Arc<dyn DiskFile>,
+    /// Which file the journal is; as long as it is open, no other is given its inode.
+    pub(crate) journal_file: Identity,
     pub(crate) index: Box<dyn Index>,
     pub(crate) words: Words,
     /// Held while the journal is synced and its outcome made known: the kernel reports a failed write-back once for each
@@ -256,12 +258,14 @@ impl Inner {
     ) -> Result<Arc<Current>, BeginError> {
         self.recorder.attach(&*self.platform, words.home());
         let policies = ImageView::new(index::read(&*index)?).policies()?;
+        let journal_file = journal.identity().map_err(failed(&names::journal(file.generation)))?;
         let current = Arc::new(Current {
             board: file.board,
             format: file.format,
             generation: file.generation,
             epoch,
             journal,
+            journal_file,
             index,
             words,
             syncing: Mutex::default(),
@@ -353,6 +357,7 @@ impl Inner {
     pub(crate) fn mended(&self, guard: &BoardGuard) -> Result<Arc<Current>, BeginError> {
         if let Some(current) = self.open_generation()
             && self.may_use(&current)
+            && self.is_named(&current)?
         {
             return Ok(current);
         }
@@ -418,6 +423,8 @@ impl Inner {
         if was_poisoned && !self.options.has(PlantedBug::PoisonIgnored) {
             return Err("another process's sync of the journal failed".into());
         }
+        // Otherwise it was another file that was synced.
+        self.expect_found(current).map_err(|error| error.to_string())?;
         let through = match self.options.has(PlantedBug::SyncCoversLater) {
             true => current.words.appended_through(),
             false => through,

@@ -20,13 +20,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use taskhost_board::Store as _;
 use taskhost_store_file::simulation::{Breadth, Counted, Fault, World};
 
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation, WRITERS};
 use crate::rounds::{Round, first, further};
-use crate::stage::Stage;
+use crate::stage::{Desk, Done, Stage};
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
 /// The part.
@@ -179,6 +178,12 @@ fn crash_at(
     outcome
 }
 
+/// Something that somebody asks who opens what was left.
+type Question = fn(&Desk) -> Done;
+
+/// What is asked, and how that is called.
+const QUESTIONS: [(&str, Question); 2] = [("read", Desk::read), ("listed", Desk::list)];
+
 /// Crashes one kind of operation.
 struct Crasher<'a> {
     operation: &'static Operation,
@@ -292,24 +297,29 @@ impl Crasher<'_> {
     }
 
     /// Killed, and then somebody opens the board and is told something before the power fails: whoever mends what was left
-    /// has to make it durable first.
+    /// has to make it durable first, and so has whoever reads what stands beside the journal.
     fn look_later(&mut self, crash: &Crash, case: &Case) {
-        let later = crash.stage.copy();
-        // What doesn't open was no board yet; what should have opened is found as killed.
-        let Ok(desk) = later.desk() else { return };
-        if desk.witnessed.snapshot().is_err() {
-            return;
-        }
-        drop(desk);
-        let breadth = Breadth { complete_max: 4, sampled: 0, most: 4, seed: self.effort.seed };
-        let later = Crash { stage: later, is_acknowledged: crash.is_acknowledged };
-        let said = later.fingerprint();
-        for (number, survivor) in later.stage.world.states(&breadth).iter().enumerate() {
-            let is_wanted = case.state == State::Every || case.state == State::Later(number);
-            if is_wanted && self.seen.add(survivor.fingerprint() ^ said) {
-                let case = Case { state: State::Later(number), ..*case };
-                let after = format!("killed, opened, power failure, {}", survivor.what);
-                self.look(&case, &later, World::booted(survivor), &after);
+        let mut number = 0;
+        for (what, ask) in QUESTIONS {
+            let later = crash.stage.copy();
+            // What doesn't open was no board yet; what should have opened is found as killed.
+            let Ok(desk) = later.desk() else { return };
+            if ask(&desk).is_err() {
+                return;
+            }
+            drop(desk);
+            let breadth = Breadth { complete_max: 4, sampled: 0, most: 4, seed: self.effort.seed };
+            let later = Crash { stage: later, is_acknowledged: crash.is_acknowledged };
+            let said = later.fingerprint();
+            for survivor in &later.stage.world.states(&breadth) {
+                let state = State::Later(number);
+                number += 1;
+                let is_wanted = case.state == State::Every || case.state == state;
+                if is_wanted && self.seen.add(survivor.fingerprint() ^ said) {
+                    let case = Case { state, ..*case };
+                    let after = format!("killed, opened, {what}, power failure, {}", survivor.what);
+                    self.look(&case, &later, World::booted(survivor), &after);
+                }
             }
         }
     }

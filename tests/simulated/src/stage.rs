@@ -10,10 +10,11 @@ use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
 use taskhost_board::{
-    Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Error, Filter,
-    Finish, Name, NewTask, PolicyPin, PolicySet, Proof, SessionId, TaskId, Token,
+    Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Error,
+    FileFailure, Filter, Finish, Name, NewTask, Place, PolicyPin, PolicySet, Proof, SessionId,
+    Store as _, TaskId, Token,
 };
-use taskhost_store_file::simulation::{Counted, Fault, Process, Testimony, Witnessed, World};
+use taskhost_store_file::simulation::{Counted, Fault, Kept, Process, Testimony, Witnessed, World};
 use taskhost_store_file::{FileStore, InitPlan, OpenOptions};
 
 use crate::Bug;
@@ -147,6 +148,9 @@ pub(crate) fn name(text: &str) -> Name {
     Name::new(text).expect("the names here are valid")
 }
 
+/// How long a policy's file is waited for. Nobody waits here either.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A task that comes after others.
 pub(crate) fn new_task(text: &str, after: &[&str]) -> NewTask {
     let after = after.iter().map(|text| id(text)).collect();
@@ -172,6 +176,33 @@ pub(crate) fn claim_request(who: &str) -> ClaimRequest {
 }
 
 impl Desk {
+    /// Reads the board, and every value beside it that anybody knows of.
+    pub(crate) fn read(&self) -> Done {
+        self.witnessed.snapshot().map_err(text)?;
+        for known in self.witnessed.known_values() {
+            match known {
+                Kept::Context(owner, key) => {
+                    self.witnessed.contexts().get(&owner, &key).map_err(text)?;
+                }
+                Kept::File(name) => {
+                    let read = self.witnessed.powers().read(Place::Board, &name, PATIENCE);
+                    match read {
+                        Ok(_) | Err(FileFailure::NotFound) => {}
+                        Err(error) => return Err(text(error)),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists what stands beside the board, without reading any of it.
+    pub(crate) fn list(&self) -> Done {
+        let contexts = self.witnessed.contexts();
+        let owners = contexts.owners().map_err(text)?;
+        owners.iter().try_for_each(|owner| contexts.list(owner).map(drop).map_err(text))
+    }
+
     pub(crate) fn add(&self, task: &str, after: &[&str]) -> Done {
         self.engine.add(&[new_task(task, after)], far()).map(drop).map_err(text)
     }

@@ -4,9 +4,9 @@
 //!
 //! Invariants: a change replaces one value, whole, at one instant, and is durable before it is acknowledged; changes of
 //! one value take turns, by a lock out of sixteen (`locks/context_<n>.lock`, permanent), so that nothing that is
-//! appended is lost; whoever reads a value waits until what is being written is durable, so that nobody is told what a
-//! crash could take back (lists, which show lengths and times, don't wait). A value has its name only once the
-//! directories above it are durable.
+//! appended is lost; whoever reads a value waits for who is changing it, and nobody is told of a value, of a list, or that
+//! there is none, before the names in its directory are durable, so that no crash can take back what was told, also where
+//! the writer was killed before it had synced them. A value has its name only once the directories above it are durable.
 
 mod names;
 
@@ -89,6 +89,17 @@ impl FileContexts {
         read().map_err(failed(file)).map_err(unread)
     }
 
+    /// Makes durable what was just found in a directory of values, or found to be missing there. Whoever changed that may
+    /// have been killed before it had, and the kernel lets its lock go; or it made the lock's file only after that was
+    /// looked for.
+    fn make_durable(&self, directory: &str) -> Result<(), ContextFailure> {
+        match self.inner.disk.sync_dir(directory) {
+            // Nothing was ever there: these directories are made durably, and never removed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced.map_err(failed(directory)).map_err(unread),
+        }
+    }
+
     /// Replaces a value. Only under its lock.
     fn replace(&self, owner: &Owner, file: &str, value: &[u8]) -> Result<(), ContextFailure> {
         if value.len() as u64 > CONTEXT_BYTES_MAX {
@@ -134,7 +145,9 @@ impl FileContexts {
             let entries = names.iter().filter_map(|name| self.entry(directory, name).transpose());
             entries.collect()
         };
-        list().map_err(failed(directory)).map_err(unread)
+        let listed = list().map_err(failed(directory)).map_err(unread)?;
+        self.make_durable(directory)?;
+        Ok(listed)
     }
 
     /// The owner of a directory, if it is one.
@@ -200,8 +213,12 @@ pub(crate) fn remove_all(disk: &dyn Disk) -> io::Result<()> {
 impl Contexts for FileContexts {
     fn get(&self, owner: &Owner, key: &TaskId) -> Result<Option<Vec<u8>>, ContextFailure> {
         let file = names::file(owner, key);
-        let _settled = self.settled(&file)?;
-        self.read(&file)
+        let settled = self.settled(&file)?;
+        let value = self.read(&file)?;
+        // What was read is what it is: nobody has to wait for the rest.
+        drop(settled);
+        self.make_durable(&names::directories(owner).1)?;
+        Ok(value)
     }
 
     fn set(
@@ -229,6 +246,10 @@ impl Contexts for FileContexts {
         self.sweep(owner, key);
         let mut value = self.read(&file)?.unwrap_or_default();
         value.extend_from_slice(more);
+        if value.len() as u64 > CONTEXT_BYTES_MAX {
+            // What is there already was part of the decision.
+            self.make_durable(&names::directories(owner).1)?;
+        }
         self.replace(owner, &file, &value)?;
         Ok(value.len() as u64)
     }

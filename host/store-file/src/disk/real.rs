@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use fs4::TryLockError;
+use rustix::fs::{AtFlags, statat};
 use taskhost_board::Millis;
 
 use super::open::open_regular;
@@ -27,6 +28,14 @@ impl RealDisk {
 
     pub(crate) fn directory(&self) -> &Dir {
         &self.directory
+    }
+
+    /// Which file is at `path` now, by one system call wherever it is. A link in its last component is not followed, one
+    /// above it may be, also to the outside: so this is for comparing with a file that is open already, and nothing may
+    /// be read, written or believed to be absent by it.
+    pub(crate) fn identity_in_one_call(&self, path: &str) -> io::Result<Identity> {
+        let stat = statat(&self.directory, path, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
     }
 
     fn names(
@@ -91,6 +100,7 @@ impl Disk for RealDisk {
 
     fn identity(&self, path: &str) -> io::Result<Identity> {
         use cap_std::fs::MetadataExt as _;
+        // One system call for a name in the directory itself, which is what commits ask for.
         let metadata = self.directory.symlink_metadata(path)?;
         Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
     }

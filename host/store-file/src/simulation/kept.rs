@@ -1,6 +1,7 @@
 //! What a witness remembers of what stands beside the journal: large values, and policies' files.
 //!
-//! - [`Kept`]: which value is meant. [`Values`]: what each may be, after all that was asked for and answered.
+//! - [`Kept`]: which value is meant. [`Values`]: what each may be, after all that was asked for and answered, be it a
+//!   value, a list, or that there is none.
 //!
 //! Only for values that one process after the other changes: of two changes under way at once, either may be last.
 
@@ -55,6 +56,53 @@ impl Values {
         self.0.insert(what.clone(), changed);
     }
 
+    /// Those that anybody has touched or asked for.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Kept> {
+        self.0.keys()
+    }
+
+    /// Somebody was told of a value.
+    fn told(&mut self, what: Kept, value: Value) {
+        self.0.insert(what, vec![value]);
+    }
+
+    /// Somebody was told something about a value: it is one of those of which that is true.
+    fn told_that(&mut self, what: &Kept, holds: impl Fn(&Value) -> bool) {
+        if let Some(possible) = self.0.get_mut(what) {
+            possible.retain(holds);
+        }
+    }
+
+    /// Somebody was told which values an owner has, and how long they are.
+    fn listed(&mut self, owner: &Owner, entries: &[ContextEntry]) {
+        for (what, possible) in &mut self.0 {
+            if let Kept::Context(of, key) = what
+                && of == owner
+            {
+                let entry = entries.iter().find(|entry| entry.key == *key);
+                let length = entry.map(|entry| entry.bytes);
+                possible.retain(|value| value.as_ref().map(|it| it.len() as u64) == length);
+            }
+        }
+    }
+
+    /// Somebody was told who has values: nobody else has any, and who has one value at most has that.
+    fn owners(&mut self, owners: &[Owner]) {
+        let mut counts: BTreeMap<Owner, usize> = BTreeMap::new();
+        for what in self.0.keys() {
+            if let Kept::Context(of, _) = what {
+                *counts.entry(of.clone()).or_default() += 1;
+            }
+        }
+        for (what, possible) in &mut self.0 {
+            let Kept::Context(of, _) = what else { continue };
+            let is_owner = owners.contains(of);
+            if !is_owner || counts.get(of) == Some(&1) {
+                possible.retain(|value| value.is_some() == is_owner);
+            }
+        }
+    }
+
     /// The values that are none of those that they may be.
     pub(super) fn contradictions(&self, store: &FileStore) -> Vec<String> {
         let wrong = |(what, possible): (&Kept, &Vec<Value>)| {
@@ -105,7 +153,7 @@ impl Contexts for WitnessedContexts {
         let found = self.contexts.get(owner, key)?;
         // What somebody was told stays.
         let what = Kept::Context(owner.clone(), key.clone());
-        self.testimony.lock().values.acknowledge(&what, vec![found.clone()]);
+        self.testimony.lock().values.told(what, found.clone());
         Ok(found)
     }
 
@@ -141,11 +189,15 @@ impl Contexts for WitnessedContexts {
     }
 
     fn list(&self, owner: &Owner) -> Result<Vec<ContextEntry>, ContextFailure> {
-        self.contexts.list(owner)
+        let listed = self.contexts.list(owner)?;
+        self.testimony.lock().values.listed(owner, &listed);
+        Ok(listed)
     }
 
     fn owners(&self) -> Result<Vec<Owner>, ContextFailure> {
-        self.contexts.owners()
+        let owners = self.contexts.owners()?;
+        self.testimony.lock().values.owners(&owners);
+        Ok(owners)
     }
 }
 
@@ -160,7 +212,16 @@ impl Powers for WitnessedPowers {
     }
 
     fn read(&self, at: Place, name: &str, timeout: Duration) -> Result<Vec<u8>, FileFailure> {
-        self.powers.read(at, name, timeout)
+        let found = self.powers.read(at, name, timeout);
+        let value = match &found {
+            Ok(content) => Some(content.clone()),
+            Err(FileFailure::NotFound) => None,
+            Err(_) => return found,
+        };
+        if at == Place::Board {
+            self.testimony.lock().values.told(Kept::File(name.to_owned()), value);
+        }
+        found
     }
 
     fn replace(
@@ -180,7 +241,13 @@ impl Powers for WitnessedPowers {
             let fits = expected.is_none_or(|it| it == before.as_deref().unwrap_or_default());
             if fits { Some(content.to_vec()) } else { before.clone() }
         });
-        replace()?;
+        let replaced = replace();
+        if let (Err(FileFailure::Changed), Some(expected)) = (&replaced, expected) {
+            // Nothing was done, because of what was there.
+            let differs = |value: &Value| value.as_deref().unwrap_or_default() != expected;
+            self.testimony.lock().values.told_that(&what, differs);
+        }
+        replaced?;
         // If one was expected, what is there now was put there in its place.
         let done = changed.into_iter().filter(|value| value.as_deref() == Some(content)).collect();
         self.testimony.lock().values.acknowledge(&what, done);

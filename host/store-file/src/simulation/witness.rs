@@ -14,7 +14,7 @@ use taskhost_board::{
 };
 
 use super::World;
-use super::kept::{Values, WitnessedContexts, WitnessedPowers};
+use super::kept::{Kept, Values, WitnessedContexts, WitnessedPowers};
 use crate::FileStore;
 
 /// What a store was asked to commit, and what it said about it.
@@ -118,6 +118,11 @@ impl Testimony {
 }
 
 impl Witnessed {
+    /// The values beside the journal that anybody has touched or asked for.
+    pub fn known_values(&self) -> Vec<Kept> {
+        self.testimony.lock().values.known().cloned().collect()
+    }
+
     /// Somebody was told something about the board as it is after this entry.
     fn told(&self, of: Sequence) {
         let mut testimony = self.testimony.lock();

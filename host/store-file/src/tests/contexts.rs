@@ -1,7 +1,7 @@
 //! Large values beside the board.
 
 use super::locks::{disk, lock_file, soon};
-use taskhost_board::{BeginError, ContextFailure, Contexts, Owner};
+use taskhost_board::{BeginError, ContextFailure, Contexts, FileFailure, Owner, Place, Powers};
 
 use super::*;
 use crate::disk::Hold;
@@ -179,5 +179,140 @@ fn a_value_survives_a_crash_at_every_operation_old_or_new_and_whole() {
         assert!(crash_everywhere(Some(b"old"), Some(b"new"), SET, fault) >= 5);
         assert!(crash_everywhere(Some(b"old"), Some(b"old and new"), APPEND, fault) >= 5);
         assert!(crash_everywhere(Some(b"old"), None, REMOVE, fault) >= 2);
+    }
+}
+
+type Ask = fn(&dyn Contexts) -> String;
+
+const ASK: [Ask; 3] = [
+    |contexts| format!("{:?}", contexts.get(&task("t"), &id("k")).unwrap()),
+    |contexts| {
+        let listed = contexts.list(&task("t")).unwrap();
+        format!("{:?}", listed.iter().map(|entry| (&entry.key, entry.bytes)).collect::<Vec<_>>())
+    },
+    |contexts| format!("{:?}", contexts.owners().unwrap()),
+];
+
+/// What somebody was told after a writer was killed while it did `act` is told after a power failure, too.
+fn told_for_good(before: Option<&[u8]>, act: Act, is_lock_there: bool) -> u64 {
+    let mut at = 0;
+    loop {
+        let world = World::new();
+        let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+        if let Some(before) = before {
+            store.contexts().set(&task("t"), &id("k"), before, far()).unwrap();
+        }
+        let process = world.process();
+        let writer = process.open(OpenOptions::default()).unwrap();
+        process.plan(Counted::Changes, at, Fault::Stop);
+        let _ = act(&*writer.contexts());
+        if !process.is_stopped() {
+            return at;
+        }
+        drop((store, writer));
+        if !is_lock_there {
+            for name in world.files().into_keys().filter(|name| name.starts_with("locks/context")) {
+                world.tamper(&name, None);
+            }
+        }
+        for (number, ask) in ASK.iter().enumerate() {
+            let world = world.copy();
+            let reader = world.process().open(OpenOptions::default()).unwrap();
+            let told = ask(&*reader.contexts());
+            for survivor in world.survivors() {
+                let world = World::booted(&survivor);
+                let store = world.process().open(OpenOptions::default()).unwrap();
+                let found = ask(&*store.contexts());
+                assert_eq!(found, told, "question {number}, stopped at {at}, {}", survivor.what);
+            }
+        }
+        if world.files().contains_key("context/task/t/k") {
+            too_large_for_good(&world);
+        }
+        at += 1;
+    }
+}
+
+/// That there is no room for more says that something is there.
+fn too_large_for_good(world: &World) {
+    let world = world.copy();
+    let reader = world.process().open(OpenOptions::default()).unwrap();
+    let most = usize::try_from(taskhost_board::CONTEXT_BYTES_MAX).unwrap();
+    let refused = reader.contexts().append(&task("t"), &id("k"), &vec![7; most], far());
+    assert!(matches!(refused, Err(ContextFailure::TooLarge)), "{refused:?}");
+    for survivor in world.survivors() {
+        let store = World::booted(&survivor).process().open(OpenOptions::default()).unwrap();
+        let found = store.contexts().get(&task("t"), &id("k")).unwrap();
+        assert!(found.is_some(), "{}", survivor.what);
+    }
+}
+
+/// A writer was killed between the rename and the sync of the directory, and the kernel let its lock go; somebody read the
+/// new value, and the power failed, which took it back. The same happened without any death where the lock's file was made
+/// just after the reader had looked for it.
+#[test]
+fn what_a_reader_was_told_is_not_taken_back_by_a_crash() {
+    const SET: Act = |contexts| contexts.set(&task("t"), &id("k"), b"new", far());
+    const REMOVE: Act = |contexts| contexts.remove(&task("t"), &id("k"), far()).map(|_| ());
+    for is_lock_there in [true, false] {
+        assert!(told_for_good(None, SET, is_lock_there) >= 8);
+        assert!(told_for_good(Some(b"older"), SET, is_lock_there) >= 5);
+        assert!(told_for_good(Some(b"older"), REMOVE, is_lock_there) >= 2);
+    }
+}
+
+/// The same of a policy's file: its content, that there is none, and that it isn't what was expected.
+#[test]
+fn what_a_policy_was_told_of_a_file_is_not_taken_back_by_a_crash() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let ask: [fn(&dyn Powers) -> String; 2] = [
+        |powers| match powers.read(Place::Board, "quota", PATIENCE) {
+            Ok(found) => format!("{found:?}"),
+            Err(FileFailure::NotFound) => "there is none".into(),
+            Err(other) => panic!("{other:?}"),
+        },
+        |powers| {
+            let replaced = powers.replace(Place::Board, "quota", b"", Some(b"none"), PATIENCE);
+            format!("{replaced:?}")
+        },
+    ];
+    for before in [None, Some(b"none")] {
+        let mut at = 0;
+        loop {
+            let world = World::new();
+            let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+            if let Some(before) = before {
+                store.powers().replace(Place::Board, "quota", before, None, PATIENCE).unwrap();
+            }
+            let process = world.process();
+            let writer = process.open(OpenOptions::default()).unwrap();
+            process.plan(Counted::Changes, at, Fault::Stop);
+            let _ = writer.powers().replace(Place::Board, "quota", b"8", None, PATIENCE);
+            if !process.is_stopped() {
+                break;
+            }
+            drop((store, writer));
+            for (number, ask) in ask.iter().enumerate() {
+                let world = world.copy();
+                let reader = world.process().open(OpenOptions::default()).unwrap();
+                let told = ask(&*reader.powers());
+                if told == "Ok(())" {
+                    // It was replaced, which is another story.
+                    continue;
+                }
+                for survivor in world.survivors() {
+                    let world = World::booted(&survivor);
+                    let store = world.process().open(OpenOptions::default()).unwrap();
+                    let found = ask(&*store.powers());
+                    assert_eq!(
+                        found, told,
+                        "question {number}, stopped at {at}, {}",
+                        survivor.what
+                    );
+                }
+            }
+            at += 1;
+        }
+        assert!(at >= 5, "{at}");
     }
 }

@@ -89,3 +89,69 @@ fn a_sync_of_a_retired_journal_says_nothing_about_the_lines_of_the_next_one() {
     slow.inner.sync_journal(&retired).unwrap();
     assert_eq!(words(&store).durable_through(), durable);
 }
+
+/// Takes the index away from `board`, so that its words live on under another name in `aside`.
+type TakeAway = fn(board: &Path, aside: &Path);
+
+fn is_moved(board: &Path, aside: &Path) {
+    std::fs::rename(board.join("index"), aside.join("index")).unwrap();
+}
+
+fn is_removed_and_in_a_backup(board: &Path, aside: &Path) {
+    std::fs::hard_link(board.join("index/shared"), aside.join("shared")).unwrap();
+    std::fs::remove_dir_all(board.join("index")).unwrap();
+}
+
+fn is_hidden_behind_a_link(board: &Path, aside: &Path) {
+    std::fs::rename(board.join("index/shared"), aside.join("shared")).unwrap();
+    std::os::unix::fs::symlink(aside.join("shared"), board.join("index/shared")).unwrap();
+}
+
+/// Words counted as found by newcomers as long as their file had any name. So where the index was moved away, or removed
+/// while a backup of hard links held on to it, a handle went by words that nobody else saw: a newcomer made others,
+/// compacted, and retired the journal, and the handle went on appending to that, in the history. What it acknowledged was
+/// lost, and its tokens were given a second time.
+#[test]
+fn a_handle_does_not_go_by_words_that_newcomers_no_longer_find() {
+    for take_away in [is_moved as TakeAway, is_removed_and_in_a_backup] {
+        let (directory, store) = fresh();
+        let aside = tempfile::tempdir_in(directory.path()).unwrap();
+        let sleeper = engine(&store);
+        for task in ["a", "b", "c"] {
+            add(&sleeper, task, &[]);
+        }
+        let (_, first) = claim(&sleeper, "ann").unwrap();
+        take_away(&board(&directory), aside.path());
+        let newcomer = open(&board(&directory));
+        newcomer.compact(far()).unwrap();
+        let (_, second) = claim(&engine(&newcomer), "bob").unwrap();
+        let retired = board(&directory).join("history/journal-1.jsonl");
+        let history_before = std::fs::read(&retired).unwrap();
+
+        let (task, third) = claim(&sleeper, "cat").unwrap();
+        assert!(first < second && second < third, "{first:?}, {second:?}, {third:?}");
+        assert_eq!(std::fs::read(&retired).unwrap(), history_before);
+        let (view, _) = newcomer.snapshot().unwrap();
+        let held = view.task(&task).unwrap().unwrap().claim.unwrap();
+        assert_eq!((held.agent, held.token), (name("cat"), third));
+        assert_clean(&open(&board(&directory)));
+    }
+}
+
+/// A link to the words is none of those that newcomers find: they don't follow it.
+#[test]
+fn words_behind_a_planted_link_are_not_found_through_it() {
+    let (directory, store) = fresh();
+    let aside = tempfile::tempdir_in(directory.path()).unwrap();
+    remember(&store, "before").unwrap();
+    let words = words(&store);
+    assert!(words.are_linked());
+    is_hidden_behind_a_link(&board(&directory), aside.path());
+    assert!(!words.are_linked());
+    let refused = try_to_remember(&store, "behind", far()).unwrap_err();
+    assert!(refused.contains("`index/shared`") && refused.contains("link"), "{refused}");
+    std::fs::remove_file(board(&directory).join("index/shared")).unwrap();
+    remember(&store, "after").unwrap();
+    assert_eq!(whole_history(&store), 2);
+    assert_clean(&store);
+}

@@ -4,28 +4,43 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use memmap2::MmapRaw;
 
 use super::Cells;
-use crate::disk::reserve;
+use crate::disk::{Identity, RealDisk, reserve};
 
 /// Words in a file that other processes map too.
 pub(crate) struct MappedWords {
     map: MmapRaw,
+    /// Kept open, so that no other file is given its inode while it is mapped.
     file: File,
     count: usize,
+    /// Where newcomers look for it.
+    disk: Arc<RealDisk>,
+    path: &'static str,
+    identity: Identity,
 }
 
 impl MappedWords {
-    /// Maps `file`, which must be open for reading and writing; `None` if it is too short for so many words.
-    pub(crate) fn open(file: File, count: usize) -> io::Result<Option<Self>> {
-        if file.metadata()?.len() < (count * 8) as u64 {
+    /// Maps `file`, which must be open for reading and writing and was found at `path` on `disk`; `None` if it is too
+    /// short for so many words.
+    pub(crate) fn open(
+        file: File,
+        count: usize,
+        disk: &Arc<RealDisk>,
+        path: &'static str,
+    ) -> io::Result<Option<Self>> {
+        let stat = rustix::fs::fstat(&file)?;
+        if u64::try_from(stat.st_size).unwrap_or_default() < (count * 8) as u64 {
             return Ok(None);
         }
+        let identity = Identity { device: stat.st_dev, inode: stat.st_ino };
         let map = MmapRaw::map_raw(&file)?;
-        Ok((map.len() >= count * 8).then_some(Self { map, file, count }))
+        let is_whole = map.len() >= count * 8;
+        Ok(is_whole.then(|| Self { map, file, count, disk: disk.clone(), path, identity }))
     }
 
     /// The word at `index`.
@@ -46,9 +61,10 @@ impl MappedWords {
         reserve(&self.file, (first * 8) as u64, (count * 8) as u64).map(|_| ())
     }
 
-    /// Whether newcomers find these very words too.
+    /// Whether newcomers find these very words too: what has their name now is what was mapped. That the file has some
+    /// name isn't enough, for it may be that of a backup. One system call, since every transaction asks.
     pub(crate) fn is_linked(&self) -> bool {
-        rustix::fs::fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0)
+        self.disk.identity_in_one_call(self.path).is_ok_and(|named| named == self.identity)
     }
 }
 
