@@ -146,12 +146,9 @@ impl Opened for FileOpened {
 
         // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
         //    all; a crash after it leaves the line.
-        if current.words.durable_through() >= sequence {
-            // By somebody else's sync: of this journal, unless another one has its name by now.
-            inner.expect_found(&current).map_err(|e| CommitError::Unknown(e.to_string()))?;
-        } else {
-            inner.sync_journal(&current).map_err(CommitError::Unknown)?;
-        }
+        inner.make_durable(&current, sequence).map_err(CommitError::Unknown)?;
+        //    It may have been somebody else's sync: of this journal, unless another one has its name by now.
+        inner.expect_found(&current).map_err(|e| CommitError::Unknown(e.to_string()))?;
         Ok(Committed { sequence })
     }
 
