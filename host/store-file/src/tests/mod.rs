@@ -14,6 +14,7 @@ mod irregular;
 mod lives;
 mod locks;
 mod namespaces;
+mod numbers;
 mod outside;
 mod past;
 mod poison;
