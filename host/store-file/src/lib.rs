@@ -25,8 +25,8 @@
 //!
 //! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit`, the switch of
 //! generations in `switch`, `draft` and `publish` (`compact` and `upgrade` say when there is one), recovery in `mend`,
-//! an index for a process that may not read the shared one in `own`, what recovery refuses in `repair`, and how boards travel in `export`, `import` and `intake`
-//! (`travel` says what must hold of them). Invariants:
+//! an index for a process that may not read the shared one in `own`, what recovery refuses in `repair`, and how boards
+//! travel in `export`, `import` and `intake` (`travel` says what must hold of them). Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;

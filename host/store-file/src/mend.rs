@@ -320,6 +320,10 @@ impl Inner {
             let words = Some(&current.words);
             self.set_aside(guard, &*current.journal, current.generation, tail.offset, why, words)?;
         }
+        if current.index.is_own() {
+            // Before anybody sees it there (`own`).
+            current.words.set_appended(tail.sequence);
+        }
         writing.commit()?;
         current.words.set_appended(tail.sequence);
         Ok(())

@@ -10,18 +10,25 @@
 //!
 //! Everything about an index goes by how far the journal is in it, so an own one is kept up to date as the shared one is:
 //! under the lock, whoever finds that the journal is longer applies the rest (`mend`). Each of the two may lack what was
-//! written through the other one, however much that is, and is then found to by those who read without the lock, since
-//! the shared words count it. At the next generation its process tries the shared index again.
+//! written through the other one, however much that is. At the next generation its process tries the shared index again.
+//!
+//! Whoever has seen an entry must not be followed by somebody who doesn't, though they read two indexes. So nothing is
+//! in an own one that the shared words don't count: then those who read the shared one without the lock find that it
+//! lacks something. And since a line can be seen in the shared one before it is counted, but not before it is in the
+//! journal, those who read an own one go by the journal's length ([`has_all`]).
 //!
 //! Invariants: it stands for the index that the words lead to, and has that one's epoch, so that its process follows when
 //! they lead elsewhere; the words never lead to it; one that doesn't fit the journal is made anew by itself, and the
-//! shared one isn't touched; without the lock, nothing is read into it that the words don't count yet, since whoever
-//! appended that may be about to cut it off again.
+//! shared one isn't touched; nothing is in it that isn't counted, which without the lock could also be cut off again by
+//! whoever is just appending it.
 //!
 //! What it costs: opening such a board takes as long as reading all of it, which others needn't wait for unless the
 //! generation changes in the very moment in which the lock is taken. The index takes up its space on the disk once more,
-//! where no name shows it, for each handle that has one. And whoever reads what the other side has written takes the
-//! lock to apply it.
+//! where no name shows it, for each handle that has one. And whoever reads what the other side has written, or writes just
+//! then, takes the lock to apply it.
+//!
+//! Other ways were worse: an index for each process namespace lacks as much and is swept up by nobody; reading through a
+//! writer's transaction, which needs no entry, takes the lock for as long as anybody looks.
 
 use std::sync::Arc;
 
@@ -54,6 +61,16 @@ impl Index for OwnIndex {
     fn is_own(&self) -> bool {
         true
     }
+}
+
+/// Whether an index that has all that is counted has all that anybody can have seen. In the shared one it is where they
+/// have seen it.
+pub(crate) fn has_all(current: &Current, meta: &Meta) -> Result<bool, ReadError> {
+    if !current.index.is_own() {
+        return Ok(true);
+    }
+    let length = current.journal.len().map_err(failed(&current.journal_name()))?;
+    Ok(meta.offset >= length)
 }
 
 impl Inner {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use taskhost_board::{Instant, ReadError};
 
@@ -123,6 +123,9 @@ impl Platform for Simulated {
     ) -> Result<Option<Box<dyn Index>>, NotOpened> {
         self.process.wait_for_turn();
         let found = self.world().state.lock().indexes.get(name).map(|i| i.adopted(self.gate()));
+        if found.is_some() && self.process.number_taken.load(Ordering::SeqCst) {
+            return Err(NotOpened::NumberTaken);
+        }
         Ok(found.map(|index| Box::new(index) as Box<dyn Index>))
     }
 

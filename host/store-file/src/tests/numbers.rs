@@ -106,6 +106,11 @@ pub(super) fn role(role: &str, store: &FileStore) {
         println!("\nsaid: {}", sees(store, key));
         return;
     }
+    if let Some(key) = role.strip_prefix("number-writes ") {
+        assert!(!has_own(store));
+        println!("\nsaid: {}", remember(store, key).unwrap());
+        return;
+    }
     println!("\nsaid: {}", std::process::id());
     let engine = engine(store);
     for line in std::io::stdin().lines() {
@@ -252,12 +257,16 @@ fn an_index_of_ones_own_is_given_nothing_without_the_lock_that_is_not_counted() 
     drop(own);
 
     let own = open(&path);
-    assert!(has_own(&own) && sees(&own, "before") && !sees(&own, "written"));
+    let current = own.inner.current(far()).unwrap();
+    let reading = crate::index::read(&*current.index).unwrap();
+    let meta = crate::index::meta(&reading).unwrap().unwrap();
+    assert_eq!((current.index.is_own(), meta.applied.next()), (true, counted));
     assert!(std::fs::read(&journal).unwrap().len() > whole.len(), "it may be going on");
     assert!(own.notices().is_empty());
     // Under the lock nobody is writing.
+    assert!(sees(&own, "written"));
+    assert_eq!(words(&own).appended_through(), counted, "others see it too");
     remember(&own, "next").unwrap();
-    assert!(sees(&own, "written") && sees(&own, "next"));
     assert!(matches!(own.notices()[..], [crate::Notice::TornEnd { .. }]));
     assert!(std::fs::read(&journal).unwrap().starts_with(&whole));
     assert!(another_sees(&path, "next"));
@@ -290,6 +299,19 @@ fn a_generation_that_is_replaced_while_an_index_is_made_of_it_is_not_called_dama
     let now = own.inner.board_file().unwrap();
     assert!(own.inner.own_index(&now, words(&own).epoch()).unwrap().is_some());
     assert!(own.inner.own_index(&now, words(&own).epoch() + 1).unwrap().is_none());
+}
+
+/// A line is in the shared index a moment before it is counted, and who has seen it there may have told others.
+#[test]
+fn what_somebody_sees_in_the_shared_index_is_seen_by_one_with_an_index_of_its_own() {
+    let (directory, own, _taker) = with_own();
+    assert!(another_sees(&board(&directory), "before"));
+    let counted = words(&own).appended_through();
+    let (mut writer, _) = spawn("number-writes there", &board(&directory));
+    writer.wait().unwrap();
+    words(&own).set_appended(counted);
+    assert!(sees(&own, "there"));
+    assert_eq!(words(&own).appended_through(), counted.next());
 }
 
 /// What nobody can read is damage, also where no index says so.
