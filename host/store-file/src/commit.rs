@@ -28,6 +28,7 @@ use crate::format::line::{self, Place};
 use crate::hand::FileTaskLocks;
 use crate::index::{self, Meta, Reading};
 use crate::journal::Tail;
+use crate::own::has_all;
 use crate::state::{Current, Inner};
 
 /// An open transaction.
@@ -136,6 +137,10 @@ impl Opened for FileOpened {
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
         //    index can't take it, the line stands all the same: it is counted, so everybody who reads finds that
         //    the index lacks it, and mends the index or fails.
+        if current.index.is_own() {
+            // Otherwise a thread of this process could see the line, and then another process not.
+            current.words.set_appended(sequence);
+        }
         if writing.commit().is_err() {
             *inner.current.write() = None;
         }
@@ -228,7 +233,9 @@ impl Inner {
         let appended = current.words.appended_through();
         let reading = index::read(&*current.index)?;
         match index::meta(&reading)? {
-            Some(meta) if meta.applied >= appended => self.durable(current, reading, meta),
+            Some(meta) if meta.applied >= appended && has_all(&current, &meta)? => {
+                self.durable(current, reading, meta)
+            }
             _ => {
                 drop(reading);
                 self.snapshot_mended(deadline)

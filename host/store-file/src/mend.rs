@@ -87,9 +87,12 @@ impl Inner {
         };
         let words = match words {
             Some(words) => {
-                // Words about this generation may count a line that the index lacks.
-                let counts = words.generation() == file.generation;
-                let counted = if counts { words.appended_through() } else { through };
+                // Words about this generation may count lines that the index lacks.
+                let counted = if words.count_for(file.generation) {
+                    words.appended_through()
+                } else {
+                    through
+                };
                 words.point(file.generation, epoch);
                 words.set_appended(counted.max(through));
                 words
@@ -184,16 +187,7 @@ impl Inner {
         known_durable: Option<Sequence>,
     ) -> Result<(Header, Meta, End), ReadError> {
         let mut filler = Filler::new(self, index);
-        let (header, sum) = self.load_snapshot(file, &mut filler)?;
-        let meta = Meta {
-            board: file.board.clone(),
-            boot: self.platform.now().boot,
-            layout: index::LAYOUT,
-            generation: file.generation,
-            chain: Checksum::seed(&file.board, file.generation, sum),
-            applied: header.base,
-            offset: 0,
-        };
+        let (header, meta) = self.fill_from_snapshot(file, &mut filler)?;
         let name = names::journal(file.generation);
         let (tail, end) = replay(journal, &name, file.generation, meta.tail(), |line, _| {
             filler.step("applying the journal", |writing| writing.apply_line(&line))
@@ -204,6 +198,25 @@ impl Inner {
         let meta = meta.at(tail);
         filler.finish(&meta)?;
         Ok((header, meta, end))
+    }
+
+    /// Fills an empty index from the snapshot alone; gives what it says of itself then.
+    pub(crate) fn fill_from_snapshot(
+        &self,
+        file: &BoardFile,
+        filler: &mut Filler<'_>,
+    ) -> Result<(Header, Meta), ReadError> {
+        let (header, sum) = self.load_snapshot(file, filler)?;
+        let meta = Meta {
+            board: file.board.clone(),
+            boot: self.platform.now().boot,
+            layout: index::LAYOUT,
+            generation: file.generation,
+            chain: Checksum::seed(&file.board, file.generation, sum),
+            applied: header.base,
+            offset: 0,
+        };
+        Ok((header, meta))
     }
 
     /// Reads the snapshot of `file`'s generation into an index.
@@ -267,11 +280,14 @@ impl Inner {
                 }
             }
         }
+        if current.index.is_own() {
+            return self.replace_own_index(guard);
+        }
         let current = self.mend_index(guard, Some("it didn't fit the journal".into()))?;
         self.read_caught_up(current)
     }
 
-    fn read_caught_up(
+    pub(crate) fn read_caught_up(
         &self,
         current: Arc<Current>,
     ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
@@ -303,6 +319,10 @@ impl Inner {
         if let End::Bad(why) = &end {
             let words = Some(&current.words);
             self.set_aside(guard, &*current.journal, current.generation, tail.offset, why, words)?;
+        }
+        if current.index.is_own() {
+            // Before anybody sees it there (`own`).
+            current.words.set_appended(tail.sequence);
         }
         writing.commit()?;
         current.words.set_appended(tail.sequence);

@@ -12,7 +12,7 @@ use taskhost_board::{BootId, Instant, Millis, ReadError};
 use crate::disk::{
     Disk, Identity, RealDisk, Reserved, fill, open_regular, reserve, temporary_name,
 };
-use crate::index::{Index, LmdbIndex};
+use crate::index::{Index, LmdbIndex, NotOpened};
 use crate::process;
 use crate::size_limit;
 use crate::waiting::{Inotify, Notifier};
@@ -45,7 +45,7 @@ pub(crate) trait Platform: Send + Sync {
         &self,
         name: &str,
         pages: &Arc<AtomicU64>,
-    ) -> Result<Option<Box<dyn Index>>, ReadError>;
+    ) -> Result<Option<Box<dyn Index>>, NotOpened>;
     /// Makes an empty index of this name.
     fn create_index(&self, name: &str, pages: &Arc<AtomicU64>)
     -> Result<Box<dyn Index>, ReadError>;
@@ -251,14 +251,14 @@ impl Platform for Real {
         &self,
         name: &str,
         pages: &Arc<AtomicU64>,
-    ) -> Result<Option<Box<dyn Index>>, ReadError> {
+    ) -> Result<Option<Box<dyn Index>>, NotOpened> {
         match self.index_dir(name) {
             Ok(directory) => {
                 Ok(LmdbIndex::open(&directory, pages)?.map(|i| Box::new(i) as Box<dyn Index>))
             }
             // It may be a good one all the same.
             Err(error) if is_for_want_of_means(&error) => {
-                Err(ReadError::Failed(format!("`{INDEX}/{name}`: {error}")))
+                Err(ReadError::Failed(format!("`{INDEX}/{name}`: {error}")).into())
             }
             Err(_) => Ok(None),
         }

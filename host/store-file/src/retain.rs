@@ -11,8 +11,7 @@ use taskhost_board::{BeginError, Generation, Millis, ReadError, Retention, View 
 
 use crate::disk::{DiskFile, How, remove_if_there};
 use crate::format::{line, names};
-use crate::index;
-use crate::state::{Current, Inner, failed};
+use crate::state::{Inner, failed};
 
 /// How many bytes are read at the end of a journal to find its last line, at first.
 const LAST_LINE_BYTES: u64 = 64 * 1024;
@@ -27,21 +26,22 @@ enum Last {
 }
 
 impl Inner {
-    /// Removes what the board's settings don't keep; says how many journals went.
-    pub(crate) fn trim_history_now(&self) -> Result<u64, BeginError> {
-        let current = self.current(self.wait_max())?;
-        Ok(self.trim_history(&current)?)
+    /// Removes what the board's settings don't keep; says how many journals went. Two at once do no harm: a journal that
+    /// is gone already is gone.
+    pub(crate) fn trim_history(&self) -> Result<u64, BeginError> {
+        // The index alone may lack what somebody has just set.
+        let (current, reading, _) = self.snapshot(self.wait_max())?;
+        let kept = ImageView::new(reading).settings()?.history;
+        Ok(self.trim(current.generation, &kept)?)
     }
 
-    /// The same after a switch. Two at once do no harm: a journal that is gone already is gone.
-    pub(crate) fn trim_history(&self, current: &Current) -> Result<u64, ReadError> {
-        let kept = ImageView::new(index::read(&*current.index)?).settings()?.history;
-        if kept == Retention::default() {
+    fn trim(&self, current: Generation, kept: &Retention) -> Result<u64, ReadError> {
+        if *kept == Retention::default() {
             return Ok(0);
         }
         let now = self.platform.now().wall;
         let mut volumes = Vec::new();
-        for name in self.trimmable(current.generation)? {
+        for name in self.trimmable(current)? {
             match self.disk.open(&name, How::Read) {
                 Ok(file) => volumes.push((file.len().map_err(failed(&name))?, name, file)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -22,7 +22,7 @@ use crate::disk::{Disk, DiskFile, How, Identity, read_file};
 use crate::figures::Recorder;
 use crate::format::{BoardFile, Checksum, FORMAT, names, snapshot};
 use crate::hand::{Inherited, Lockable, OwnTasks};
-use crate::index::{self, Index, Meta};
+use crate::index::{self, Index, Meta, NotOpened};
 use crate::lock::{Helpers, LockError};
 use crate::options::{Notice, OpenOptions, PlantedBug};
 use crate::platform::Platform;
@@ -275,14 +275,19 @@ impl Inner {
         Ok(current)
     }
 
-    /// The index of this name, if it is one of this board, boot and generation.
+    /// The index of this name, if it is one of this board, boot and generation; or one's own in its place (`own`).
     pub(crate) fn open_index(
         &self,
         file: &BoardFile,
         epoch: u64,
     ) -> Result<Option<Found>, ReadError> {
         let name = names::index(file.generation, epoch);
-        let Some(index) = self.platform.open_index(&name, &self.pages)? else { return Ok(None) };
+        let index = match self.platform.open_index(&name, &self.pages) {
+            Ok(Some(index)) => index,
+            Ok(None) => return Ok(None),
+            Err(NotOpened::NumberTaken) => return self.own_index(file, epoch),
+            Err(NotOpened::Failed(error)) => return Err(error),
+        };
         let meta = index::read(&*index).and_then(|reading| index::meta(&reading));
         let Ok(Some(meta)) = meta else { return Ok(None) };
         let fits = meta.board == file.board

@@ -126,7 +126,7 @@ impl FileStore {
     /// Removes the oldest part of the history that the board's settings don't keep, as every switch does too; says
     /// how many retired journals went.
     pub fn trim_history(&self) -> Result<u64, BeginError> {
-        self.inner.trim_history_now()
+        self.inner.trim_history()
     }
 
     /// Lets this board's policies use the directory that its setting `shared_files` names. The setting alone doesn't:

@@ -241,7 +241,7 @@ impl Inner {
                 drop(guard);
                 self.retire(&current, false);
                 // What can't be removed now is removed by the next switch.
-                let _ = self.trim_history(&current);
+                let _ = self.trim_history();
                 Ok(Some(committed))
             }
             // It is done; whoever comes next opens it.

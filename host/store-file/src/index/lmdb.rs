@@ -8,6 +8,9 @@
 //! open environments are kept in a registry by device and inode. A forked child may not use its copy of one, nor open
 //! another beside it; closing it there is harmless, since LMDB then clears only what bears the child's own number.
 //!
+//! LMDB knows readers by the numbers of their processes, of which two can have the same one, each in a namespace of its
+//! own. The second one is refused here, and goes on in its own way (`own`).
+//!
 //! Page reads are counted as an upper bound made of what really happened: a lookup reads one page per level of
 //! the tree, as the tree is at that moment; a scan reads that and the leaves it steps over, of which LMDB keeps
 //! each at least a quarter full; a value of more than half a page has overflow pages of its own.
@@ -36,7 +39,7 @@ use parking_lot::Mutex;
 use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
-use super::{Index, ReadTxn, WriteTxn};
+use super::{Index, NotOpened, ReadTxn, WriteTxn};
 use crate::forks::{self, Origin, lineage};
 use files::{close_on_exec, is_full, lengthen, reserve_locks};
 
@@ -120,9 +123,13 @@ fn failed(error: heed::Error) -> ReadError {
 enum Unopened {
     /// What is there isn't one, or is gone.
     None(heed::Error),
+    /// This process has it open, or still closes it.
+    Open,
     /// It may be a good one. Were it made anew because this process has no room or no descriptor left, it would be made
     /// anew for everybody.
     Failed(ReadError),
+    /// Another process is entered among its readers with the number of this one.
+    NumberTaken,
 }
 
 impl From<heed::Error> for Unopened {
@@ -138,18 +145,21 @@ impl From<heed::Error> for Unopened {
             heed::Error::Io(ref io) if matches!(io.kind(), NotFound | InvalidInput) => {
                 Self::None(error)
             }
-            // Only a copy that was taken along, and that somebody still uses here, stays open.
-            heed::Error::EnvAlreadyOpened if lineage() > 0 => Self::Failed(forked()),
+            heed::Error::EnvAlreadyOpened => Self::Open,
             error => Self::Failed(failed(error)),
         }
     }
 }
 
-impl From<Unopened> for ReadError {
+impl From<Unopened> for NotOpened {
     fn from(unopened: Unopened) -> Self {
         match unopened {
-            Unopened::None(error) => failed(error),
-            Unopened::Failed(error) => error,
+            Unopened::None(error) => Self::Failed(failed(error)),
+            // Only a copy that was taken along, and that somebody still uses here, stays open.
+            Unopened::Open if lineage() > 0 => Self::Failed(forked()),
+            Unopened::Open => Self::Failed(failed(heed::Error::EnvAlreadyOpened)),
+            Unopened::Failed(error) => Self::Failed(error),
+            Unopened::NumberTaken => Self::NumberTaken,
         }
     }
 }
@@ -157,12 +167,15 @@ impl From<Unopened> for ReadError {
 impl LmdbIndex {
     /// Makes an empty one in an empty directory.
     pub(crate) fn create(directory: &Dir, pages: &Arc<AtomicU64>) -> Result<Self, ReadError> {
-        let opened = enter(directory)?;
+        let opened = enter(directory).map_err(|unopened| match unopened.into() {
+            NotOpened::Failed(error) => error,
+            taken => ReadError::Failed(taken.to_string()),
+        })?;
         Ok(Self { opened, pages: pages.clone() })
     }
 
     /// Opens one; `None` if what is there isn't one, and has to be made anew.
-    pub(crate) fn open(directory: &Dir, pages: &Arc<AtomicU64>) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn open(directory: &Dir, pages: &Arc<AtomicU64>) -> Result<Option<Self>, NotOpened> {
         // A link could lead anywhere, also one that is no symbolic one: LMDB writes its table of readers over whatever
         // it finds. And an empty file is a crash's leftover.
         for name in [DATA, LOCK] {
@@ -175,7 +188,7 @@ impl LmdbIndex {
         let opened = match enter(directory) {
             Ok(opened) => opened,
             Err(Unopened::None(_)) => return Ok(None),
-            Err(Unopened::Failed(error)) => return Err(error),
+            Err(unopened) => return Err(unopened.into()),
         };
         // Reading a page past a cut file's end would kill the process.
         let length = directory.symlink_metadata(DATA).map(|m| m.len()).unwrap_or_default();
@@ -209,8 +222,8 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, Unopened> {
                     opened.insert(key, Arc::downgrade(&fresh));
                     return Ok(fresh);
                 }
-                Err(heed::Error::EnvAlreadyOpened) if Deadline::now() < deadline => {}
-                Err(error) => return Err(error.into()),
+                Err(Unopened::Open) if Deadline::now() < deadline => {}
+                Err(unopened) => return Err(unopened),
             }
         }
         // Its last user is about to close it.
@@ -218,7 +231,7 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, Unopened> {
     }
 }
 
-fn open(directory: &Dir) -> heed::Result<Opened> {
+fn open(directory: &Dir) -> Result<Opened, Unopened> {
     // Through the descriptor, so that it is this directory whatever became of its path.
     let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
@@ -233,15 +246,26 @@ fn open(directory: &Dir) -> heed::Result<Opened> {
     close_on_exec(directory).map_err(heed::Error::Io)?;
     // Whoever died in the middle of reading must not keep pages from being used again.
     env.clear_stale_readers()?;
-    let txn = env.read_txn()?;
+    // The first of them locks a byte of the lock file, which is how others see that this process lives.
+    let txn = env.read_txn().map_err(|error| match error {
+        heed::Error::Io(io) if is_taken(&io) => Unopened::NumberTaken,
+        error => error.into(),
+    })?;
     let map = env
         .open_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
             Ok(CommitOrAbort::Commit(opener.open_database::<Bytes, Bytes>(txn, None)?))
         })?
         .unwrap_commit();
     let map = map.ok_or_else(|| heed::Error::Io(std::io::Error::other("the index has no map")))?;
-    let directory = directory.try_clone()?;
+    let directory = directory.try_clone().map_err(heed::Error::Io)?;
     Ok(Opened { env, map, origin: Origin::here(), length: AtomicU64::new(0), directory })
+}
+
+/// Whether somebody else has the byte of the lock file that stands for a process of this one's number.
+fn is_taken(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let refusals = [Errno::AGAIN, Errno::ACCESS];
+    refusals.iter().any(|refused| error.raw_os_error() == Some(refused.raw_os_error()))
 }
 
 impl Index for LmdbIndex {

@@ -68,6 +68,20 @@ pub(crate) trait WriteTxn: Write {
     fn commit(self: Box<Self>) -> Result<(), ReadError>;
 }
 
+/// Why an index that may be a good one could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotOpened {
+    /// Another process that uses it has the number of this one, in a namespace of its own.
+    #[error(
+        "the index is used by another process with the number {} of this one, as in another container; try again when \
+         that one has ended, or let the two containers share their process namespace",
+        std::process::id()
+    )]
+    NumberTaken,
+    #[error(transparent)]
+    Failed(#[from] ReadError),
+}
+
 /// A board's map.
 pub(crate) trait Index: Send + Sync {
     /// The map as it is.
@@ -76,6 +90,10 @@ pub(crate) trait Index: Send + Sync {
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError>;
     /// Frees what dead processes left behind in it.
     fn tidy(&self) {}
+    /// Whether it is this handle's own, which nobody else finds.
+    fn is_own(&self) -> bool {
+        false
+    }
 }
 
 /// A map at one instant, as a view holds it.

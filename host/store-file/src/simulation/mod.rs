@@ -196,6 +196,7 @@ impl World {
             all: AtomicU64::new(0),
             plan: Mutex::default(),
             index_fails: AtomicBool::new(false),
+            number_taken: AtomicBool::new(false),
             must_tell: AtomicBool::new(false),
         })
     }
@@ -279,6 +280,7 @@ pub struct Process {
     all: AtomicU64,
     plan: Mutex<Option<(Counted, u64, Fault)>>,
     index_fails: AtomicBool,
+    number_taken: AtomicBool,
     /// Whether a sync of it has just failed, and nobody knows yet.
     must_tell: AtomicBool,
 }
@@ -294,6 +296,12 @@ impl Process {
     /// Lets every commit of an index fail from now on, or none any more, as a full disk does.
     pub fn fail_index(&self, fails: bool) {
         self.index_fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// Gives its number to another process as well, in another container, which has every index open from now on; or to
+    /// none any more. The indexes that it makes itself are its own all the same.
+    pub fn take_number(&self, taken: bool) {
+        self.number_taken.store(taken, Ordering::SeqCst);
     }
 
     /// How many operations there were since the plan was made.

@@ -2,14 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use taskhost_board::{Instant, ReadError};
 
 use super::disk::SimDisk;
 use super::{Process, World};
 use crate::disk::{Disk, Identity};
-use crate::index::{Gate, Index, TwinIndex};
+use crate::index::{Gate, Index, NotOpened, TwinIndex};
 use crate::platform::{LockHolder, Platform};
 use crate::waiting::Notifier;
 use crate::words::{Cells, MappedWords, Start, WORDS, Words};
@@ -120,9 +120,12 @@ impl Platform for Simulated {
         &self,
         name: &str,
         _pages: &Arc<AtomicU64>,
-    ) -> Result<Option<Box<dyn Index>>, ReadError> {
+    ) -> Result<Option<Box<dyn Index>>, NotOpened> {
         self.process.wait_for_turn();
         let found = self.world().state.lock().indexes.get(name).map(|i| i.adopted(self.gate()));
+        if found.is_some() && self.process.number_taken.load(Ordering::SeqCst) {
+            return Err(NotOpened::NumberTaken);
+        }
         Ok(found.map(|index| Box::new(index) as Box<dyn Index>))
     }
 

@@ -67,6 +67,10 @@ pub(super) fn kill(mut child: Child) {
 fn child() {
     let Ok(role) = std::env::var("TASKHOST_TEST_ROLE") else { return };
     let path = std::env::var("TASKHOST_TEST_PATH").unwrap();
+    if role == "taken-number" {
+        numbers::taker(Path::new(&path));
+        return;
+    }
     let options = OpenOptions {
         inherited: crate::InheritedLocks::from_env(),
         lock_wait: Duration::from_millis(300),
@@ -86,6 +90,10 @@ fn child() {
     }
     if role.starts_with("namespace-") {
         namespaces::role(&role, &store);
+        return;
+    }
+    if role.starts_with("number-") {
+        numbers::role(&role, &store);
         return;
     }
     if role == "inside" {

@@ -16,6 +16,7 @@ mod late;
 mod lives;
 mod locks;
 mod namespaces;
+mod numbers;
 mod outside;
 mod past;
 mod poison;

@@ -9,11 +9,11 @@ use super::locks::{program, start, wait_until};
 use super::*;
 
 const TIME: &[&str] = &["-Ur", "-T", "--boottime", "86400"];
-const NUMBERS: &[&str] = &["-Urpf", "--mount-proc", "--kill-child"];
+pub(super) const NUMBERS: &[&str] = &["-Urpf", "--mount-proc", "--kill-child"];
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
 /// Whether this user may make such namespaces. If not, it is said that nothing was tried.
-fn may_unshare(what: &[&str]) -> bool {
+pub(super) fn may_unshare(what: &[&str]) -> bool {
     let tried = Program::new("unshare").args(what).arg("true").output();
     let may = tried.as_ref().is_ok_and(|tried| tried.status.success());
     if !may {
@@ -23,17 +23,20 @@ fn may_unshare(what: &[&str]) -> bool {
     may
 }
 
-/// Starts a role inside new namespaces.
-fn inside(what: &[&str], role: &str, path: &Path, given: &str) -> (Child, String) {
-    let plain = program(role, path);
+/// A program inside new namespaces.
+pub(super) fn inside(what: &[&str], plain: &Program) -> Program {
     let mut program = Program::new("unshare");
     program.args(what).arg(plain.get_program()).args(plain.get_args());
     for (name, value) in plain.get_envs() {
         program.env(name, value.unwrap());
     }
-    program.env("TASKHOST_TEST_GIVEN", given);
     program.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    start(&mut program)
+    program
+}
+
+/// Starts a role inside new namespaces.
+fn start_inside(what: &[&str], role: &str, path: &Path, given: &str) -> (Child, String) {
+    start(inside(what, &program(role, path)).env("TASKHOST_TEST_GIVEN", given))
 }
 
 /// Not a test by itself: what [`inside`] starts.
@@ -94,11 +97,11 @@ fn leases_mean_the_same_to_processes_whose_boot_clock_was_shifted() {
     let engine = engine(&store);
     add(&engine, "t", &[]);
     assert_eq!(claim_for(&store, "outer", HOUR_MS, None), Some(id("t")));
-    let (child, said) = inside(TIME, "namespace-claim", &path, "");
+    let (child, said) = start_inside(TIME, "namespace-claim", &path, "");
     end(child);
     assert_eq!(said, "nothing", "the lease isn't over");
     add(&engine, "u", &[]);
-    let (child, said) = inside(TIME, "namespace-claim", &path, "");
+    let (child, said) = start_inside(TIME, "namespace-claim", &path, "");
     end(child);
     assert_eq!(said, "u");
     let (view, now) = store.snapshot().unwrap();
@@ -116,19 +119,19 @@ fn a_process_is_the_same_one_to_those_whose_boot_clock_was_shifted() {
     }
     let (directory, store) = fresh();
     let path = board(&directory);
-    let (child, said) = inside(TIME, "namespace-name", &path, "");
+    let (child, said) = start_inside(TIME, "namespace-name", &path, "");
     let named: Process = serde_json::from_str(&said).unwrap();
     assert!(!is_dead(&store, &named), "{said}");
     end(child);
     assert!(is_dead(&store, &named), "{said}");
     let own = crate::process(std::process::id()).unwrap();
     let given = serde_json::to_string(&own).unwrap();
-    let (child, said) = inside(TIME, "namespace-ask", &path, &given);
+    let (child, said) = start_inside(TIME, "namespace-ask", &path, &given);
     end(child);
     assert_eq!(said, "false");
     let former = Process { started: own.started - 1, ..own };
     let given = serde_json::to_string(&former).unwrap();
-    let (child, said) = inside(TIME, "namespace-ask", &path, &given);
+    let (child, said) = start_inside(TIME, "namespace-ask", &path, &given);
     end(child);
     assert_eq!(said, "true", "another one had the number before");
 }
@@ -143,7 +146,7 @@ fn a_holder_in_a_container_is_never_called_dead_outside_and_loses_its_task_with_
     let (directory, store) = fresh();
     let path = board(&directory);
     add(&engine(&store), "t", &[]);
-    let (child, said) = inside(NUMBERS, "namespace-name", &path, "");
+    let (child, said) = start_inside(NUMBERS, "namespace-name", &path, "");
     let named: Process = serde_json::from_str(&said).unwrap();
     assert_eq!(claim_for(&store, "inner", HOUR_MS, Some(named.clone())), Some(id("t")));
     assert!(!is_dead(&store, &named));
@@ -167,7 +170,7 @@ fn a_holder_outside_is_never_called_dead_in_a_container() {
     let mut sleeper = Program::new("sleep").arg("60").spawn().unwrap();
     let given = serde_json::to_string(&crate::process(sleeper.id()).unwrap()).unwrap();
     for state in ["alive", "dead"] {
-        let (child, said) = inside(NUMBERS, "namespace-ask", &path, &given);
+        let (child, said) = start_inside(NUMBERS, "namespace-ask", &path, &given);
         end(child);
         assert_eq!(said, "false", "{state}");
         // The second time it is dead already, which is no error.

@@ -149,6 +149,15 @@ impl Words {
         Sequence(self.get(WORD_APPENDED))
     }
 
+    /// Whether [`Words::appended_through`] speaks of the journal of `generation`, which is current: also where a switch
+    /// from it died before `board.json` was replaced, or one to it before it had said so here. Numbers go on from one
+    /// journal to the next, and the next one's is counted only once it is current.
+    pub(crate) fn count_for(&self, generation: Generation) -> bool {
+        let said = self.generation().0;
+        let switching = [generation, generation.next()].map(|next| next.0 | SWITCHING);
+        said == generation.0 || switching.contains(&said)
+    }
+
     /// Says how far the journal goes. Only under the board's lock.
     pub(crate) fn set_appended(&self, sequence: Sequence) {
         self.set(WORD_APPENDED, sequence.0);

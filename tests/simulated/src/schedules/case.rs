@@ -77,6 +77,8 @@ pub(super) struct Case {
     pub(super) world: Arc<World>,
     pub(super) turns: Arc<Turns>,
     pub(super) mishap: Mishap,
+    /// Which processes, a bit for each, have a number that others have too.
+    numbers_taken: u64,
     pub(super) told: Arc<Mutex<Told>>,
     bug: Option<Bug>,
     threads: Mutex<Vec<shuttle::thread::JoinHandle<()>>>,
@@ -142,10 +144,19 @@ pub(super) fn draw_mishap(dice: &mut Dice) -> Mishap {
     }
 }
 
+/// Draws which of the processes, a bit for each, have a number that others have too.
+pub(super) fn draw_numbers(dice: &mut Dice) -> u64 {
+    match dice.below(4) {
+        0 => dice.below(1 << 4),
+        _ => 0,
+    }
+}
+
 impl Case {
     pub(super) fn new(
         world: Arc<World>,
         mishap: Mishap,
+        numbers_taken: u64,
         bug: Option<Bug>,
         told: Arc<Mutex<Told>>,
     ) -> Arc<Self> {
@@ -154,6 +165,11 @@ impl Case {
             world,
             turns,
             mishap,
+            // One whose index takes nothing can't follow those who write beside it.
+            numbers_taken: match mishap {
+                Mishap::IndexFails { .. } => 0,
+                _ => numbers_taken,
+            },
             told,
             bug,
             threads: Mutex::default(),
@@ -258,6 +274,7 @@ impl Case {
         let process = self.world.process();
         self.turns.add(&process);
         let number = self.threads.lock().len();
+        process.take_number(self.numbers_taken >> number & 1 == 1);
         match self.mishap {
             Mishap::Stopped { process: which, at } if which == number => {
                 process.plan(Counted::All, at, Fault::Stop);

@@ -25,7 +25,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use taskhost_store_file::simulation::World;
 
 use crate::outcome::{Bug, Count, Effort, Harm, Outcome, Part};
-use case::{Case, Mishap, Told, draw_mishap};
+use case::{Case, Mishap, Told, draw_mishap, draw_numbers};
 use dice::Dice;
 use order::{Done, What, Whim};
 use scenarios::{ALL, Scenario};
@@ -147,7 +147,8 @@ fn name_of(scenario: &Scenario, seed: u64, number: u64) -> String {
 /// One schedule, from the thread that starts the others.
 fn one(scenario: &Scenario, dice: &mut Dice, bug: Option<Bug>) -> (Outcome, Orders) {
     let told: Arc<Mutex<Told>> = Arc::default();
-    let case = Case::new(World::new(), draw_mishap(dice), bug, told.clone());
+    let (mishap, numbers) = (draw_mishap(dice), draw_numbers(dice));
+    let case = Case::new(World::new(), mishap, numbers, bug, told.clone());
     (scenario.start)(&case);
     case.turns.end();
     let states = check::check(&case, dice);

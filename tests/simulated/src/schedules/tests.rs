@@ -71,6 +71,18 @@ fn writers_really_come_between_the_steps_of_a_switch() {
     assert!(orders.before_lock > 0 && orders.while_waiting > 0 && orders.behind > 0, "{orders:?}");
 }
 
+/// One with an index of its own, beside the shared one, saw less than others had seen already.
+#[test]
+fn some_processes_have_numbers_that_others_have_too() {
+    let is_drawn = |number: &u64| {
+        let mut dice = Dice::of(SEED, "a reader among writers", !number);
+        let _ = draw_mishap(&mut dice);
+        draw_numbers(&mut dice) > 0
+    };
+    let drawn = (0..LEAST).filter(is_drawn).count() as u64;
+    assert!(drawn > LEAST / 10 && drawn < LEAST / 2, "{drawn} of {LEAST}");
+}
+
 /// Without this, a failure that was found couldn't be looked at.
 #[test]
 fn a_schedule_is_the_same_when_it_is_gone_through_again() {
@@ -86,7 +98,8 @@ fn a_schedule_is_the_same_when_it_is_gone_through_again() {
             let all = into.clone();
             Runner::new(whim, config()).run(move || {
                 let mut dice = Dice::of(SEED, scenario.name, number.load(Ordering::SeqCst));
-                let case = Case::new(World::new(), draw_mishap(&mut dice), None, Arc::default());
+                let (mishap, numbers) = (draw_mishap(&mut dice), draw_numbers(&mut dice));
+                let case = Case::new(World::new(), mishap, numbers, None, Arc::default());
                 (scenario.start)(&case);
                 case.turns.end();
                 all.lock().push((case.turns.done(), case.turns.turns()));

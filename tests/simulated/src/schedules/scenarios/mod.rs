@@ -180,7 +180,8 @@ impl Worker {
     /// Reads the board at an instant, and remembers how far it went.
     fn read(&self) {
         let read = |_: &Engine| Ok(self.store.snapshot()?.0.head()?.sequence);
-        if let Some(sequence) = self.act("read", read) {
+        // One that was stopped meanwhile has told nobody.
+        if let Some(sequence) = self.act("read", read).filter(|_| !self.is_stopped()) {
             let mut told = self.case.told.lock();
             told.seen = told.seen.max(sequence);
             if let Some(span) = told.spans.last_mut() {
