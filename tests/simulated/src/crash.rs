@@ -345,7 +345,8 @@ impl Crasher<'_> {
 /// Which harm a contradiction is.
 pub(crate) fn harm(what: &str) -> Harm {
     const LOST: [&str; 4] = ["is missing", "was answered before", "was told of", "may only be"];
-    const DOUBLED: [&str; 3] = ["twice", "was given after", "are held"];
+    const DOUBLED: [&str; 6] =
+        ["twice", "was given after", "are held", "follows entry", "had ended", "was claimed while"];
     if LOST.iter().any(|lost| what.contains(lost)) {
         Harm::Lost
     } else if DOUBLED.iter().any(|doubled| what.contains(doubled)) {
