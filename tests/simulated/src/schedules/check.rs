@@ -3,21 +3,21 @@
 //! - every entry that was answered is there once, was synced before it was answered, and stands behind all that was
 //!   answered before it was asked for;
 //! - tokens grow, a task is claimed only while nobody holds it, and changes no more once it has ended (`fold`), and
-//!   the board shows what its history says;
+//!   the board shows all that its history says, and nothing else (`rebuilt`);
 //! - a claim is ended only by its holder;
 //! - the doctor finds nothing;
 //! - what a reader saw, and all that was answered, outlives a power failure.
 
 use std::collections::BTreeMap;
 
-use taskhost_board::{Change, Command, Entry, Name, Sequence, Store as _, TaskId, Token};
+use taskhost_board::{Change, Command, Entry, Name, Sequence, TaskId, Token};
 use taskhost_store_file::simulation::World;
 use taskhost_store_file::{FileStore, OpenOptions};
 
 use super::case::{Case, Told};
 use super::dice::Dice;
 use crate::crash::harm;
-use crate::fold::Fold;
+use crate::examine;
 use crate::outcome::{Harm, Wrong};
 
 /// How many of the states that a power failure may leave are looked at.
@@ -87,25 +87,17 @@ fn board(store: &FileStore, told: &Told, wrong: &mut Vec<(Harm, String)>) {
         };
         wrong.push((harm, why));
     }
-    let mut last = Sequence(0);
-    let mut holders = Holders { ended: &told.ended, ..Holders::default() };
-    let mut fold = Fold::default();
-    let read = store.history(Sequence(0), &mut |sequence, entry| {
-        last = sequence;
-        fold.take(sequence, &entry);
-        holders.follow(sequence, &entry, wrong);
-        true
-    });
-    if let Err(error) = read {
+    let history = examine::history(store).unwrap_or_else(|error| {
         wrong.push((Harm::Lost, format!("the history can't be read: {error}")));
-    }
+        Vec::new()
+    });
+    let mut holders = Holders { ended: &told.ended, ..Holders::default() };
+    history.iter().for_each(|(sequence, entry)| holders.follow(*sequence, entry, wrong));
+    let last = history.last().map(|(sequence, _)| *sequence).unwrap_or_default();
     // Where its beginning may be missing, the history doesn't say everything.
     if !told.testimony.may_trim {
-        match store.snapshot() {
-            Ok((view, _)) => {
-                let differences = fold.differences(&*view).into_iter();
-                wrong.extend(differences.map(|why| (harm(&why), why)));
-            }
+        match examine::against(&history, store) {
+            Ok(differences) => wrong.extend(differences.into_iter().map(|why| (harm(&why), why))),
             Err(error) => wrong.push((Harm::Lost, format!("the board can't be read: {error}"))),
         }
     }
@@ -199,7 +191,7 @@ fn real_time(told: &Told, wrong: &mut Vec<(Harm, String)>) {
 
 #[cfg(test)]
 mod tests {
-    use taskhost_board::{Cause, Claim, Request, Status};
+    use taskhost_board::{Cause, Claim, Request, Status, Store as _};
     use taskhost_store_file::simulation::Testimony;
 
     use super::*;
