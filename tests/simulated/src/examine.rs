@@ -25,7 +25,7 @@ pub(crate) fn examine(operation: &Operation, left: &Stage, is_acknowledged: bool
         return wrong;
     }
     if let Some(also) = operation.also {
-        wrong.extend(also(&desk, is_acknowledged).err());
+        wrong.extend(also(left, &desk).err());
     }
     drop(desk);
     wrong.extend(work_on(left).err().map(|why| format!("the board can't be worked on: {why}")));

@@ -2,7 +2,8 @@
 //! that leaves something out is found. A snapshot and an index that were written from the same source may lack the
 //! same, and the doctor, who compares those two, finds nothing then.
 //!
-//! - [`differences`]: in which records a board differs from what its history makes of an empty one.
+//! - [`differences`]: in what a board differs from what its history makes of an empty one. [`in_records`]: the same
+//!   where its numbers may go on from others, as after a repair.
 //!
 //! Unlike `fold`, this goes by the domain's own rules. What isn't in the history isn't compared: with which policies
 //! and settings the board was made, and, once policies were set, what the new one said of tasks that wait.
@@ -21,20 +22,33 @@ pub(crate) fn differences(
     view: &dyn View,
     now: Millis,
 ) -> Vec<String> {
+    let of_head = rebuilt(history, view).and_then(|must| heads(view, &ImageView::new(must)));
+    let mut wrong = of_head.unwrap_or_else(|error| vec![no_board(&error)]);
+    wrong.extend(in_records(history, view, now));
+    wrong
+}
+
+/// The same of its records alone.
+pub(crate) fn in_records(
+    history: &[(Sequence, Entry)],
+    view: &dyn View,
+    now: Millis,
+) -> Vec<String> {
     let is_set = |change: &Change| matches!(change, Change::PoliciesSet(_));
     let were_asked_again = history.iter().any(|(_, entry)| entry.changes.iter().any(is_set));
-    let compared = replayed(history, view).and_then(|map| {
-        let must = ImageView::new(map);
-        let mut wrong = heads(view, &must)?;
-        let [is, must] = [view, &must].map(|view| records(view, now, were_asked_again));
-        wrong.extend(different(&is?, &must?));
-        Ok(wrong)
+    let compared = rebuilt(history, view).and_then(|must| {
+        let is = records(view, now, were_asked_again)?;
+        Ok(different(&is, &records(&ImageView::new(must), now, were_asked_again)?))
     });
-    compared.unwrap_or_else(|error| vec![format!("its history makes no board: {error}")])
+    compared.unwrap_or_else(|error| vec![no_board(&error)])
+}
+
+fn no_board(error: &ReadError) -> String {
+    format!("its history makes no board: {error}")
 }
 
 /// The board that its history makes.
-fn replayed(history: &[(Sequence, Entry)], view: &dyn View) -> Result<MemoryMap, ReadError> {
+fn rebuilt(history: &[(Sequence, Entry)], view: &dyn View) -> Result<MemoryMap, ReadError> {
     let mut map = MemoryMap::default();
     let boot = BootId("another boot".into());
     let (policies, settings) = (view.policies()?, view.settings()?);
@@ -135,7 +149,7 @@ mod tests {
         history.push((last.next(), entry));
 
         let (view, now) = desk.store.snapshot().unwrap();
-        let whole = ImageView::new(replayed(&history, &*view).unwrap());
+        let whole = ImageView::new(rebuilt(&history, &*view).unwrap());
         let (policies, settings) = (view.policies().unwrap(), view.settings().unwrap());
         let mut map = MemoryMap::default();
         let head = whole.head().unwrap();

@@ -36,7 +36,7 @@ pub(crate) struct Operation {
     /// not made yet doesn't become one.
     pub(crate) resume: Option<fn(&Stage, bool) -> Done>,
     /// What must hold beyond what does for every board: the error says what doesn't.
-    pub(crate) also: Option<fn(&Desk, bool) -> Done>,
+    pub(crate) also: Option<fn(&Stage, &Desk) -> Done>,
     /// Whether other writers may have been stopped before it.
     pub(crate) has_others: bool,
     /// At how many operations it can be stopped at least, with all [`WRITERS`] together, and how many states of the disk
