@@ -78,7 +78,7 @@ pub(super) const COMMANDS: &[Operation] = &[
     ),
 ];
 
-fn change(desk: &Desk, task: &str, action: Action) -> Done {
+pub(super) fn change(desk: &Desk, task: &str, action: Action) -> Done {
     let request = ChangeRequest {
         ids: vec![id(task)],
         action,
@@ -90,7 +90,7 @@ fn change(desk: &Desk, task: &str, action: Action) -> Done {
     changed.first_failure().map_or(Ok(()), |(_, error)| Err(text(error)))
 }
 
-fn assign() -> Action {
+pub(super) fn assign() -> Action {
     let assignee =
         Assignee { name: name("late"), kind: AgentKind::Agent, hostname: None, by: somebody() };
     Action::Assign(assignee)
