@@ -20,8 +20,8 @@ use crate::crash::harm;
 use crate::examine;
 use crate::outcome::{Harm, Wrong};
 
-/// How many of the states that a power failure may leave are looked at.
-const STATES: u64 = 4;
+/// How many of the states that a power failure may leave are looked at, at most.
+const STATES: usize = 4;
 
 /// Checks a case whose processes have all ended; says how many states of a disk were looked at.
 pub(super) fn check(case: &Case, dice: &mut Dice) -> u64 {
@@ -61,12 +61,13 @@ fn blame(case: &Case, wrong: Vec<(Harm, String)>, when: &str) {
 }
 
 fn after_power_failure(case: &Case, dice: &mut Dice, wrong: &mut Vec<(Harm, String)>) -> u64 {
-    let survivors = case.world.survivors();
+    let mut survivors = case.world.survivors();
     let told = case.told.lock();
-    for _ in 0..STATES {
-        let survivor = &survivors[dice.below(survivors.len() as u64) as usize];
+    let count = survivors.len().min(STATES);
+    for _ in 0..count {
+        let survivor = survivors.swap_remove(dice.below(survivors.len() as u64) as usize);
         let mut here = Vec::new();
-        match World::booted(survivor).process().open(OpenOptions::default()) {
+        match World::booted(&survivor).process().open(OpenOptions::default()) {
             Ok(store) => board(&store, &told, &mut here),
             Err(error) => here.push((Harm::Lost, format!("the board can't be opened: {error}"))),
         }
@@ -74,7 +75,7 @@ fn after_power_failure(case: &Case, dice: &mut Dice, wrong: &mut Vec<(Harm, Stri
             here.into_iter().map(|(harm, why)| (harm, format!("with {}: {why}", survivor.what))),
         );
     }
-    STATES
+    count as u64
 }
 
 /// A board against what was told about it.
