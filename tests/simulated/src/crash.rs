@@ -196,11 +196,11 @@ struct Crasher<'a> {
 
 /// What of one operation was examined already: the same files after the same answers.
 #[derive(Default)]
-struct Seen(Mutex<BTreeSet<u64>>);
+pub(crate) struct Seen(Mutex<BTreeSet<u64>>);
 
 impl Seen {
     /// Whether it is new.
-    fn add(&self, fingerprint: u64) -> bool {
+    pub(crate) fn add(&self, fingerprint: u64) -> bool {
         self.0.lock().insert(fingerprint)
     }
 }
@@ -275,7 +275,7 @@ impl Crasher<'_> {
                 self.wrong(case, "in what was recorded", &what);
             }
         }
-        let said = crash.fingerprint();
+        let said = fingerprint(&crash.stage, crash.is_acknowledged);
         for (number, survivor) in world.states(&self.breadth(case)).iter().enumerate() {
             let case = match case.state {
                 State::Every => Case { state: State::Number(self.round, number), ..*case },
@@ -310,7 +310,7 @@ impl Crasher<'_> {
             drop(desk);
             let breadth = Breadth { complete_max: 4, sampled: 0, most: 4, seed: self.effort.seed };
             let later = Crash { stage: later, is_acknowledged: crash.is_acknowledged };
-            let said = later.fingerprint();
+            let said = fingerprint(&later.stage, later.is_acknowledged);
             for survivor in &later.stage.world.states(&breadth) {
                 let state = State::Later(number);
                 number += 1;
@@ -355,7 +355,8 @@ impl Crasher<'_> {
 /// Which harm a contradiction is.
 pub(crate) fn harm(what: &str) -> Harm {
     const LOST: [&str; 4] = ["is missing", "was answered before", "was told of", "may only be"];
-    const DOUBLED: [&str; 3] = ["twice", "was given after", "are held"];
+    const DOUBLED: [&str; 6] =
+        ["twice", "was given after", "are held", "follows entry", "had ended", "was claimed while"];
     if LOST.iter().any(|lost| what.contains(lost)) {
         Harm::Lost
     } else if DOUBLED.iter().any(|doubled| what.contains(doubled)) {
@@ -365,13 +366,10 @@ pub(crate) fn harm(what: &str) -> Harm {
     }
 }
 
-impl Crash {
-    /// What was asked and said until then: the same state of a disk may be right after one answer and wrong after
-    /// another.
-    fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.is_acknowledged.hash(&mut hasher);
-        format!("{:?}", self.stage.testimony.lock()).hash(&mut hasher);
-        hasher.finish()
-    }
+/// What was asked and said until then: the same state of a disk may be right after one answer and wrong after another.
+pub(crate) fn fingerprint(stage: &Stage, is_acknowledged: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    is_acknowledged.hash(&mut hasher);
+    format!("{:?}", stage.testimony.lock()).hash(&mut hasher);
+    hasher.finish()
 }

@@ -61,8 +61,8 @@ struct Subject {
 
 /// The damages that were tried in earlier rounds, by what was done.
 pub(crate) type Damages = BTreeSet<String>;
-/// The recoveries that were, by the operation, and where the two were stopped.
-pub(crate) type Recoveries = BTreeSet<(&'static str, u64, u64)>;
+/// The recoveries that were, by the operation, and where the two were stopped; the second nowhere if it came to its end.
+pub(crate) type Recoveries = BTreeSet<(&'static str, u64, Option<u64>)>;
 
 /// Damages every file in every way, in some of its places.
 pub fn damage(effort: &Effort, bug: Option<Bug>) -> Outcome {
@@ -407,7 +407,7 @@ fn recover_twice(
                 return Ok(());
             }
             let is_left_out = round.is_first() && second > 0 && dice.below(3) > 0;
-            let is_known = tried.contains(&(operation.name, first, second));
+            let is_known = tried.contains(&(operation.name, first, Some(second)));
             if is_left_out || is_known {
                 if second > STEPS_MAX {
                     break;
@@ -416,13 +416,15 @@ fn recover_twice(
             }
             let twice = once.copy();
             let was_stopped = stopped(&twice, second);
-            tried.insert((operation.name, first, second));
-            outcome.count(Count::Faults, 1);
-            for what in examine(operation, &twice, false) {
+            let stop = was_stopped.then_some(second);
+            let is_new = tried.insert((operation.name, first, stop));
+            // What came to its end twice met no fault.
+            outcome.count(Count::Faults, u64::from(is_new && (was_stopped || !is_over)));
+            for what in if is_new { examine(operation, &twice, false) } else { Vec::new() } {
                 let name = operation.name;
                 let text = format!(
                     "{name}, stopped before change {first}, done by another who was stopped before \
-                                    change {second}: {what}"
+                     change {second}: {what}"
                 );
                 outcome.wrong(harm(&what), text);
             }

@@ -1,5 +1,7 @@
 //! A small policy without WebAssembly, under which one change brings others with it: a task is ready once what it comes
-//! after is completed, and a parent is completed with its last child.
+//! after is completed, and a parent is completed with its last child. What is of the type [`REVIEWED`] waits for review
+//! once it is done, of the type [`RETRIED`] there is another attempt after one that failed; the second claim that is lost
+//! is a task's end. The task that ended last is remembered.
 
 use std::sync::Arc;
 
@@ -7,8 +9,16 @@ use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Agent, Cause, Choice, Classified, Description, Digest, Event, Family, Filter, HookError,
     Hooked, Hooks, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
-    PrepareError, ReadError, Readiness, Rescue, Status, StepError, TaskId, Transaction, Verdict,
+    PrepareError, ReadError, Readiness, Rescue, Space, Status, StepError, TaskId, Transaction,
+    Verdict,
 };
+
+/// The type of what somebody looks at once it is done.
+pub(crate) const REVIEWED: &str = "reviewed";
+/// The type of what is tried again.
+pub(crate) const RETRIED: &str = "retried";
+/// How often a task is claimed before a claim that is lost is its end.
+const ATTEMPTS_MAX: u32 = 2;
 
 /// Runs this policy, whatever a board is set to, and takes every setting.
 #[derive(Clone, Copy, Default)]
@@ -69,6 +79,25 @@ fn complete_parent(tx: &mut Transaction, id: &TaskId) -> Result<(), HookError> {
     }
 }
 
+fn verdict(tx: &mut Transaction, id: &TaskId, event: Event) -> Result<Verdict, HookError> {
+    if !matches!(event, Event::Completed | Event::Failed) {
+        return Ok(Verdict::Accept);
+    }
+    let value = Some(id.as_str().as_bytes().to_vec());
+    if let Err(StepError::Read(error)) = tx.stage_remember(Space::Standard, "ended last", value) {
+        return Err(error.into());
+    }
+    let task = tx.task(id)?;
+    let is = |kind: &str| task.as_ref().is_some_and(|task| task.task_type.as_str() == kind);
+    match event {
+        Event::Completed if is(REVIEWED) => return Ok(Verdict::Review),
+        Event::Failed if is(RETRIED) => return Ok(Verdict::Retry(None)),
+        Event::Completed => complete_parent(tx, id)?,
+        _ => {}
+    }
+    Ok(Verdict::Accept)
+}
+
 impl Hooks for FamilyHooks {
     fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
         let answer = readiness(&tx, task).map(Classified::Is).map_err(HookError::from);
@@ -92,15 +121,17 @@ impl Hooks for FamilyHooks {
         event: Event,
         _detail: &str,
     ) -> Hooked<Verdict> {
-        let done = match event {
-            Event::Completed => complete_parent(&mut tx, task),
-            _ => Ok(()),
-        };
-        Hooked { tx, answer: done.map(|()| Verdict::Accept) }
+        let answer = verdict(&mut tx, task, event);
+        Hooked { tx, answer }
     }
 
     fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
-        self.0.recover(tx, task, cause)
+        match tx.task(task) {
+            Ok(Some(late)) if late.attempts >= ATTEMPTS_MAX => {
+                Hooked { tx, answer: Ok(Rescue::Fail("its attempts are used up".into())) }
+            }
+            _ => self.0.recover(tx, task, cause),
+        }
     }
 
     fn take_log(&mut self) -> Vec<String> {

@@ -7,8 +7,9 @@
 //! goes on, and somebody who opens the board late works there too, before it is. The errors themselves aren't looked
 //! at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
 //!
-//! Every fault comes at every operation, however little time there is, with others or without them. Until the time is over,
-//! the rest follows, then more states of the disk and more damage, round by round (`rounds`).
+//! Every fault comes at every operation where it does something of its own, however little time there is, with others or
+//! without them: a sync is lost only at a sync, and only an append is short. Until the time is over, the rest follows, then
+//! more states of the disk and more damage, round by round (`rounds`).
 //!
 //! A case is named such as `fault/claim/17/3/late/5`: the operation, where the fault came, which one of [`FAULTS`],
 //! whether others came late, and the state of the disk (or `killed`).
@@ -16,9 +17,9 @@
 use std::io;
 
 use parking_lot::Mutex;
-use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
+use taskhost_store_file::simulation::{Breadth, Counted, Dice, Effect, Fault, World};
 
-use crate::crash::harm;
+use crate::crash::{Seen, fingerprint, harm};
 use crate::damage::{damage_at, recoveries_at};
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation};
@@ -26,12 +27,16 @@ use crate::rounds::{Round, first, further};
 use crate::stage::{Done, Stage};
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
-/// What goes wrong.
-const FAULTS: [(&str, Fault); 4] = [
-    ("a failed sync", Fault::LostSync),
-    ("a short write", Fault::ShortWrite),
-    ("a full disk", Fault::Fail(io::ErrorKind::StorageFull)),
-    ("a failing disk", Fault::Fail(io::ErrorKind::Other)),
+/// What goes wrong, and what comes of it: elsewhere it does the same as a failing disk.
+const FAULTS: [(&str, Fault, Effect); 4] = [
+    ("a failed sync", Fault::LostSync, Effect::PagesLost),
+    ("a short write", Fault::ShortWrite, Effect::WrittenByHalf),
+    (
+        "a full disk",
+        Fault::Fail(io::ErrorKind::StorageFull),
+        Effect::Failed(io::ErrorKind::StorageFull),
+    ),
+    ("a failing disk", Fault::Fail(io::ErrorKind::Other), Effect::Failed(io::ErrorKind::Other)),
 ];
 
 /// The part.
@@ -46,7 +51,7 @@ pub fn faults() -> Part {
 
 /// What a round consists of.
 enum Unit {
-    Faults(&'static Operation),
+    Faults(&'static Operation, Seen),
     Damage,
     Recoveries,
 }
@@ -56,15 +61,15 @@ fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
     // The longest ones first, so that none is left for one thread alone in the end.
     let units: Vec<Unit> = [Unit::Damage, Unit::Recoveries]
         .into_iter()
-        .chain(operations::all().map(Unit::Faults))
+        .chain(operations::all().map(|operation| Unit::Faults(operation, Seen::default())))
         .collect();
     let mut outcome = first(&units, effort, |unit| match unit {
-        Unit::Faults(operation) => fault_at(operation, effort, bug),
+        Unit::Faults(operation, seen) => faults_of(operation, effort, bug, Round::FIRST, seen),
         Unit::Damage => damage_at(effort, bug, Round::FIRST, &mut damages.lock()),
         Unit::Recoveries => recoveries_at(effort, bug, Round::FIRST, &mut recoveries.lock()),
     });
     further("faults", &units, effort, &mut outcome, |round, unit| match unit {
-        Unit::Faults(operation) => faults_of(operation, effort, bug, round),
+        Unit::Faults(operation, seen) => faults_of(operation, effort, bug, round, seen),
         Unit::Damage => damage_at(effort, bug, round, &mut damages.lock()),
         Unit::Recoveries => recoveries_at(effort, bug, round, &mut recoveries.lock()),
     });
@@ -74,7 +79,7 @@ fn run(effort: &Effort, bug: Option<Bug>) -> Outcome {
 /// Lets one kind of operation meet every fault. An unknown name is something wrong.
 pub fn fault(operation: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
     match operations::named(operation) {
-        Some(operation) => fault_at(operation, effort, bug),
+        Some(operation) => faults_of(operation, effort, bug, Round::FIRST, &Seen::default()),
         None => nothing(operation),
     }
 }
@@ -96,7 +101,7 @@ pub(crate) fn replay(case: &str, effort: &Effort, bug: Option<Bug>) -> Outcome {
             return outcome;
         }
     };
-    Faulty { effort, outcome: &mut outcome }.run(&base, &case);
+    Faulty { effort, outcome: &mut outcome, seen: &Seen::default() }.run(&base, &case);
     outcome
 }
 
@@ -130,18 +135,16 @@ impl Case {
     }
 }
 
-fn fault_at(operation: &'static Operation, effort: &Effort, bug: Option<Bug>) -> Outcome {
-    faults_of(operation, effort, bug, Round::FIRST)
-}
-
 fn faults_of(
     operation: &'static Operation,
     effort: &Effort,
     bug: Option<Bug>,
     round: Round,
+    seen: &Seen,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    if let Err(why) = fault_everywhere(operation, effort, bug, round, &mut outcome) {
+    let mut faulty = Faulty { effort, outcome: &mut outcome, seen };
+    if let Err(why) = fault_everywhere(operation, bug, round, &mut faulty) {
         outcome.wrong(Harm::Broken, format!("{}: {why}", operation.name));
     }
     outcome
@@ -149,11 +152,11 @@ fn faults_of(
 
 fn fault_everywhere(
     operation: &'static Operation,
-    effort: &Effort,
     bug: Option<Bug>,
     round: Round,
-    outcome: &mut Outcome,
+    faulty: &mut Faulty<'_>,
 ) -> Done {
+    let effort = faulty.effort;
     let base = (operation.set)(bug)?;
     let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
     let count = meet(operation, &base, undisturbed, false)?.operations;
@@ -166,8 +169,8 @@ fn fault_everywhere(
             // The others of the first round's come in the second.
             let is_late = (dice.below(2) == 0) == round.is_odd();
             let case = Case { operation, at, fault, is_late, round, state: None };
-            Faulty { effort, outcome }.run(&base, &case);
-            let is_enough = effort.first_only && !outcome.wrong.is_empty();
+            faulty.run(&base, &case);
+            let is_enough = effort.first_only && !faulty.outcome.wrong.is_empty();
             if is_enough || (!round.is_first() && effort.is_over()) {
                 return Ok(());
             }
@@ -182,6 +185,8 @@ struct Met {
     is_acknowledged: bool,
     /// How many operations of the disk there were.
     operations: u64,
+    /// What came of the fault.
+    effect: Option<Effect>,
 }
 
 fn meet(
@@ -203,7 +208,7 @@ fn meet(
             (act(&desk).is_ok(), Some(desk))
         }
     };
-    let operations = process.operations(counted);
+    let (operations, effect) = (process.operations(counted), process.struck());
     if is_late {
         // Whether they get anywhere is seen by what they were told.
         let _ = stage.desk().and_then(|late| late.add("late", &[]));
@@ -212,35 +217,45 @@ fn meet(
         }
     }
     drop(desk);
-    Ok(Met { stage, is_acknowledged, operations })
+    Ok(Met { stage, is_acknowledged, operations, effect })
 }
 
 struct Faulty<'a> {
     effort: &'a Effort,
     outcome: &'a mut Outcome,
+    /// What of the operation was examined already.
+    seen: &'a Seen,
 }
 
 impl Faulty<'_> {
     fn run(&mut self, base: &Stage, case: &Case) {
-        let (_, fault) = FAULTS[case.fault];
+        let (_, fault, own) = FAULTS[case.fault];
         let met = match meet(case.operation, base, (Counted::All, case.at, fault), case.is_late) {
             Ok(met) => met,
             Err(why) => return self.wrong(case, "0", "before it began", &why),
         };
-        self.outcome.count(Count::Faults, 1);
-        self.outcome.count(Count::FaultsReported, u64::from(!met.is_acknowledged));
-        for what in met.stage.world.order_violations() {
-            self.wrong(case, "killed", "in what was recorded", &what);
+        if met.effect != Some(own) {
+            return;
         }
+        // Later rounds come to the same ones, and look at more states.
+        let is_new = !case.round.is_repeated();
         let is_wanted = |state: &str| case.state.as_deref().is_none_or(|wanted| wanted == state);
+        if is_new {
+            self.outcome.count(Count::Faults, 1);
+            self.outcome.count(Count::FaultsReported, u64::from(!met.is_acknowledged));
+            for what in met.stage.world.order_violations() {
+                self.wrong(case, "killed", "in what was recorded", &what);
+            }
+        }
+        let said = fingerprint(&met.stage, met.is_acknowledged);
         for (number, survivor) in met.stage.world.states(&self.breadth(case)).iter().enumerate() {
             let state = case.round.state(number);
-            if is_wanted(&state) {
+            if is_wanted(&state) && self.seen.add(survivor.fingerprint() ^ said) {
                 let after = format!("power failure, {}", survivor.what);
                 self.look(case, &met, World::booted(survivor), &state, &after);
             }
         }
-        if is_wanted("killed") {
+        if is_new && is_wanted("killed") {
             self.look(case, &met, met.stage.world.clone(), "killed", "killed");
         }
     }
@@ -253,6 +268,7 @@ impl Faulty<'_> {
         state: &str,
         after: &str,
     ) {
+        self.outcome.count(Count::DiskStates, 1);
         for what in examine(case.operation, &met.stage.left(world), met.is_acknowledged) {
             self.wrong(case, state, after, &what);
         }
@@ -272,5 +288,39 @@ impl Faulty<'_> {
             "{operation}, {fault} at operation {at}{late}, {after}: {what} (replay: '{case}' {seed})"
         );
         self.outcome.wrong(harm(what), text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each fault was counted at each operation: a lost sync at a read too, where it does the same as a failing disk, and
+    /// all of them again in each round.
+    #[test]
+    fn a_fault_counts_where_it_does_something_of_its_own_and_once() {
+        let operation = operations::named("heartbeat").unwrap();
+        let effort = Effort::new(1, std::time::Duration::from_secs(600));
+        let base = (operation.set)(None).unwrap();
+        let effect =
+            |at, fault| meet(operation, &base, (Counted::All, at, fault), false).unwrap().effect;
+        let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
+        let count = meet(operation, &base, undisturbed, false).unwrap().operations;
+        assert_eq!(effect(count, Fault::Stop), None);
+
+        let of = |fault, own| (0..count).filter(|at| effect(*at, fault) == Some(own)).count();
+        let own = FAULTS.map(|(_, fault, own)| of(fault, own));
+        let [syncs, appends, full, failing] = own;
+        assert!(syncs > 0 && appends > 0 && syncs + appends < failing, "{own:?}");
+        assert_eq!((full, failing), (count as usize, count as usize));
+
+        let seen = Seen::default();
+        let in_round = |round: &str| {
+            let round = Round::parse(&format!("{round}.0")).unwrap().0;
+            faults_of(operation, &effort, None, round, &seen).counted(Count::Faults)
+        };
+        let all = own.iter().sum::<usize>() as u64;
+        // The second one has others come late where the first has none.
+        assert_eq!(["0", "1", "2"].map(in_round), [all, all, 0]);
     }
 }

@@ -4,7 +4,7 @@
 //! - [`Fold`]: the few facts that everything hangs on: where each task stands, who holds it, which tokens and keys were
 //!   given. [`Fold::take`] also says which entries break the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use taskhost_board::{
     Change, Command, Entry, KeyRecord, ListQuery, Name, Sequence, Status, TaskId, Token, View,
@@ -126,11 +126,17 @@ impl Fold {
         holder: Option<(Name, Token)>,
     ) -> Result<(), String> {
         let fact = self.tasks.get_mut(id).ok_or_else(|| format!("there is no `{id}`"))?;
-        if !from.contains(&fact.status) {
-            return Err(format!("`{id}` went from {} to {to}", fact.status));
-        }
+        let (was, held) = (fact.status, fact.holder.take());
+        // What breaks the rules happened all the same.
         (fact.status, fact.holder) = (to, holder);
-        Ok(())
+        match (held, to) {
+            _ if from.contains(&was) => Ok(()),
+            _ if was.is_finished() => Err(format!("`{id}` had ended as {was} and became {to}")),
+            (Some((other, _)), Status::InProgress) => {
+                Err(format!("`{id}` was claimed while {other} held it"))
+            }
+            _ => Err(format!("`{id}` went from {was} to {to}")),
+        }
     }
 
     /// Everything in which the board differs from its history, and the history from the rules.
@@ -159,7 +165,8 @@ impl Fold {
             };
             shown.insert(task.id, fact);
         }
-        for id in shown.keys().chain(self.tasks.keys()) {
+        let ids: BTreeSet<&TaskId> = shown.keys().chain(self.tasks.keys()).collect();
+        for id in ids {
             let (is, must) = (shown.get(id), self.tasks.get(id));
             if is != must {
                 self.wrong.push(format!("`{id}` is {is:?} and must be {must:?}"));

@@ -22,6 +22,7 @@ mod fault;
 mod fold;
 mod operations;
 mod outcome;
+mod rebuilt;
 mod rounds;
 mod schedules;
 mod stage;

@@ -51,9 +51,9 @@ impl Effort {
 pub enum Count {
     /// Operations before which a process was stopped.
     CrashPoints,
-    /// States of a disk that a power failure may leave, each opened and examined.
+    /// States of a disk that a power failure may leave, or somebody who was killed: each opened and examined.
     DiskStates,
-    /// Operations that failed, syncs that lied, bytes that were changed.
+    /// Operations that failed, syncs that lied, bytes that were changed: those that happened, each once.
     Faults,
     /// Faults that were refused with the place or repaired; the others did no harm.
     FaultsReported,

@@ -31,6 +31,11 @@ impl Round {
         self == Self::FIRST
     }
 
+    /// Whether it comes to what the first two came to, and only looks at more of it.
+    pub(crate) fn is_repeated(self) -> bool {
+        self.0 > 1
+    }
+
     pub(crate) fn is_odd(self) -> bool {
         self.0 % 2 == 1
     }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
 use taskhost_board::{
-    Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Error,
-    FileFailure, Filter, Finish, Name, NewTask, Place, PolicyPin, PolicySet, Proof, SessionId,
-    Store as _, TaskId, Token,
+    Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Entry, Error,
+    FileFailure, Filter, Finish, Name, NewTask, Place, PolicyPin, PolicySet, Proof, Sequence,
+    SessionId, Store as _, TaskId, Token,
 };
 use taskhost_store_file::simulation::{Counted, Fault, Kept, Process, Testimony, Witnessed, World};
 use taskhost_store_file::{FileStore, InitPlan, OpenOptions};
@@ -32,6 +32,8 @@ pub(crate) struct Stage {
     pub(crate) bug: Option<Bug>,
     /// A board from elsewhere that is to be taken in.
     pub(crate) lines: Arc<Vec<u8>>,
+    /// All that happened on a board before the place where it was damaged.
+    pub(crate) undamaged: Arc<Vec<(Sequence, Entry)>>,
     /// How many processes were started: each draws other random numbers.
     started: AtomicU64,
 }
@@ -55,8 +57,14 @@ pub(crate) fn text(error: impl std::fmt::Display) -> String {
 impl Stage {
     /// A machine on which nobody was told anything.
     pub(crate) fn new(world: Arc<World>, bug: Option<Bug>) -> Self {
-        let (testimony, lines) = (Arc::default(), Arc::default());
-        Self { world, testimony, bug, lines, started: AtomicU64::new(0) }
+        Self {
+            world,
+            testimony: Arc::default(),
+            bug,
+            lines: Arc::default(),
+            undamaged: Arc::default(),
+            started: AtomicU64::new(0),
+        }
     }
 
     /// One with a board on it.
@@ -73,6 +81,7 @@ impl Stage {
             testimony: Arc::new(Mutex::new(self.testimony.lock().clone())),
             bug: self.bug,
             lines: self.lines.clone(),
+            undamaged: self.undamaged.clone(),
             started: AtomicU64::new(self.started.load(Ordering::Relaxed)),
         }
     }

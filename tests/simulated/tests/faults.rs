@@ -24,7 +24,8 @@ fn whatever_fails_whenever_no_answer_is_a_lie() {
     for operation in operations() {
         all.merge(fault(operation, &effort(), None));
     }
-    assert_nothing_wrong(&all, 1_900);
+    // Where each does something of its own, with others or without them: the same whatever the seed is.
+    assert_nothing_wrong(&all, 2_800);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::content::Inode;
 use super::names::{dependencies, with_needed};
 use super::record::Event;
 use super::schedule::Deed;
-use super::{Fault, NameChange, PendingName, Process, State, in_directory, stopped};
+use super::{Effect, Fault, NameChange, PendingName, Process, State, in_directory, stopped};
 use crate::disk::{Disk, DiskFile, Hold, How, Identity, parent};
 
 /// A directory of a simulated disk, as one process sees it.
@@ -296,7 +296,10 @@ impl DiskFile for SimFile {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let bytes = match self.process.step(true)? {
             None => bytes,
-            Some(Fault::ShortWrite) => &bytes[..bytes.len() / 2],
+            Some(Fault::ShortWrite) => {
+                self.process.strike(Effect::WrittenByHalf);
+                &bytes[..bytes.len() / 2]
+            }
             Some(_) => return Err(planned()),
         };
         let mut state = self.process.world.state.lock();
@@ -331,6 +334,7 @@ impl DiskFile for SimFile {
             }
             Some(Fault::LostSync) => {
                 inode.lose_sync();
+                self.process.strike(Effect::PagesLost);
                 self.process.must_tell.store(true, Ordering::SeqCst);
                 Err(io::Error::other("this sync's failure was planned"))
             }

@@ -2,7 +2,8 @@
 //! operation, and the states that a power failure may leave.
 //!
 //! - [`World`]: one machine, from boot to power failure: its disk, clock, shared words and indexes.
-//! - [`Process`]: one process in it, with the operation at which something is to happen to it ([`Fault`]).
+//! - [`Process`]: one process in it, with the operation at which something is to happen to it ([`Fault`]), and what did
+//!   ([`Effect`]).
 //! - [`Survivor`]: what a power failure may leave of the disk; [`World::booted`] starts a machine on it.
 //! - [`Witnessed`]: a store that remembers what it answered, to be compared with what a crash left.
 //! - [`Scheduler`]: decides which of several processes, each a thread, goes on at each operation.
@@ -75,6 +76,19 @@ pub enum Fault {
     /// A sync fails, and the pages that it should have written count as clean from then on; any other operation
     /// fails.
     LostSync,
+}
+
+/// What a planned fault did, which depends on the operation that it came at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The process was stopped.
+    Stopped,
+    /// The operation failed with this error and did nothing.
+    Failed(io::ErrorKind),
+    /// Half was written.
+    WrittenByHalf,
+    /// A sync failed, and its pages will never be written.
+    PagesLost,
 }
 
 /// Which operations are counted.
@@ -195,6 +209,7 @@ impl World {
             changes: AtomicU64::new(0),
             all: AtomicU64::new(0),
             plan: Mutex::default(),
+            struck: Mutex::default(),
             index_fails: AtomicBool::new(false),
             number_taken: AtomicBool::new(false),
             must_tell: AtomicBool::new(false),
@@ -279,6 +294,8 @@ pub struct Process {
     changes: AtomicU64,
     all: AtomicU64,
     plan: Mutex<Option<(Counted, u64, Fault)>>,
+    /// What the plan did, and what a failing index did.
+    struck: Mutex<Option<Effect>>,
     index_fails: AtomicBool,
     number_taken: AtomicBool,
     /// Whether a sync of it has just failed, and nobody knows yet.
@@ -291,6 +308,16 @@ impl Process {
         self.changes.store(0, Ordering::SeqCst);
         self.all.store(0, Ordering::SeqCst);
         *self.plan.lock() = Some((counted, at, fault));
+        *self.struck.lock() = None;
+    }
+
+    /// What came of the plan, or of a failing index: nothing if its operation never came.
+    pub fn struck(&self) -> Option<Effect> {
+        *self.struck.lock()
+    }
+
+    fn strike(&self, effect: Effect) {
+        *self.struck.lock() = Some(effect);
     }
 
     /// Lets every commit of an index fail from now on, or none any more, as a full disk does.
@@ -368,17 +395,27 @@ impl Process {
         };
         match fault {
             Some(Fault::Stop) => {
+                self.strike(Effect::Stopped);
                 self.kill();
                 Err(stopped())
             }
-            Some(Fault::Fail(kind)) => Err(io::Error::new(kind, "this was planned")),
-            other => Ok(other),
+            Some(Fault::Fail(kind)) => {
+                self.strike(Effect::Failed(kind));
+                Err(io::Error::new(kind, "this was planned"))
+            }
+            Some(other) => {
+                // An append, or a sync, knows better.
+                self.strike(Effect::Failed(io::ErrorKind::Other));
+                Ok(Some(other))
+            }
+            None => Ok(None),
         }
     }
 
     /// Comes before each commit of an index: whether it happens.
     fn may_commit_index(&self) -> io::Result<bool> {
         if self.index_fails.load(Ordering::SeqCst) {
+            self.strike(Effect::Failed(io::ErrorKind::StorageFull));
             return Err(io::Error::new(io::ErrorKind::StorageFull, "this was planned"));
         }
         Ok(self.may_change_memory())
@@ -394,6 +431,7 @@ impl Process {
         }
         let change = self.changes.fetch_add(1, Ordering::SeqCst);
         if matches!(*self.plan.lock(), Some((Counted::Changes, at, Fault::Stop)) if at == change) {
+            self.strike(Effect::Stopped);
             self.kill();
             return false;
         }

@@ -44,7 +44,7 @@ pub(super) const BESIDE: &[Operation] = &[
     Operation::command("a policy's file", replace_file, (54, 632)),
     Operation::command("session start", start_session, (43, 440)),
     Operation {
-        also: Some(|desk, _| desk.claim_task("afterwards", "second").map(drop)),
+        also: Some(|_, desk| desk.claim_task("afterwards", "second").map(drop)),
         ..Operation::command("task lock by hand", lock_task, (5, 141))
     },
 ];

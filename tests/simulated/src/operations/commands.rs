@@ -6,16 +6,16 @@ use taskhost_board::{
 };
 
 use super::{Operation, somebody};
-use crate::stage::{Desk, Done, claim_request, far, id, name, new_task, text};
+use crate::stage::{Desk, Done, Stage, claim_request, far, id, name, new_task, text};
 
 pub(super) const COMMANDS: &[Operation] = &[
     Operation::command("add", |desk| desk.add("new", &["second"]), (37, 312)),
     Operation {
-        also: Some(|desk, _| all_or_none(desk, &add_many(desk)?, 8)),
+        also: Some(|_, desk| all_or_none(desk, &add_many(desk)?, 8)),
         ..Operation::command("add many at once", |desk| add_many(desk).map(drop), (37, 536))
     },
     Operation {
-        also: Some(|desk, _| all_or_none(desk, &add_in_batches(desk)?, 6)),
+        also: Some(|_, desk| all_or_none(desk, &add_in_batches(desk)?, 6)),
         ..Operation::command(
             "add many in batches",
             |desk| add_in_batches(desk).map(drop),
@@ -78,7 +78,7 @@ pub(super) const COMMANDS: &[Operation] = &[
     ),
 ];
 
-fn change(desk: &Desk, task: &str, action: Action) -> Done {
+pub(super) fn change(desk: &Desk, task: &str, action: Action) -> Done {
     let request = ChangeRequest {
         ids: vec![id(task)],
         action,
@@ -90,7 +90,7 @@ fn change(desk: &Desk, task: &str, action: Action) -> Done {
     changed.first_failure().map_or(Ok(()), |(_, error)| Err(text(error)))
 }
 
-fn assign() -> Action {
+pub(super) fn assign() -> Action {
     let assignee =
         Assignee { name: name("late"), kind: AgentKind::Agent, hostname: None, by: somebody() };
     Action::Assign(assignee)
@@ -165,7 +165,7 @@ fn all_or_none(desk: &Desk, added: &[TaskId], count: usize) -> Done {
 }
 
 /// Whoever claims again with the same key has one task, whatever became of the first answer.
-fn claim_again(desk: &Desk, _: bool) -> Done {
+fn claim_again(_: &Stage, desk: &Desk) -> Done {
     let again = desk.claim("late").map_err(text)?;
     let (view, _) = desk.store.snapshot().map_err(text)?;
     let held = view.claims_held(&name("late")).map_err(text)?;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::sync::Arc;
 
-use taskhost_board::{Digest, PolicyChange, PolicyTarget, Retention, Store as _};
+use taskhost_board::{Digest, Finish, PolicyChange, PolicyTarget, Retention, Sequence, Store as _};
 use taskhost_store_file::simulation::{Counted, Fault, Process, Testimony, World};
 use taskhost_store_file::{FileStore, RepairOptions};
 
 use super::{Act, Operation, board};
-use crate::Bug;
 use crate::stage::{Desk, Done, OTHER, STANDARD, Stage, far, plan, text};
+use crate::{Bug, examine, rebuilt};
 
 pub(super) const KEEPING: &[Operation] = &[
     Operation {
@@ -48,7 +48,8 @@ pub(super) const KEEPING: &[Operation] = &[
     },
     Operation {
         resume: Some(repair_again),
-        ..Operation::alone("repair that loses something", without_middle, repair, (27, 116))
+        also: Some(undamaged_is_there),
+        ..Operation::alone("repair that loses something", without_middle, repair, (29, 130))
     },
     Operation {
         resume: Some(import_again),
@@ -144,16 +145,47 @@ fn without_snapshot(bug: Option<Bug>) -> Result<Stage, String> {
     Ok(stage)
 }
 
-/// The journal is damaged where entries were durable, so that not all can be kept.
+/// The journal is damaged where entries were durable, so that not all can be kept: before that place somebody had claimed,
+/// completed and given up, and somebody did so after it.
 fn without_middle(bug: Option<Bug>) -> Result<Stage, String> {
-    let stage = compacted(bug)?;
-    harm(&stage, "journal-2.jsonl", |content| content.len() / 2)?;
+    let mut stage = compacted(bug)?;
+    let desk = stage.desk()?;
+    desk.claim_task("eve", "second")?;
+    desk.finish("eve", "second", &Finish::Complete(None))?;
+    desk.finish("kin", "kid-2", &Finish::Fail(Some("not this time".into())))?;
+    desk.claim_task("fay", "later-1")?;
+    let kept = examine::history(&desk.store)?;
+    desk.finish("early", "first", &Finish::Complete(None))?;
+    desk.finish("fay", "later-1", &Finish::Release(None))?;
+    desk.claim_task("late", "later-2")?;
+    drop(desk);
+    // Within the first of the last three lines.
+    harm(&stage, "journal-2.jsonl", |content| {
+        let lines: Vec<usize> =
+            content.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::len).collect();
+        let (before, after) = lines.split_at(lines.len() - 3);
+        before.iter().sum::<usize>() + after[0] / 2
+    })?;
+    stage.undamaged = Arc::new(kept);
     // What is lost was told to somebody: the repair says what it is, and that isn't looked at here.
     let mut testimony = stage.testimony.lock();
     (testimony.acknowledged, testimony.seen) = Default::default();
     testimony.may_trim = true;
     drop(testimony);
     Ok(stage)
+}
+
+/// The board is what it was before the place that was damaged, and what others did since: nothing of that is lost, and
+/// nothing that was lost is there by half.
+fn undamaged_is_there(stage: &Stage, desk: &Desk) -> Done {
+    let (view, now) = desk.store.snapshot().map_err(text)?;
+    let mut all = stage.undamaged.to_vec();
+    let last = all.last().map(|(sequence, _)| *sequence).unwrap_or_default();
+    // A repair leaves a gap in the numbers.
+    let since = examine::history(&desk.store)?.into_iter().filter(|(sequence, _)| *sequence > last);
+    all.extend(since.zip(last.0 + 1..).map(|((_, entry), number)| (Sequence(number), entry)));
+    let wrong = rebuilt::in_records(&all, &*view, now.wall);
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
 fn lossy(stage: &Stage) -> RepairOptions {

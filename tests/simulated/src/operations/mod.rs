@@ -2,12 +2,13 @@
 //!
 //! - [`Operation`]: how its board is made, what is done, and what is to be said about it beyond what holds for every
 //!   board. [`all`] lists them.
-//! - `commands`: what agents and people ask for. `keeping`: what keeps a board: making, switching, mending, moving it.
+//! - `commands`: what agents and people ask for; `prepared`: the same on boards prepared for it. `keeping`: what keeps a board: making, switching, mending, moving it.
 //!   `beside`: what stands beside the journal.
 
 mod beside;
 mod commands;
 mod keeping;
+mod prepared;
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub(crate) struct Operation {
     /// not made yet doesn't become one.
     pub(crate) resume: Option<fn(&Stage, bool) -> Done>,
     /// What must hold beyond what does for every board: the error says what doesn't.
-    pub(crate) also: Option<fn(&Desk, bool) -> Done>,
+    pub(crate) also: Option<fn(&Stage, &Desk) -> Done>,
     /// Whether other writers may have been stopped before it.
     pub(crate) has_others: bool,
     /// At how many operations it can be stopped at least, with all [`WRITERS`] together, and how many states of the disk
@@ -91,7 +92,8 @@ pub(crate) const WRITERS: [&[u64]; 6] = [&[], &[3], &[3, 3], &[1, 3], &[3, 2, 3]
 
 /// Every operation.
 pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
-    commands::COMMANDS.iter().chain(keeping::KEEPING).chain(beside::BESIDE)
+    let commands = commands::COMMANDS.iter().chain(prepared::PREPARED);
+    commands.chain(keeping::KEEPING).chain(beside::BESIDE)
 }
 
 /// The operation of this name.
@@ -148,4 +150,99 @@ fn owner() -> Owner {
 /// Somebody who gives orders.
 fn somebody() -> Option<Name> {
     Name::new("somebody").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use taskhost_board::Command;
+
+    use super::*;
+    use crate::examine;
+
+    /// The operations that give a command. Whoever adds a command adds an operation that is stopped everywhere.
+    fn operations_of(command: Command) -> &'static [&'static str] {
+        match command {
+            Command::Add => &["add", "add many at once", "add many in batches"],
+            Command::Claim => &["claim", "claim of what a late holder had", "session start"],
+            Command::Heartbeat => &["heartbeat"],
+            Command::Complete => &["complete, and what follows", "complete, to be reviewed"],
+            Command::Fail => &["fail", "fail, and another attempt"],
+            Command::Release => &["release", "release by an operator"],
+            Command::PolicySet => &["policy set", "policy settings"],
+            Command::Assign => &["assign"],
+            Command::Unassign => &["unassign"],
+            Command::Update => &["update"],
+            Command::Cancel => &["cancel, and what follows"],
+            Command::Retry => &["retry"],
+            Command::Block => &["block"],
+            Command::Unblock => &["unblock"],
+            Command::Review => &["review, accepted", "review, sent back"],
+            Command::Archive => &["archive"],
+            Command::ConfigSet => &["board settings"],
+            Command::MetaSet => &["meta set"],
+            Command::Upkeep => &[
+                "rescue of claims whose leases are over",
+                "rescue of a dead holder's claim",
+                "end of a task whose attempts are used up",
+            ],
+        }
+    }
+
+    /// What an operation does if nothing stops it: the commands of the entries that it makes.
+    fn given_by(operation: &Operation) -> BTreeSet<Command> {
+        let stage = (operation.set)(None).unwrap();
+        let desk = stage.desk().unwrap();
+        let before = examine::history(&desk.store).unwrap().len();
+        match operation.act {
+            Act::AtDesk(act) => act(&desk).unwrap(),
+            Act::Alone(_) => panic!("`{}` is no command", operation.name),
+        }
+        let history = examine::history(&desk.store).unwrap();
+        history[before..].iter().map(|(_, entry)| entry.request.command).collect()
+    }
+
+    #[test]
+    fn every_command_is_given_by_operations_that_make_entries_of_it() {
+        for command in Command::ALL {
+            let operations = operations_of(command);
+            assert!(!operations.is_empty(), "{command:?} is tried nowhere");
+            for name in operations {
+                let given = given_by(named(name).unwrap());
+                assert!(given.contains(&command), "`{name}` gave {given:?}, not {command:?}");
+            }
+        }
+    }
+
+    /// What the changes of a claim's end are called in the history.
+    #[test]
+    fn claims_of_the_late_and_the_dead_are_really_taken_back() {
+        for (name, what) in [
+            (
+                "rescue of claims whose leases are over",
+                "Recovered { id: TaskId(\"first\"), cause: LeaseOver",
+            ),
+            ("rescue of a dead holder's claim", "cause: HolderDead"),
+            (
+                "claim of what a late holder had",
+                "Recovered { id: TaskId(\"first\"), cause: LeaseOver",
+            ),
+            (
+                "end of a task whose attempts are used up",
+                "Finished { id: TaskId(\"first\"), status: Failed",
+            ),
+            ("fail, and another attempt", "Retried {"),
+            ("complete, to be reviewed", "status: InReview"),
+        ] {
+            let operation = named(name).unwrap();
+            let stage = (operation.set)(None).unwrap();
+            let desk = stage.desk().unwrap();
+            if let Act::AtDesk(act) = operation.act {
+                act(&desk).unwrap();
+            }
+            let last = format!("{:?}", examine::history(&desk.store).unwrap().last());
+            assert!(last.contains(what), "`{name}` made {last}");
+        }
+    }
 }

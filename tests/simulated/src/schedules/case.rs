@@ -65,6 +65,8 @@ pub(super) struct Told {
     /// How far readers saw.
     pub(super) seen: Sequence,
     pub(super) claims: u64,
+    /// How many processes met what was planned for them.
+    pub(super) struck: u64,
     /// How many claims there must have been before somebody was told that there was nothing left for them.
     pub(super) claims_least: u64,
     /// Claims that their holders ended, with the entry that did it and the token that was shown.
@@ -262,6 +264,11 @@ impl Case {
         self.mishap == Mishap::None && !self.may_fail.load(Ordering::SeqCst)
     }
 
+    /// How many faults there were: not those that were to come when everything was over.
+    pub(super) fn faults(&self) -> u64 {
+        self.told.lock().struck + u64::from(self.turns.power_failed())
+    }
+
     pub(super) fn wrong(&self, harm: Harm, what: impl Into<String>) {
         self.told.lock().wrong.push(Wrong { harm, what: what.into() });
     }
@@ -286,11 +293,14 @@ impl Case {
             _ => {}
         }
         let case = self.clone();
-        let thread = shuttle::thread::spawn(move || case.run(&process, number, work));
+        let thread = shuttle::thread::spawn(move || {
+            case.run(&process, number, work);
+            case.told.lock().struck += u64::from(process.struck().is_some());
+        });
         self.threads.lock().push(thread);
     }
 
-    fn run(self: Arc<Self>, process: &Arc<Process>, number: usize, work: impl FnOnce(&Worker)) {
+    fn run(self: &Arc<Self>, process: &Arc<Process>, number: usize, work: impl FnOnce(&Worker)) {
         let store = match process.open(self.options()) {
             Ok(store) => store,
             Err(error) => {

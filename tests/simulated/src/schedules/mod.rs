@@ -25,7 +25,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 use taskhost_store_file::simulation::World;
 
 use crate::outcome::{Bug, Count, Effort, Harm, Outcome, Part};
-use case::{Case, Mishap, Told, draw_mishap, draw_numbers};
+use case::{Case, Told, draw_mishap, draw_numbers};
 use dice::Dice;
 use order::{Done, What, Whim};
 use scenarios::{ALL, Scenario};
@@ -155,7 +155,7 @@ fn one(scenario: &Scenario, dice: &mut Dice, bug: Option<Bug>) -> (Outcome, Orde
     let (mut outcome, mut orders) = (Outcome::default(), Orders::default());
     outcome.count(Count::Schedules, 1);
     outcome.count(Count::DiskStates, states);
-    outcome.count(Count::Faults, u64::from(case.mishap != Mishap::None));
+    outcome.count(Count::Faults, case.faults());
     let mut told = told.lock();
     outcome.count(Count::Claims, told.claims);
     outcome.wrong = std::mem::take(&mut told.wrong);

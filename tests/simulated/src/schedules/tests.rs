@@ -111,6 +111,45 @@ fn a_schedule_is_the_same_when_it_is_gone_through_again() {
     }
 }
 
+/// How many faults there are in a schedule with this mishap.
+fn faults_with(mishap: case::Mishap) -> u64 {
+    let (found, number) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
+    let once = Box::new(move || (number.fetch_add(1, Ordering::SeqCst) == 0).then_some(SEED));
+    let into = found.clone();
+    Runner::new(Whim::new(once), config()).run(move || {
+        let case = Case::new(World::new(), mishap, 0, None, Arc::default());
+        (scenario("two claim one task").start)(&case);
+        into.store(case.faults(), Ordering::SeqCst);
+    });
+    found.load(Ordering::SeqCst)
+}
+
+/// A mishap that was drawn was counted, also one that was to come when everything was over.
+#[test]
+fn a_mishap_counts_only_if_it_happens() {
+    use case::Mishap::{Fails, IndexFails, None, PowerFails, Stopped};
+    use taskhost_store_file::simulation::Fault::LostSync;
+
+    let late = u64::MAX - 1;
+    for never in [
+        None,
+        Stopped { process: 0, at: late },
+        Stopped { process: 99, at: 0 },
+        Fails { process: 0, at: late, how: LostSync },
+        PowerFails { at: late },
+    ] {
+        assert_eq!(faults_with(never), 0, "{never:?}");
+    }
+    for happens in [
+        Stopped { process: 0, at: 0 },
+        Fails { process: 0, at: 0, how: LostSync },
+        IndexFails { process: 0 },
+        PowerFails { at: 0 },
+    ] {
+        assert_eq!(faults_with(happens), 1, "{happens:?}");
+    }
+}
+
 #[track_caller]
 fn is_found(bug: Bug) {
     let effort = Effort { first_only: true, ..Effort::new(SEED, Duration::from_secs(60)) };
