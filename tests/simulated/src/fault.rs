@@ -4,18 +4,20 @@
 //!
 //! An operation fails, a write is short, the disk is full, a sync fails and its pages are lost. Then either everything is
 //! examined at once, as after `kill -9` and in some states that a power failure may leave; or the one that met the fault
-//! goes on, and somebody who opens the board late works there too, before it is. The errors themselves aren't looked
-//! at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
+//! goes on before it is; or somebody who opens the board late works there, and then it goes on. The errors themselves
+//! aren't looked at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
 //!
-//! Every fault comes at every operation, however little time there is, with others or without them. Until the time is over,
-//! the rest follows, then more states of the disk and more damage, round by round (`rounds`).
+//! Every fault comes at every operation, however little time there is, with others or without them; where a sync has lost
+//! something, in every one of these ways. Until the time is over, the rest follows, then more states of the disk and more
+//! damage, round by round (`rounds`).
 //!
 //! A case is named such as `fault/claim/17/3/late/5`: the operation, where the fault came, which one of [`FAULTS`],
-//! whether others came late, and the state of the disk (or `killed`).
+//! who goes on ([`Next`]), and the state of the disk (or `killed`).
 
 use std::io;
 
 use parking_lot::Mutex;
+use taskhost_board::Store as _;
 use taskhost_store_file::simulation::{Breadth, Counted, Dice, Fault, World};
 
 use crate::crash::harm;
@@ -23,7 +25,7 @@ use crate::damage::{damage_at, recoveries_at};
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation};
 use crate::rounds::{Round, first, further};
-use crate::stage::{Done, Stage};
+use crate::stage::{Done, Stage, text};
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
 /// What goes wrong.
@@ -106,9 +108,31 @@ struct Case {
     operation: &'static Operation,
     at: u64,
     fault: usize,
-    is_late: bool,
+    next: Next,
     round: Round,
     state: Option<String>,
+}
+
+/// Who goes on after the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nobody,
+    /// The one that met it, if it had the board open; else somebody reads what there is.
+    Itself,
+    /// Somebody who opens the board late, and then the one that met it.
+    Others,
+}
+
+impl Next {
+    const ALL: [Self; 3] = [Self::Nobody, Self::Itself, Self::Others];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "at once",
+            Self::Itself => "again",
+            Self::Others => "late",
+        }
+    }
 }
 
 impl Case {
@@ -117,16 +141,17 @@ impl Case {
         let mut parts = rest.rsplitn(5, '/');
         let state = parts.next()?.to_owned();
         let round = Round::parse(&state).map_or(Round::FIRST, |(round, _)| round);
-        let is_late = parts.next()? == "late";
+        let next = parts.next()?;
+        let next = Next::ALL.into_iter().find(|known| known.name() == next)?;
         let fault = parts.next()?.parse().ok().filter(|fault| *fault < FAULTS.len())?;
         let at = parts.next()?.parse().ok()?;
         let operation = operations::named(parts.next()?)?;
-        Some(Self { operation, at, fault, is_late, round, state: Some(state) })
+        Some(Self { operation, at, fault, next, round, state: Some(state) })
     }
 
     fn name(&self, state: &str) -> String {
-        let when = if self.is_late { "late" } else { "at once" };
-        format!("fault/{}/{}/{}/{when}/{state}", self.operation.name, self.at, self.fault)
+        let (operation, next) = (self.operation.name, self.next.name());
+        format!("fault/{operation}/{}/{}/{next}/{state}", self.at, self.fault)
     }
 }
 
@@ -156,7 +181,7 @@ fn fault_everywhere(
 ) -> Done {
     let base = (operation.set)(bug)?;
     let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
-    let count = meet(operation, &base, undisturbed, false)?.operations;
+    let count = meet(operation, &base, undisturbed, Next::Nobody)?.operations;
     if count < operation.points_alone_min() {
         return Err(format!("only {count} operations of the disk were counted"));
     }
@@ -164,9 +189,14 @@ fn fault_everywhere(
     for at in 0..count {
         for fault in 0..FAULTS.len() {
             // The others of the first round's come in the second.
-            let is_late = (dice.below(2) == 0) == round.is_odd();
-            let case = Case { operation, at, fault, is_late, round, state: None };
-            Faulty { effort, outcome }.run(&base, &case);
+            let drawn =
+                if (dice.below(2) == 0) == round.is_odd() { Next::Others } else { Next::Nobody };
+            let case = Case { operation, at, fault, next: drawn, round, state: None };
+            let has_lost = Faulty { effort, outcome }.run(&base, &case);
+            // What a failed sync lost is missed by some of those who go on, and not by others.
+            for next in Next::ALL.into_iter().filter(|next| has_lost && *next != drawn) {
+                Faulty { effort, outcome }.run(&base, &Case { next, ..case.clone() });
+            }
             let is_enough = effort.first_only && !outcome.wrong.is_empty();
             if is_enough || (!round.is_first() && effort.is_over()) {
                 return Ok(());
@@ -188,7 +218,7 @@ fn meet(
     operation: &Operation,
     base: &Stage,
     (counted, at, fault): (Counted, u64, Fault),
-    is_late: bool,
+    next: Next,
 ) -> Result<Met, String> {
     let stage = base.copy();
     let process = stage.world.process();
@@ -204,12 +234,15 @@ fn meet(
         }
     };
     let operations = process.operations(counted);
-    if is_late {
-        // Whether they get anywhere is seen by what they were told.
+    // Whether they get anywhere is seen by what they were told.
+    if next == Next::Others {
         let _ = stage.desk().and_then(|late| late.add("late", &[]));
-        if let Some(desk) = &desk {
-            let _ = desk.add("again", &[]);
-        }
+    }
+    if next != Next::Nobody {
+        let _ = match &desk {
+            Some(desk) => desk.add("again", &[]),
+            None => stage.desk().and_then(|late| late.witnessed.snapshot().map(drop).map_err(text)),
+        };
     }
     drop(desk);
     Ok(Met { stage, is_acknowledged, operations })
@@ -221,11 +254,15 @@ struct Faulty<'a> {
 }
 
 impl Faulty<'_> {
-    fn run(&mut self, base: &Stage, case: &Case) {
+    /// Runs a case; whether a sync has lost something in it.
+    fn run(&mut self, base: &Stage, case: &Case) -> bool {
         let (_, fault) = FAULTS[case.fault];
-        let met = match meet(case.operation, base, (Counted::All, case.at, fault), case.is_late) {
+        let met = match meet(case.operation, base, (Counted::All, case.at, fault), case.next) {
             Ok(met) => met,
-            Err(why) => return self.wrong(case, "0", "before it began", &why),
+            Err(why) => {
+                self.wrong(case, "0", "before it began", &why);
+                return false;
+            }
         };
         self.outcome.count(Count::Faults, 1);
         self.outcome.count(Count::FaultsReported, u64::from(!met.is_acknowledged));
@@ -243,6 +280,7 @@ impl Faulty<'_> {
         if is_wanted("killed") {
             self.look(case, &met, met.stage.world.clone(), "killed", "killed");
         }
+        met.stage.world.has_lost()
     }
 
     fn look(
@@ -265,7 +303,11 @@ impl Faulty<'_> {
     }
 
     fn wrong(&mut self, case: &Case, state: &str, after: &str, what: &str) {
-        let late = if case.is_late { ", then others came" } else { "" };
+        let late = match case.next {
+            Next::Nobody => "",
+            Next::Itself => ", then it went on",
+            Next::Others => ", then others came",
+        };
         let (operation, at, seed) = (case.operation.name, case.at, self.effort.seed);
         let (fault, case) = (FAULTS[case.fault].0, case.name(state));
         let text = format!(

@@ -107,6 +107,11 @@ impl Inode {
         self.versions.clear();
     }
 
+    /// Whether a failed sync lost something of it.
+    pub(super) fn has_lost(&self) -> bool {
+        self.is_cut_lost || !self.lost.is_empty()
+    }
+
     /// The content if everything reaches the disk that still can.
     pub(super) fn kept(&self) -> Vec<u8> {
         self.on_disk(&self.now)

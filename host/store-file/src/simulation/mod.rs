@@ -236,6 +236,11 @@ impl World {
         state.names.iter().map(|(name, inode)| (name.clone(), content(inode))).collect()
     }
 
+    /// Whether a failed sync has lost something that processes still see.
+    pub fn has_lost(&self) -> bool {
+        self.state.lock().inodes.values().any(Inode::has_lost)
+    }
+
     /// Writes a file as an operator or an accident would, durably.
     pub fn tamper(&self, path: &str, content: Option<Vec<u8>>) {
         let mut state = self.state.lock();
