@@ -54,6 +54,15 @@ fn a_handle_that_goes_on_with_an_old_generation_is_found_by_the_crashes() {
 }
 
 #[test]
+fn an_index_of_an_earlier_boot_that_is_trusted_is_found_by_the_crashes_and_by_the_damage() {
+    let bug = Some(Bug::Store(PlantedBug::BootIgnored));
+    let found = crash("claim", &effort(), bug);
+    assert_found(&found, Harm::Broken, "and must be");
+    let found = damage(&effort(), bug);
+    assert_found(&found, Harm::Silent, "after a restart");
+}
+
+#[test]
 fn a_poisoned_generation_used_on_is_found_by_the_faults() {
     // Not only the first thing that it finds, which may be a board that can't be opened any more.
     let effort = Effort { first_only: false, ..effort() };

@@ -16,6 +16,9 @@
 //! name survived may be empty. A failed sync leaves pages that look written and never will be, and the next sync
 //! succeeds.
 //!
+//! The directory `index` is on the disk too, and never synced: another boot finds the words of the one before it as they
+//! were, and its indexes with some of their records lost or altered, as torn pages that still open would have it.
+//!
 //! What is assumed beyond POSIX, as the file systems that boards are kept on keep it (`options` refuses others): a
 //! rename happens whole or not at all, also between directories, and is durable only once both were synced; changes
 //! of one name survive in their order, and so does a change in a directory after the directory itself; what was synced
@@ -27,12 +30,16 @@
 //! others go on. A kernel tells everybody who has the file open of the failure, so it takes one who opens the file in
 //! that very instant, and a power failure before anybody recovers, to lose what was answered. Nothing in a store that
 //! shares no more than a few words can close that gap.
+//!
+//! Nor are words of an earlier boot that aren't as they were, or indexes of it that don't open: those are the ones that
+//! nobody could trust.
 
 mod content;
 mod copy;
 mod dice;
 mod disk;
 mod kept;
+mod leftover;
 mod names;
 mod platform;
 mod record;
@@ -55,12 +62,11 @@ pub use schedule::{Deed, Scheduler};
 pub use survive::{Breadth, Survivor};
 pub use witness::{Testimony, Witnessed};
 
-use crate::index::TwinIndex;
-use crate::words::WORDS;
 use crate::{
     FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions, RepairOptions, Repaired,
 };
 use content::Inode;
+use leftover::{Indexes, Shared};
 use record::Event;
 
 /// What happens to a process at one of its operations.
@@ -109,8 +115,8 @@ struct State {
     next_number: u64,
     record: Vec<Event>,
     clock: Instant,
-    words: Option<Arc<[AtomicU64; WORDS]>>,
-    indexes: BTreeMap<String, TwinIndex>,
+    words: Option<Shared>,
+    indexes: Indexes,
 }
 
 #[derive(Debug, Clone)]
@@ -131,7 +137,7 @@ enum NameChange {
 impl World {
     /// A machine with an empty disk.
     pub fn new() -> Arc<Self> {
-        Self::with(BTreeMap::new(), BTreeSet::new(), "boot-1", Millis(1_000_000_000_000))
+        Self::holding(BTreeMap::new())
     }
 
     /// A machine whose disk holds these files.
@@ -142,18 +148,21 @@ impl World {
             parents.skip(1).take_while(|name| *name != ".").map(str::to_owned).collect::<Vec<_>>()
         };
         let directories = files.keys().flat_map(above).collect();
-        Self::with(files, directories, "boot-1", Millis(1_000_000_000_000))
+        let numbers = files.keys().cloned().zip(1..).collect();
+        Self::with(files, &numbers, directories, "boot-1", Millis(1_000_000_000_000))
     }
 
     fn with(
         files: BTreeMap<String, Vec<u8>>,
+        numbers: &BTreeMap<String, u64>,
         directories: BTreeSet<String>,
         boot: &str,
         wall: Millis,
     ) -> Arc<Self> {
         let mut names = BTreeMap::new();
         let mut inodes = BTreeMap::new();
-        for ((name, content), number) in files.into_iter().zip(1..) {
+        for (name, content) in files {
+            let number = numbers.get(&name).copied().unwrap_or_default();
             names.insert(name, number);
             inodes.insert(number, Inode::settled(content));
         }
@@ -164,7 +173,7 @@ impl World {
             durable_directories: directories.clone(),
             directories,
             pending: Vec::new(),
-            next_number: inodes.len() as u64 + 1,
+            next_number: inodes.keys().last().copied().unwrap_or_default() + 1,
             inodes,
             record: Vec::new(),
             clock: Instant { wall, boot: BootId(boot.to_owned()), boot_ms: 1_000 },
@@ -177,13 +186,6 @@ impl World {
             scheduler: OnceLock::new(),
             randoms,
         })
-    }
-
-    /// A machine that was started after a power failure which left this.
-    pub fn booted(survivor: &Survivor) -> Arc<Self> {
-        let boot = format!("{}+", survivor.boot.0);
-        let (files, directories) = (survivor.files.clone(), survivor.directories.clone());
-        Self::with(files, directories, &boot, survivor.wall.plus(60_000))
     }
 
     /// A new process.
@@ -212,15 +214,6 @@ impl World {
     pub fn jump_wall(&self, by_ms: i64) {
         let mut state = self.state.lock();
         state.clock.wall = Millis(state.clock.wall.0.saturating_add_signed(by_ms));
-    }
-
-    /// Starts the machine anew without losing anything: another boot, and clocks and memory that begin again.
-    pub fn restart(&self) {
-        let mut state = self.state.lock();
-        state.clock.boot.0.push('+');
-        state.clock.boot_ms = 1_000;
-        state.words = None;
-        state.indexes.clear();
     }
 
     /// Suspends the machine for so long: both clocks go on, and nobody does anything.
@@ -257,13 +250,6 @@ impl World {
                 state.durable_names.remove(path);
             }
         }
-    }
-
-    /// Loses the index and the shared words, as `rm -r index` does.
-    pub fn lose_index(&self) {
-        let mut state = self.state.lock();
-        state.words = None;
-        state.indexes.clear();
     }
 }
 
