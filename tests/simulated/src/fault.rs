@@ -12,7 +12,8 @@
 //! damage, round by round (`rounds`).
 //!
 //! A case is named such as `fault/claim/17/3/late/5`: the operation, where the fault came, which one of [`FAULTS`],
-//! who goes on ([`Next`]), and the state of the disk (or `killed`).
+//! who goes on ([`Next`]), and the state of the disk (or `killed`; `evicted` if after that the pages that a failed sync had
+//! lost were read from the disk again, in the same boot).
 
 use std::io;
 
@@ -277,10 +278,16 @@ impl Faulty<'_> {
                 self.look(case, &met, World::booted(survivor), &state, &after);
             }
         }
+        let has_lost = met.stage.world.has_lost();
+        if has_lost && is_wanted("evicted") {
+            let world = met.stage.world.copy();
+            world.evict();
+            self.look(case, &met, world, "evicted", "killed, what was lost dropped from memory");
+        }
         if is_wanted("killed") {
             self.look(case, &met, met.stage.world.clone(), "killed", "killed");
         }
-        met.stage.world.has_lost()
+        has_lost
     }
 
     fn look(

@@ -68,6 +68,9 @@ fn a_poisoned_generation_used_on_is_found_by_the_faults() {
     let effort = Effort { first_only: false, ..effort() };
     let found = fault("add", &effort, Some(Bug::Store(PlantedBug::PoisonIgnored)));
     assert_found(&found, Harm::Lost, "is missing");
+    // And in the same boot, by whoever reads what the disk has.
+    let in_memory = |what: &str| what.contains("dropped from memory");
+    assert!(found.wrong.iter().any(|wrong| in_memory(&wrong.what)), "{:?}", found.wrong);
 }
 
 #[test]

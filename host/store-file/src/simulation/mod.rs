@@ -14,7 +14,7 @@
 //! synced after it was made, moved or removed. Before that, each block may be there, or not, or half, with zeros in
 //! place of blocks that were never written, and each change of a name, whatever was changed earlier. So a file whose
 //! name survived may be empty. A failed sync leaves pages that look written and never will be, and the next sync
-//! succeeds.
+//! succeeds; what they hold is seen until they are dropped ([`World::evict`]), and then what the disk has.
 //!
 //! The directory `index` is on the disk too, and never synced: another boot finds the words of the one before it as they
 //! were, and its indexes with some of their records lost or altered, as torn pages that still open would have it.
@@ -33,6 +33,8 @@
 //!
 //! Nor are words of an earlier boot that aren't as they were, or indexes of it that don't open: those are the ones that
 //! nobody could trust.
+//! Nor are pages that a failed sync lost and that are dropped one by one while somebody reads them: they are dropped all at
+//! once, between one process and the next.
 
 mod content;
 mod copy;
@@ -232,6 +234,12 @@ impl World {
     /// Whether a failed sync has lost something that processes still see.
     pub fn has_lost(&self) -> bool {
         self.state.lock().inodes.values().any(Inode::has_lost)
+    }
+
+    /// Memory is wanted for something else, and the kernel drops the pages that count as clean: whoever reads what a failed
+    /// sync has lost finds from now on what the disk has, in the same boot.
+    pub fn evict(&self) {
+        self.state.lock().inodes.values_mut().for_each(Inode::evict);
     }
 
     /// Writes a file as an operator or an accident would, durably.
