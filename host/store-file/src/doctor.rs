@@ -15,7 +15,6 @@ use crate::index::{self, Meta, SharedReading};
 use crate::irregular::NOT_REGULAR;
 use crate::journal::replay;
 use crate::mend::beginning;
-use crate::options::PlantedBug;
 use crate::remains::is_temporary;
 use crate::state::{Current, Inner, failed};
 use crate::travel::needed;
@@ -315,9 +314,6 @@ impl Inner {
             }
         }
         self.look_for_open_doors(current, report);
-        if self.options.has(PlantedBug::PoisonIgnored) && current.is_poisoned() {
-            report.add(Severity::Damage, &current.journal_name(), "its sync failed", RESTORE);
-        }
     }
 }
 

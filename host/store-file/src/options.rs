@@ -72,6 +72,8 @@ pub enum PlantedBug {
     DurableThroughIgnored,
     /// A generation whose sync failed is used on.
     PoisonIgnored,
+    /// Words and an index of an earlier boot are taken for this one's.
+    BootIgnored,
     /// A handle goes on with the generation that it once opened.
     GenerationNotRechecked,
     /// The board's lock file is removed when the lock is let go, and nobody looks whether the file that they have

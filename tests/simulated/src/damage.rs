@@ -257,7 +257,7 @@ impl Subject {
             stage.world.tamper(name, content.clone());
         }
         if is_restarted {
-            stage.world.lose_index();
+            stage.world.restart();
         }
         let may_lose = damage.may_lose.filter(|_| is_restarted);
         let found = self.verdict(&stage, damage, may_lose);

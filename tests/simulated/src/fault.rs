@@ -4,19 +4,22 @@
 //!
 //! An operation fails, a write is short, the disk is full, a sync fails and its pages are lost. Then either everything is
 //! examined at once, as after `kill -9` and in some states that a power failure may leave; or the one that met the fault
-//! goes on, and somebody who opens the board late works there too, before it is. The errors themselves aren't looked
-//! at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
+//! goes on before it is; or somebody who opens the board late works there, and then it goes on. The errors themselves
+//! aren't looked at: they may be any. What was acknowledged must be there, and everything else whole or not at all.
 //!
 //! Every fault comes at every operation where it does something of its own, however little time there is, with others or
-//! without them: a sync is lost only at a sync, and only an append is short. Until the time is over, the rest follows, then
-//! more states of the disk and more damage, round by round (`rounds`).
+//! without them: a sync is lost only at a sync, and only an append is short. Where a sync has lost something, it comes in
+//! every one of these ways. Until the time is over, the rest follows, then more states of the disk and more damage, round
+//! by round (`rounds`).
 //!
 //! A case is named such as `fault/claim/17/3/late/5`: the operation, where the fault came, which one of [`FAULTS`],
-//! whether others came late, and the state of the disk (or `killed`).
+//! who goes on ([`Next`]), and the state of the disk (or `killed`; `evicted` if after that the pages that a failed sync had
+//! lost were read from the disk again, in the same boot).
 
 use std::io;
 
 use parking_lot::Mutex;
+use taskhost_board::Store as _;
 use taskhost_store_file::simulation::{Breadth, Counted, Dice, Effect, Fault, World};
 
 use crate::crash::{Seen, fingerprint, harm};
@@ -24,7 +27,7 @@ use crate::damage::{damage_at, recoveries_at};
 use crate::examine::examine;
 use crate::operations::{self, Act, Operation};
 use crate::rounds::{Round, first, further};
-use crate::stage::{Done, Stage};
+use crate::stage::{Done, Stage, text};
 use crate::{Bug, Count, Effort, Harm, Outcome, Part};
 
 /// What goes wrong, and what comes of it: elsewhere it does the same as a failing disk.
@@ -111,9 +114,31 @@ struct Case {
     operation: &'static Operation,
     at: u64,
     fault: usize,
-    is_late: bool,
+    next: Next,
     round: Round,
     state: Option<String>,
+}
+
+/// Who goes on after the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Nobody,
+    /// The one that met it, if it had the board open; else somebody reads what there is.
+    Itself,
+    /// Somebody who opens the board late, and then the one that met it.
+    Others,
+}
+
+impl Next {
+    const ALL: [Self; 3] = [Self::Nobody, Self::Itself, Self::Others];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "at once",
+            Self::Itself => "again",
+            Self::Others => "late",
+        }
+    }
 }
 
 impl Case {
@@ -122,16 +147,17 @@ impl Case {
         let mut parts = rest.rsplitn(5, '/');
         let state = parts.next()?.to_owned();
         let round = Round::parse(&state).map_or(Round::FIRST, |(round, _)| round);
-        let is_late = parts.next()? == "late";
+        let next = parts.next()?;
+        let next = Next::ALL.into_iter().find(|known| known.name() == next)?;
         let fault = parts.next()?.parse().ok().filter(|fault| *fault < FAULTS.len())?;
         let at = parts.next()?.parse().ok()?;
         let operation = operations::named(parts.next()?)?;
-        Some(Self { operation, at, fault, is_late, round, state: Some(state) })
+        Some(Self { operation, at, fault, next, round, state: Some(state) })
     }
 
     fn name(&self, state: &str) -> String {
-        let when = if self.is_late { "late" } else { "at once" };
-        format!("fault/{}/{}/{}/{when}/{state}", self.operation.name, self.at, self.fault)
+        let (operation, next) = (self.operation.name, self.next.name());
+        format!("fault/{operation}/{}/{}/{next}/{state}", self.at, self.fault)
     }
 }
 
@@ -159,7 +185,7 @@ fn fault_everywhere(
     let effort = faulty.effort;
     let base = (operation.set)(bug)?;
     let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
-    let count = meet(operation, &base, undisturbed, false)?.operations;
+    let count = meet(operation, &base, undisturbed, Next::Nobody)?.operations;
     if count < operation.points_alone_min() {
         return Err(format!("only {count} operations of the disk were counted"));
     }
@@ -167,9 +193,14 @@ fn fault_everywhere(
     for at in 0..count {
         for fault in 0..FAULTS.len() {
             // The others of the first round's come in the second.
-            let is_late = (dice.below(2) == 0) == round.is_odd();
-            let case = Case { operation, at, fault, is_late, round, state: None };
-            faulty.run(&base, &case);
+            let drawn =
+                if (dice.below(2) == 0) == round.is_odd() { Next::Others } else { Next::Nobody };
+            let case = Case { operation, at, fault, next: drawn, round, state: None };
+            let has_lost = faulty.run(&base, &case);
+            // What a failed sync lost is missed by some of those who go on, and not by others.
+            for next in Next::ALL.into_iter().filter(|next| has_lost && *next != drawn) {
+                faulty.run(&base, &Case { next, ..case.clone() });
+            }
             let is_enough = effort.first_only && !faulty.outcome.wrong.is_empty();
             if is_enough || (!round.is_first() && effort.is_over()) {
                 return Ok(());
@@ -193,7 +224,7 @@ fn meet(
     operation: &Operation,
     base: &Stage,
     (counted, at, fault): (Counted, u64, Fault),
-    is_late: bool,
+    next: Next,
 ) -> Result<Met, String> {
     let stage = base.copy();
     let process = stage.world.process();
@@ -209,12 +240,15 @@ fn meet(
         }
     };
     let (operations, effect) = (process.operations(counted), process.struck());
-    if is_late {
-        // Whether they get anywhere is seen by what they were told.
+    // Whether they get anywhere is seen by what they were told.
+    if next == Next::Others {
         let _ = stage.desk().and_then(|late| late.add("late", &[]));
-        if let Some(desk) = &desk {
-            let _ = desk.add("again", &[]);
-        }
+    }
+    if next != Next::Nobody {
+        let _ = match &desk {
+            Some(desk) => desk.add("again", &[]),
+            None => stage.desk().and_then(|late| late.witnessed.snapshot().map(drop).map_err(text)),
+        };
     }
     drop(desk);
     Ok(Met { stage, is_acknowledged, operations, effect })
@@ -228,17 +262,22 @@ struct Faulty<'a> {
 }
 
 impl Faulty<'_> {
-    fn run(&mut self, base: &Stage, case: &Case) {
+    /// Runs a case; whether a sync has lost something in it.
+    fn run(&mut self, base: &Stage, case: &Case) -> bool {
         let (_, fault, own) = FAULTS[case.fault];
-        let met = match meet(case.operation, base, (Counted::All, case.at, fault), case.is_late) {
+        let met = match meet(case.operation, base, (Counted::All, case.at, fault), case.next) {
             Ok(met) => met,
-            Err(why) => return self.wrong(case, "0", "before it began", &why),
+            Err(why) => {
+                self.wrong(case, "0", "before it began", &why);
+                return false;
+            }
         };
         if met.effect != Some(own) {
-            return;
+            return false;
         }
-        // Later rounds come to the same ones, and look at more states.
-        let is_new = !case.round.is_repeated();
+        let has_lost = met.stage.world.has_lost();
+        // Later rounds come to the same ones, and look at more states; what was lost comes in every way in the first.
+        let is_new = case.round.is_first() || !(case.round.is_repeated() || has_lost);
         let is_wanted = |state: &str| case.state.as_deref().is_none_or(|wanted| wanted == state);
         if is_new {
             self.outcome.count(Count::Faults, 1);
@@ -255,9 +294,15 @@ impl Faulty<'_> {
                 self.look(case, &met, World::booted(survivor), &state, &after);
             }
         }
+        if is_new && has_lost && is_wanted("evicted") {
+            let world = met.stage.world.copy();
+            world.evict();
+            self.look(case, &met, world, "evicted", "killed, what was lost dropped from memory");
+        }
         if is_new && is_wanted("killed") {
             self.look(case, &met, met.stage.world.clone(), "killed", "killed");
         }
+        has_lost
     }
 
     fn look(
@@ -281,7 +326,11 @@ impl Faulty<'_> {
     }
 
     fn wrong(&mut self, case: &Case, state: &str, after: &str, what: &str) {
-        let late = if case.is_late { ", then others came" } else { "" };
+        let late = match case.next {
+            Next::Nobody => "",
+            Next::Itself => ", then it went on",
+            Next::Others => ", then others came",
+        };
         let (operation, at, seed) = (case.operation.name, case.at, self.effort.seed);
         let (fault, case) = (FAULTS[case.fault].0, case.name(state));
         let text = format!(
@@ -302,10 +351,11 @@ mod tests {
         let operation = operations::named("heartbeat").unwrap();
         let effort = Effort::new(1, std::time::Duration::from_secs(600));
         let base = (operation.set)(None).unwrap();
-        let effect =
-            |at, fault| meet(operation, &base, (Counted::All, at, fault), false).unwrap().effect;
+        let met =
+            |at, fault| meet(operation, &base, (Counted::All, at, fault), Next::Nobody).unwrap();
+        let effect = |at, fault| met(at, fault).effect;
         let undisturbed = (Counted::All, u64::MAX, Fault::Stop);
-        let count = meet(operation, &base, undisturbed, false).unwrap().operations;
+        let count = meet(operation, &base, undisturbed, Next::Nobody).unwrap().operations;
         assert_eq!(effect(count, Fault::Stop), None);
 
         let of = |fault, own| (0..count).filter(|at| effect(*at, fault) == Some(own)).count();
@@ -320,7 +370,10 @@ mod tests {
             faults_of(operation, &effort, None, round, &seen).counted(Count::Faults)
         };
         let all = own.iter().sum::<usize>() as u64;
-        // The second one has others come late where the first has none.
-        assert_eq!(["0", "1", "2"].map(in_round), [all, all, 0]);
+        let has_lost = |at: &u64| met(*at, Fault::LostSync).stage.world.has_lost();
+        let lost = (0..count).filter(has_lost).count() as u64;
+        assert!(lost > 0);
+        // The second one has others come late where the first has none; what was lost comes in all three ways at once.
+        assert_eq!(["0", "1", "2"].map(in_round), [all + 2 * lost, all - lost, 0]);
     }
 }

@@ -68,6 +68,7 @@ each_survives_a_crash_at_every_step! {
     upgrade: "upgrade of format 1",
     recovery_from_a_torn_end: "recovery from a torn end",
     recovery_from_a_failed_sync: "recovery from a failed sync",
+    recovery_from_a_failed_sync_whose_pages_were_dropped: "recovery from a failed sync, evicted",
     recovery_from_a_lost_index: "recovery from a lost index",
     context_set: "context set",
     first_context_set: "context set, the first of its owner",

@@ -8,7 +8,8 @@ use taskhost_board::ReadError;
 use taskhost_board::image::{Direction, Pair, Read, Start, Write};
 use taskhost_board::memory::MemoryMap;
 
-use super::{Index, ReadTxn, WriteTxn};
+use super::{Index, META, ReadTxn, WriteTxn};
+use crate::simulation::Dice;
 
 /// What comes before each use of an index.
 pub(crate) trait Gate: Send + Sync {
@@ -37,6 +38,33 @@ impl TwinIndex {
     pub(crate) fn copy(&self) -> Self {
         let map = Arc::new(Mutex::new(self.map.lock().clone()));
         Self { map, gate: self.gate.clone() }
+    }
+
+    /// A map of its own as another boot may find it, of pages some of which were never written: some of the records are
+    /// lost, at least one, and some have the value of the one before them. What the map says of itself is kept.
+    pub(crate) fn torn(&self, dice: &mut Dice) -> Self {
+        let whole = self.map.lock().clone();
+        let pairs = whole.scan(b"", Start::End, Direction::Forward, usize::MAX).unwrap_or_default();
+        // A board's head stands on one page with it.
+        let (first, others): (Vec<Pair>, Vec<Pair>) =
+            pairs.into_iter().partition(|(key, _)| META.starts_with(key));
+        let lost = dice.below(others.len());
+        // Some have little harm done to them, which isn't seen at once.
+        let one_in = [8, 32, 128][dice.below(3)];
+        let mut torn = MemoryMap::default();
+        let mut put = |key: &[u8], value: &[u8]| {
+            // It is in memory, where nothing fails.
+            let _ = torn.put(key, value);
+        };
+        first.iter().for_each(|(key, value)| put(key, value));
+        for (at, (key, value)) in others.iter().enumerate() {
+            match dice.below(one_in) {
+                roll if at == lost || roll == 0 => {}
+                1 => put(key, &others[at.saturating_sub(1)].1),
+                _ => put(key, value),
+            }
+        }
+        Self { map: Arc::new(Mutex::new(torn)), gate: self.gate.clone() }
     }
 
     /// The same map for another process.

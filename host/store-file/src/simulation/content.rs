@@ -107,6 +107,26 @@ impl Inode {
         self.versions.clear();
     }
 
+    /// Whether a failed sync lost something of it.
+    pub(super) fn has_lost(&self) -> bool {
+        self.is_cut_lost || !self.lost.is_empty()
+    }
+
+    /// The pages that a failed sync lost are dropped, since they count as clean, and read again from the disk.
+    pub(super) fn evict(&mut self) {
+        if !self.has_lost() {
+            return;
+        }
+        self.versions = self.versions.iter().map(|version| self.on_disk(version)).collect();
+        self.now = self.kept();
+        if !self.versions.is_empty() || self.now != self.durable {
+            // Its length may still be lost.
+            self.versions.push(self.now.clone());
+        }
+        self.lost.clear();
+        self.is_cut_lost = false;
+    }
+
     /// The content if everything reaches the disk that still can.
     pub(super) fn kept(&self) -> Vec<u8> {
         self.on_disk(&self.now)

@@ -1,25 +1,18 @@
 //! Copies of a world, so that the same moment can go on in many ways.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::{State, World};
-use crate::index::TwinIndex;
 
 impl World {
     /// The same machine at the same moment, without its processes: nobody holds a lock there, and what happens in one
     /// isn't seen in the other.
     pub fn copy(&self) -> Arc<Self> {
         let state = self.state.lock();
-        let words = state.words.as_ref().map(|cells| {
-            let copied = |at: usize| AtomicU64::new(cells[at].load(Ordering::SeqCst));
-            Arc::new(std::array::from_fn(copied))
-        });
-        let indexes: BTreeMap<String, TwinIndex> =
-            state.indexes.iter().map(|(name, index)| (name.clone(), index.copy())).collect();
+        let (words, indexes) = state.leftover().whole();
         let copied = State {
             names: state.names.clone(),
             directories: state.directories.clone(),

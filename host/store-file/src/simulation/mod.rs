@@ -15,7 +15,10 @@
 //! synced after it was made, moved or removed. Before that, each block may be there, or not, or half, with zeros in
 //! place of blocks that were never written, and each change of a name, whatever was changed earlier. So a file whose
 //! name survived may be empty. A failed sync leaves pages that look written and never will be, and the next sync
-//! succeeds.
+//! succeeds; what they hold is seen until they are dropped ([`World::evict`]), and then what the disk has.
+//!
+//! The directory `index` is on the disk too, and never synced: another boot finds the words of the one before it as they
+//! were, and its indexes with some of their records lost or altered, as torn pages that still open would have it.
 //!
 //! What is assumed beyond POSIX, as the file systems that boards are kept on keep it (`options` refuses others): a
 //! rename happens whole or not at all, also between directories, and is durable only once both were synced; changes
@@ -28,12 +31,18 @@
 //! others go on. A kernel tells everybody who has the file open of the failure, so it takes one who opens the file in
 //! that very instant, and a power failure before anybody recovers, to lose what was answered. Nothing in a store that
 //! shares no more than a few words can close that gap.
+//!
+//! Nor are words of an earlier boot that aren't as they were, or indexes of it that don't open: those are the ones that
+//! nobody could trust.
+//! Nor are pages that a failed sync lost and that are dropped one by one while somebody reads them: they are dropped all at
+//! once, between one process and the next.
 
 mod content;
 mod copy;
 mod dice;
 mod disk;
 mod kept;
+mod leftover;
 mod names;
 mod platform;
 mod record;
@@ -56,12 +65,11 @@ pub use schedule::{Deed, Scheduler};
 pub use survive::{Breadth, Survivor};
 pub use witness::{Testimony, Witnessed};
 
-use crate::index::TwinIndex;
-use crate::words::WORDS;
 use crate::{
     FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions, RepairOptions, Repaired,
 };
 use content::Inode;
+use leftover::{Indexes, Shared};
 use record::Event;
 
 /// What happens to a process at one of its operations.
@@ -123,8 +131,8 @@ struct State {
     next_number: u64,
     record: Vec<Event>,
     clock: Instant,
-    words: Option<Arc<[AtomicU64; WORDS]>>,
-    indexes: BTreeMap<String, TwinIndex>,
+    words: Option<Shared>,
+    indexes: Indexes,
 }
 
 #[derive(Debug, Clone)]
@@ -145,7 +153,7 @@ enum NameChange {
 impl World {
     /// A machine with an empty disk.
     pub fn new() -> Arc<Self> {
-        Self::with(BTreeMap::new(), BTreeSet::new(), "boot-1", Millis(1_000_000_000_000))
+        Self::holding(BTreeMap::new())
     }
 
     /// A machine whose disk holds these files.
@@ -156,18 +164,21 @@ impl World {
             parents.skip(1).take_while(|name| *name != ".").map(str::to_owned).collect::<Vec<_>>()
         };
         let directories = files.keys().flat_map(above).collect();
-        Self::with(files, directories, "boot-1", Millis(1_000_000_000_000))
+        let numbers = files.keys().cloned().zip(1..).collect();
+        Self::with(files, &numbers, directories, "boot-1", Millis(1_000_000_000_000))
     }
 
     fn with(
         files: BTreeMap<String, Vec<u8>>,
+        numbers: &BTreeMap<String, u64>,
         directories: BTreeSet<String>,
         boot: &str,
         wall: Millis,
     ) -> Arc<Self> {
         let mut names = BTreeMap::new();
         let mut inodes = BTreeMap::new();
-        for ((name, content), number) in files.into_iter().zip(1..) {
+        for (name, content) in files {
+            let number = numbers.get(&name).copied().unwrap_or_default();
             names.insert(name, number);
             inodes.insert(number, Inode::settled(content));
         }
@@ -178,7 +189,7 @@ impl World {
             durable_directories: directories.clone(),
             directories,
             pending: Vec::new(),
-            next_number: inodes.len() as u64 + 1,
+            next_number: inodes.keys().last().copied().unwrap_or_default() + 1,
             inodes,
             record: Vec::new(),
             clock: Instant { wall, boot: BootId(boot.to_owned()), boot_ms: 1_000 },
@@ -191,13 +202,6 @@ impl World {
             scheduler: OnceLock::new(),
             randoms,
         })
-    }
-
-    /// A machine that was started after a power failure which left this.
-    pub fn booted(survivor: &Survivor) -> Arc<Self> {
-        let boot = format!("{}+", survivor.boot.0);
-        let (files, directories) = (survivor.files.clone(), survivor.directories.clone());
-        Self::with(files, directories, &boot, survivor.wall.plus(60_000))
     }
 
     /// A new process.
@@ -230,15 +234,6 @@ impl World {
         state.clock.wall = Millis(state.clock.wall.0.saturating_add_signed(by_ms));
     }
 
-    /// Starts the machine anew without losing anything: another boot, and clocks and memory that begin again.
-    pub fn restart(&self) {
-        let mut state = self.state.lock();
-        state.clock.boot.0.push('+');
-        state.clock.boot_ms = 1_000;
-        state.words = None;
-        state.indexes.clear();
-    }
-
     /// Suspends the machine for so long: both clocks go on, and nobody does anything.
     pub fn suspend(&self, by: Duration) {
         self.advance(by);
@@ -250,6 +245,17 @@ impl World {
         let content =
             |inode: &u64| state.inodes.get(inode).map(|i| i.now.clone()).unwrap_or_default();
         state.names.iter().map(|(name, inode)| (name.clone(), content(inode))).collect()
+    }
+
+    /// Whether a failed sync has lost something that processes still see.
+    pub fn has_lost(&self) -> bool {
+        self.state.lock().inodes.values().any(Inode::has_lost)
+    }
+
+    /// Memory is wanted for something else, and the kernel drops the pages that count as clean: whoever reads what a failed
+    /// sync has lost finds from now on what the disk has, in the same boot.
+    pub fn evict(&self) {
+        self.state.lock().inodes.values_mut().for_each(Inode::evict);
     }
 
     /// Writes a file as an operator or an accident would, durably.
@@ -268,13 +274,6 @@ impl World {
                 state.durable_names.remove(path);
             }
         }
-    }
-
-    /// Loses the index and the shared words, as `rm -r index` does.
-    pub fn lose_index(&self) {
-        let mut state = self.state.lock();
-        state.words = None;
-        state.indexes.clear();
     }
 }
 

@@ -11,6 +11,7 @@ use taskhost_board::{BootId, Millis};
 use super::content::Fate;
 use super::dice::Dice;
 use super::disk::apply;
+use super::leftover::Leftover;
 use super::names::{Kept, kept_sets, plain};
 use super::{State, World};
 
@@ -20,12 +21,22 @@ pub struct Survivor {
     /// What happened to what wasn't synced, for people.
     pub what: String,
     pub(super) files: BTreeMap<String, Vec<u8>>,
+    /// The inodes of these files: another boot finds them under the same numbers.
+    pub(super) numbers: BTreeMap<String, u64>,
     pub(super) directories: BTreeSet<String>,
     pub(super) boot: BootId,
     pub(super) wall: Millis,
+    pub(super) leftover: Leftover,
+    /// Where what is drawn by lot for this state begins.
+    seed: u64,
 }
 
 impl Survivor {
+    /// What is drawn by lot for this state, always the same.
+    pub(super) fn dice(&self, purpose: &str) -> Dice {
+        Dice::new(self.seed ^ self.fingerprint(), purpose)
+    }
+
     /// Its files.
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
@@ -84,7 +95,7 @@ impl World {
         let mut survivors = Vec::new();
         let mut seen = BTreeSet::new();
         for pick in possible.picks(breadth, &mut dice) {
-            let survivor = state.survivor(&possible, &pick);
+            let survivor = state.survivor(&possible, &pick, breadth.seed);
             if seen.insert((survivor.files.clone(), survivor.directories.clone())) {
                 survivors.push(survivor);
             }
@@ -109,7 +120,7 @@ impl State {
         Possible { names, files }
     }
 
-    fn survivor(&self, possible: &Possible, (names, fates): &Pick) -> Survivor {
+    fn survivor(&self, possible: &Possible, (names, fates): &Pick, seed: u64) -> Survivor {
         let kept = &possible.names[*names];
         let (mut names, mut directories) =
             (self.durable_names.clone(), self.durable_directories.clone());
@@ -137,9 +148,12 @@ impl State {
         Survivor {
             what: if what.is_empty() { "everything kept".into() } else { what.join("; ") },
             files,
+            numbers: names,
             directories,
             boot: self.clock.boot.clone(),
             wall: self.clock.wall,
+            leftover: self.leftover(),
+            seed,
         }
     }
 }

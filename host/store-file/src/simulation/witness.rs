@@ -2,15 +2,17 @@
 //!
 //! - [`Witnessed`]: the store. [`Testimony`]: what it remembers, of entries, switches, answers that changed nothing, and
 //!   values beside the journal (`kept`).
+//!
+//! What was asked for may stand in the history afterwards, unless the answer was that nothing was changed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
 use taskhost_board::{
-    Ask, BeginError, CommitError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark,
-    Meter, Opened, Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId,
-    TaskLocks, View, Vital,
+    Ask, BeginError, Change, CommitError, Committed, Contexts, Digest, Entry, Instant, LifeGuard,
+    Mark, Meter, Opened, PolicySet, Powers, ReadError, Sequence, SessionId, Store, SwitchError,
+    SwitchPlan, TaskId, TaskLocks, View, Vital,
 };
 
 use super::World;
@@ -20,10 +22,12 @@ use crate::FileStore;
 /// What a store was asked to commit, and what it said about it.
 #[derive(Debug, Clone, Default)]
 pub struct Testimony {
-    /// Every entry that was to be committed.
+    /// Every entry that was to be committed, without those of which somebody was told that nothing was written.
     pub attempted: Vec<Entry>,
     /// Those of which somebody was told that they are.
     pub acknowledged: Vec<(Sequence, Entry)>,
+    /// The policies that were to be switched to, without those of which somebody was told that nothing was changed.
+    pub switching: Vec<PolicySet>,
     /// The switches to other policies of which somebody was told that they happened.
     pub switched: Vec<(Sequence, Digest)>,
     /// The newest entry on which anybody was told anything, be it that there is nothing to do.
@@ -82,9 +86,7 @@ impl Testimony {
             }
         }
         for (sequence, entry) in &found {
-            let is_switch =
-                matches!(entry.changes.first(), Some(taskhost_board::Change::PoliciesSet(_)));
-            if !is_switch && !self.attempted.contains(entry) {
+            if !self.attempted.contains(entry) && !self.is_attempted_switch(entry) {
                 wrong.push(format!("entry {sequence} is one that nobody made"));
             }
         }
@@ -92,7 +94,7 @@ impl Testimony {
             let there = found.iter().any(|(at, entry)| {
                 at == sequence
                     && entry.changes.iter().any(|change| {
-                        matches!(change, taskhost_board::Change::PoliciesSet(set)
+                        matches!(change, Change::PoliciesSet(set)
                             if set.leading().digest == *digest)
                     })
             });
@@ -114,6 +116,19 @@ impl Testimony {
             wrong.extend(report.findings.iter().map(|finding| format!("the doctor: {finding}")));
         }
         wrong
+    }
+
+    /// The store itself makes the entry of a switch, so only its policies are known.
+    fn is_attempted_switch(&self, entry: &Entry) -> bool {
+        matches!(entry.changes.first(), Some(Change::PoliciesSet(set))
+            if self.switching.contains(set))
+    }
+}
+
+/// Takes one of those that are equal to this away.
+fn take_one<T: PartialEq>(all: &mut Vec<T>, this: &T) {
+    if let Some(at) = all.iter().rposition(|other| other == this) {
+        all.remove(at);
     }
 }
 
@@ -158,7 +173,11 @@ impl Opened for WitnessedTransaction {
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
         self.of.testimony.lock().attempted.push(entry.clone());
-        let committed = self.opened.commit(entry.clone())?;
+        let committed = self.opened.commit(entry.clone());
+        if let Err(CommitError::NotWritten(_)) = committed {
+            take_one(&mut self.of.testimony.lock().attempted, &entry);
+        }
+        let committed = committed?;
         self.of.world.answered(committed.sequence);
         self.of.testimony.lock().acknowledged.push((committed.sequence, entry));
         Ok(committed)
@@ -231,8 +250,18 @@ impl Store for Witnessed {
         ask: &mut Ask<'_>,
         deadline: Deadline,
     ) -> Result<Committed, SwitchError> {
-        let digest = plan.policies.leading().digest;
-        let committed = self.store.switch(plan, ask, deadline)?;
+        let policies = plan.policies.clone();
+        let digest = policies.leading().digest;
+        self.testimony.lock().switching.push(policies.clone());
+        let committed = self.store.switch(plan, ask, deadline);
+        // Every other error says that nothing was changed.
+        if committed
+            .as_ref()
+            .is_err_and(|e| !matches!(e, SwitchError::Commit(CommitError::Unknown(_))))
+        {
+            take_one(&mut self.testimony.lock().switching, &policies);
+        }
+        let committed = committed?;
         self.told(committed.sequence);
         self.world.answered(committed.sequence);
         self.testimony.lock().switched.push((committed.sequence, digest));

@@ -43,6 +43,25 @@ fn a_third_process_that_comes_late_hears_of_the_failed_sync() {
     }
 }
 
+/// The pages that a failed sync lost count as clean, so the kernel may drop them: then whoever comes finds what the disk
+/// has, in the middle of a boot in which everybody has seen something else.
+#[test]
+fn what_a_failed_sync_lost_is_mended_also_after_it_was_dropped_from_memory() {
+    let (world, _process, store) = failing();
+    assert!(matches!(remember(&store, "unknown"), Err(CommitError::Unknown(_))));
+    drop(store);
+    let seen = world.files();
+    assert!(world.has_lost());
+    world.evict();
+    assert!(!world.has_lost() && world.files() != seen);
+    let store = world.process().open(OpenOptions::default()).unwrap();
+    assert!(matches!(store.notices()[..], [Notice::Recovered { poisoned: 1, through: 1 }]));
+    let view = store.snapshot().unwrap().0;
+    assert!(recalls(&*view, "before") && !recalls(&*view, "unknown"));
+    assert_eq!(remember(&store, "after").unwrap(), Sequence(2));
+    assert_clean(&store);
+}
+
 #[test]
 fn the_handle_whose_sync_failed_goes_on_in_the_next_generation() {
     let (world, _process, store) = failing();

@@ -1,6 +1,7 @@
 //! Power failures that harmed a board. All the others are gone through in `tests/simulated`.
 
 use super::*;
+use crate::PlantedBug;
 use crate::simulation::{Counted, Fault, World};
 
 /// A making of a board that was cut short wrote the first snapshot under its own name, not yet synced. If its first block
@@ -50,5 +51,30 @@ fn a_journal_is_durable_before_it_becomes_history() {
         let store = world.process().open(OpenOptions::default()).unwrap();
         assert_eq!(history(&store), numbers(1), "{}", survivor.what);
         assert_clean(&store);
+    }
+}
+
+/// `index/` lies in the board's directory and is never synced, so that another boot finds there the words of the one
+/// before it, and an index in any state, such as one that opens and lacks something.
+#[test]
+fn nothing_is_believed_of_an_index_of_an_earlier_boot() {
+    // Whoever believes it shows it.
+    for planted in [None, Some(PlantedBug::BootIgnored)] {
+        let options = || OpenOptions { planted, ..OpenOptions::default() };
+        let world = World::new();
+        let store = world.process().init(&plan(), options()).unwrap();
+        remember(&store, "k").unwrap();
+        drop(store);
+        let mut booted: Vec<Arc<World>> = world.survivors().iter().map(World::booted).collect();
+        world.restart();
+        booted.push(world);
+        for world in booted {
+            let store = world.process().open(options());
+            let is_right = store.is_ok_and(|store| {
+                let view = store.snapshot().unwrap().0;
+                recalls(&*view, "k") && store.doctor().is_clean()
+            });
+            assert_eq!(is_right, planted.is_none());
+        }
     }
 }

@@ -61,6 +61,7 @@ pub(super) const KEEPING: &[Operation] = &[
     },
     Operation::alone("recovery from a torn end", torn, open, (8, 33)),
     Operation::alone("recovery from a failed sync", poisoned, open, (29, 144)),
+    Operation::alone("recovery from a failed sync, evicted", evicted, open, (29, 144)),
     Operation::alone("recovery from a lost index", without_index, open, (4, 8)),
 ];
 
@@ -289,6 +290,13 @@ fn poisoned(bug: Option<Bug>) -> Result<Stage, String> {
         Ok(()) => return Err("a sync was to fail, and didn't".into()),
     }
     drop(desk);
+    Ok(stage)
+}
+
+/// The same, and whoever reads it finds what the disk has.
+fn evicted(bug: Option<Bug>) -> Result<Stage, String> {
+    let stage = poisoned(bug)?;
+    stage.world.evict();
     Ok(stage)
 }
 

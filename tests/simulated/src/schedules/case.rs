@@ -327,6 +327,7 @@ impl Case {
         told.testimony.attempted.extend(testimony.attempted);
         told.testimony.acknowledged.extend(testimony.acknowledged);
         told.testimony.switched.extend(testimony.switched);
+        told.testimony.switching.extend(testimony.switching);
     }
 
     /// Waits for all processes.

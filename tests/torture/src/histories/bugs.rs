@@ -5,7 +5,7 @@ use taskhost_board::PlantedBug as InBoard;
 use taskhost_simulated::Bug;
 use taskhost_store_file::PlantedBug as InStore;
 
-const ALL: [Bug; 9] = [
+const ALL: [Bug; 10] = [
     Bug::Board(InBoard::TokenNotCompared),
     Bug::Store(InStore::SyncLeftOut),
     Bug::Store(InStore::AnsweredBeforeSync),
@@ -13,6 +13,7 @@ const ALL: [Bug; 9] = [
     Bug::Store(InStore::DirectorySyncLeftOut),
     Bug::Store(InStore::DurableThroughIgnored),
     Bug::Store(InStore::PoisonIgnored),
+    Bug::Store(InStore::BootIgnored),
     Bug::Store(InStore::GenerationNotRechecked),
     Bug::Store(InStore::LockFileUnlinked),
 ];

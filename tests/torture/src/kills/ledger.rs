@@ -56,7 +56,8 @@ enum Life {
 struct Standing {
     holder: Option<(u64, Millis)>,
     attempts: u32,
-    is_finished: bool,
+    /// How it ended, if it has.
+    finished: Option<Status>,
 }
 
 /// What the history says and what was acknowledged.
@@ -150,8 +151,10 @@ impl Ledger {
                 // The policy ends what was given back just before.
                 let may_be_free = verb.is_none();
                 self.ended(id.as_str(), end, may_be_free);
-                self.tasks.entry(id.to_string()).or_default().is_finished = true;
+                self.finished(id.as_str(), *status);
             }
+            Change::Accepted { id, .. } => self.finished(id.as_str(), Status::Completed),
+            Change::Reopened { id, afresh, .. } => self.reopened(id.as_str(), *afresh),
             Change::Archived(task) => self.archived(task),
             Change::Keyed { command: Command::Claim, key, record } => {
                 let token = record.token.unwrap_or_default().0;
@@ -180,14 +183,14 @@ impl Ledger {
         }
         self.token = self.token.max(token);
         let task = self.tasks.entry(id.to_owned()).or_default();
-        let (before, was_finished) = (task.holder.replace((token, until)), task.is_finished);
+        let (before, finished) = (task.holder.replace((token, until)), task.finished);
         task.attempts += 1;
         if let Some((before, _)) = before {
             let what = format!("`{id}` was given with token {token} while {before} held it");
             self.note(Harm::Doubled, what);
         }
-        if was_finished {
-            let what = format!("`{id}` was given with token {token} after it had ended");
+        if let Some(status) = finished {
+            let what = format!("`{id}` was given with token {token} after it had ended: {status}");
             self.note(Harm::Doubled, what);
         }
         let held = Held { task: hash(id), session, sequence: self.sequence, ..Held::default() };
@@ -207,6 +210,29 @@ impl Ledger {
                 let what = format!("a claim of `{id}` was ended ({end:?}), which nobody held");
                 self.note(Harm::Doubled, what);
             }
+        }
+    }
+
+    /// It ended like this, or waits for review.
+    fn finished(&mut self, id: &str, status: Status) {
+        let task = self.tasks.entry(id.to_owned()).or_default();
+        let before = task.finished;
+        task.finished = status.is_finished().then_some(status);
+        if let Some(before) = before {
+            let what = format!("`{id}` became {status} after it had ended: {before}");
+            self.note(Harm::Doubled, what);
+        }
+    }
+
+    /// It is open again, as only what wasn't completed may be.
+    fn reopened(&mut self, id: &str, afresh: bool) {
+        let task = self.tasks.entry(id.to_owned()).or_default();
+        let before = task.finished.take();
+        if afresh {
+            task.attempts = 0;
+        }
+        if before == Some(Status::Completed) {
+            self.note(Harm::Lost, format!("`{id}` was open again after it was completed"));
         }
     }
 
@@ -245,9 +271,13 @@ impl Ledger {
             self.note(Harm::Broken, format!("`{id}` says {says} attempts, and there were {were}"));
         }
         let (says, is) = (task.claim.as_ref().map(|c| c.token.0), standing.holder.map(|h| h.0));
-        if says != is || task.status.is_finished() != standing.is_finished {
-            let what =
-                format!("`{id}` is {} and held by {says:?}; it should be {is:?}", task.status);
+        let finished = task.status.is_finished().then_some(task.status);
+        if says != is || finished != standing.finished {
+            let status = standing.finished.map_or("open", Status::as_str);
+            let what = format!(
+                "`{id}` is {} and held by {says:?}; it should be {status} and held by {is:?}",
+                task.status
+            );
             self.note(Harm::Silent, what);
         }
     }

@@ -53,14 +53,11 @@ fn claimed(text: &str, token: u64) -> Change {
 }
 
 fn finished(text: &str) -> Change {
-    Change::Finished {
-        id: id(text),
-        status: Status::Completed,
-        verb: Some(Verb::Complete),
-        reason: None,
-        result: None,
-        error: None,
-    }
+    ended(text, Status::Completed, Some(Verb::Complete))
+}
+
+fn ended(text: &str, status: Status, verb: Option<Verb>) -> Change {
+    Change::Finished { id: id(text), status, verb, reason: None, result: None, error: None }
 }
 
 fn recovered(text: &str) -> Change {
@@ -205,6 +202,43 @@ fn second_end_of_a_claim_is_doubled() {
     story.ledger.said(&said_completed("a-0", 1));
     story.ledger.said(&said_completed("a-0", 1));
     story.finds(Harm::Doubled, "completed twice");
+}
+
+// Only that a task had ended was compared, not how: a completion that somebody was told of could become a failure.
+#[test]
+fn completion_that_becomes_a_failure_is_found() {
+    for status in [Status::Failed, Status::Cancelled] {
+        // The policy may end what nobody holds, but not what has ended.
+        let mut story = Story::begin();
+        story.ledger.said(&said_completed("a-0", 1));
+        story.then(vec![ended("a-0", status, None)]);
+        story.finds(Harm::Doubled, &format!("`a-0` became {status} after it had ended: completed"));
+
+        // The history says one thing and the board another, be it as it is archived or in the end.
+        let mut story = Story::begin();
+        let mut tasks = story.tasks();
+        tasks[0].status = status;
+        story.then(vec![Change::Archived(Box::new(tasks[0].clone()))]);
+        story.finds(Harm::Silent, &format!("`a-0` is {status} and held by None"));
+        let mut story = Story::begin();
+        story.ledger.finish(&tasks);
+        story.finds(Harm::Silent, "it should be completed and held by None");
+    }
+}
+
+#[test]
+fn completion_that_is_taken_back_is_lost_and_a_failure_may_be_tried_again() {
+    let reopened = |text| Change::Reopened { id: id(text), reason: None, afresh: true };
+    let mut story = Story::begin();
+    story.then(vec![reopened("a-0")]);
+    story.finds(Harm::Lost, "`a-0` was open again after it was completed");
+
+    let mut story = Story::begin();
+    let tasks = story.tasks();
+    story.then(vec![claimed("a-1", 2), ended("a-1", Status::Failed, Some(Verb::Fail))]);
+    story.then(vec![reopened("a-1")]);
+    story.ledger.finish(&tasks);
+    assert!(story.ledger.wrong.is_empty(), "{:?}", story.ledger.wrong);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
-use taskhost::Status;
+use taskhost::{Status, TaskId};
 use taskhost_simulated::{Count, Effort, Harm, Outcome};
 
 use super::{NEVER, Scene};
@@ -62,6 +62,24 @@ impl Kind {
 /// What waiters and holders say, and who says it.
 type Heard = (Option<usize>, String);
 
+/// When somebody else was given what a holder had held.
+enum Given {
+    /// So many nanoseconds after the holder was killed.
+    After(u64),
+    /// So many before: it was taken from one that lived.
+    Before { task: TaskId, ns: u64 },
+}
+
+impl Given {
+    /// By the moments of the two, on the clock that all processes share.
+    fn at(at: u64, killed_at: u64, task: TaskId) -> Self {
+        match at.checked_sub(killed_at) {
+            Some(ns) => Self::After(ns),
+            None => Self::Before { task, ns: killed_at - at },
+        }
+    }
+}
+
 struct Deaths<'s> {
     scene: &'s Scene,
     waiters: Vec<Worker>,
@@ -92,17 +110,29 @@ pub(super) fn look(scene: &Scene, effort: &Effort, outcome: &mut Outcome) -> Res
     let mut took: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
     loop {
         let kind = kinds[deaths.trials % kinds.len()];
-        let ns = deaths.trial(kind)?;
+        let given = deaths.trial(kind)?;
         outcome.count(Count::Kills, 1);
         outcome.count(Count::Claims, 1);
-        took.entry(kind).or_default().push(ns);
-        if Duration::from_nanos(ns) > AT_ONCE {
-            let what = format!(
-                "what {} had held came back only {} after its death",
-                kind.as_str(),
-                ms(ns)
-            );
-            outcome.wrong(Harm::Broken, what);
+        match given {
+            Given::After(ns) => {
+                took.entry(kind).or_default().push(ns);
+                if Duration::from_nanos(ns) > AT_ONCE {
+                    let what = format!(
+                        "what {} had held came back only {} after its death",
+                        kind.as_str(),
+                        ms(ns)
+                    );
+                    outcome.wrong(Harm::Broken, what);
+                }
+            }
+            Given::Before { task, ns } => {
+                let what = format!(
+                    "`{task}`, which {} held, was given to a waiter {} before its holder was killed",
+                    kind.as_str(),
+                    ms(ns)
+                );
+                outcome.wrong(Harm::Doubled, what);
+            }
         }
         let had_all = deaths.trials.is_multiple_of(kinds.len());
         let is_enough = match effort.is_full {
@@ -215,8 +245,8 @@ impl Deaths<'_> {
         }
     }
 
-    /// How many nanoseconds after its holder's death somebody was given a task.
-    fn trial(&mut self, kind: Kind) -> Result<u64> {
+    /// Kills a holder, and says when somebody else was given what it held.
+    fn trial(&mut self, kind: Kind) -> Result<Given> {
         self.trials += 1;
         let task_type = format!("t{}", self.trials);
         let lost = self.scene.add(&task_type)?;
@@ -225,14 +255,12 @@ impl Deaths<'_> {
         for waiter in &mut self.waiters[..waiting] {
             waiter.tell(&task_type);
         }
-        for _ in 0..waiting {
-            self.expect("waiting")?;
-        }
+        let too_soon = self.until_they_wait(waiting)?;
         // They die at any moment: before the others have really begun to wait, or after.
         std::thread::sleep(Duration::from_micros(self.dice.roll() % 30_000));
         let killed_at = monotonic_ns();
         holder.signal(Signal::KILL);
-        let said = self.expect("got ")?;
+        let said = too_soon.map_or_else(|| self.expect("got "), Ok)?;
         let mut words = said.split(' ').skip(1);
         let (id, _, at) = (words.next(), words.next(), words.next());
         if id != Some(lost.as_str()) {
@@ -247,18 +275,58 @@ impl Deaths<'_> {
             self.expect("got ")?;
         }
         holder.kill()?;
-        Ok(at.saturating_sub(killed_at))
+        Ok(Given::at(at, killed_at, lost))
+    }
+
+    /// Returns once so many wait, with what one says who is given something meanwhile: nobody has died yet.
+    fn until_they_wait(&self, waiting: usize) -> Result<Option<String>> {
+        let mut too_soon = None;
+        let mut ready = 0;
+        while ready < waiting {
+            let said = self.waiter_says()?;
+            if said.starts_with("waiting") {
+                ready += 1;
+            } else if said.starts_with("got ") && too_soon.is_none() {
+                too_soon = Some(said);
+            } else {
+                bail!("a waiter says `{said}` in place of `waiting`");
+            }
+        }
+        Ok(too_soon)
     }
 
     /// What a waiter says next, which must begin like this.
     fn expect(&self, beginning: &str) -> Result<String> {
+        let said = self.waiter_says()?;
+        if said.starts_with(beginning) {
+            return Ok(said);
+        }
+        bail!("a waiter says `{said}` in place of `{beginning}`")
+    }
+
+    fn waiter_says(&self) -> Result<String> {
         loop {
-            match self.next()? {
-                (Some(_), line) if line.starts_with(beginning) => return Ok(line),
-                (Some(_), line) => bail!("a waiter says `{line}` in place of `{beginning}`"),
-                // Such as what `taskhost run` prints.
-                (None, _) => {}
+            // What others say is such as what `taskhost run` prints.
+            if let (Some(_), line) = self.next()? {
+                return Ok(line);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // It once counted as the fastest recovery of all.
+    #[test]
+    fn task_that_was_given_before_its_holder_was_killed_was_taken_from_a_living_one() -> Result<()>
+    {
+        let task = TaskId::new("t")?;
+        let before = Given::at(70, 100, task.clone());
+        assert!(matches!(before, Given::Before { ns: 30, .. }));
+        assert!(matches!(Given::at(100, 100, task.clone()), Given::After(0)));
+        assert!(matches!(Given::at(170, 100, task), Given::After(70)));
+        Ok(())
     }
 }
