@@ -38,7 +38,7 @@ pub(super) const KEEPING: &[Operation] = &[
         ..Operation::command(
             "history trimming",
             |desk| desk.store.trim_history().map(drop).map_err(text),
-            (44, 351),
+            (44, 300),
         )
     },
     Operation::alone("claim by a handle that slept through a switch", board, slept, (9, 76)),
