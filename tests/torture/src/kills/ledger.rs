@@ -8,7 +8,7 @@
 //!
 //! Of the tasks only those that are on the board are remembered, and a few dozen bytes of each claim.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use taskhost::{Change, Entry, Millis, Sequence, Status, Task};
@@ -21,6 +21,8 @@ use super::said::{End, Said, Span};
 const CLOCKS_APART_MS: u64 = 20;
 /// When so much is wrong, the rest is no news.
 const WRONG_MAX: usize = 20;
+/// Over how long claims are counted together.
+const PACE_MS: u64 = 10_000;
 
 /// A claim, as the history has it.
 #[derive(Debug, Default)]
@@ -77,6 +79,8 @@ pub(crate) struct Ledger {
     sessions: HashMap<u64, Life>,
     /// Which tasks were taken since their holder was proved dead, and from which session; not yet judged.
     proved_dead: Vec<(u64, String)>,
+    /// How many claims there were, by ten seconds.
+    paces: BTreeMap<u64, u64>,
     pub(crate) claims_said: u64,
     pub(crate) refused: u64,
     pub(crate) recovered: u64,
@@ -118,6 +122,7 @@ impl Ledger {
         match change {
             Change::Added(task) => self.added(task),
             Change::Claimed { id, claim } => {
+                *self.paces.entry(time.0 / PACE_MS).or_default() += 1;
                 let session = hash(claim.session.as_ref());
                 self.claimed(id.as_str(), claim.token.0, session, claim.lease.until);
             }
@@ -165,6 +170,12 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// How many claims there were in the slowest ten seconds; `None` if there were none from end to end.
+    pub(crate) fn slowest(&self) -> Option<u64> {
+        let (first, last) = (self.paces.keys().next()?, self.paces.keys().next_back()?);
+        (first + 1..*last).map(|at| self.paces.get(&at).copied().unwrap_or_default()).min()
     }
 
     fn added(&mut self, task: &Task) {

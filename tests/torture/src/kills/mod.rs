@@ -115,6 +115,9 @@ fn torture(effort: &Effort, bug: Option<Bug>, place: &Place, outcome: &mut Outco
         "claims per second, 16 processes",
         format!("{:.0}", ledger.claims_said as f64 / took.as_secs_f64()),
     );
+    if let Some(slowest) = ledger.slowest() {
+        outcome.figure("claims in the slowest ten seconds", slowest.to_string());
+    }
     outcome.figure("claims taken from who was stopped or dead", ledger.recovered.to_string());
     outcome.figure("requests that came too late and were refused", ledger.refused.to_string());
     outcome.wrong.append(&mut ledger.wrong);
