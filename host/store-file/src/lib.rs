@@ -25,8 +25,9 @@
 //!
 //! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit` (`standing` says
 //! whether the journal still is the file of its name), the switch of generations in `switch`, `draft` and `publish`
-//! (`compact` and `upgrade` say when there is one), recovery in `mend`, an index for a process that may not read the
-//! shared one in `own`, what recovery refuses in `repair`, and how boards travel in `export`, `import` and `intake`
+//! (`compact` and `upgrade` say when there is one), recovery in `mend` and, after a failed sync, `recover`, an index for a
+//! process that may not read the shared one in `own`, what recovery refuses in `repair`, and how boards travel in
+//! `export`, `import` and `intake`
 //! (`travel` says what must hold of them). Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
@@ -74,6 +75,7 @@ mod platform;
 mod powers;
 mod process;
 mod publish;
+mod recover;
 mod remains;
 mod repair;
 mod retain;

@@ -33,7 +33,7 @@ impl Test {
 }
 
 /// Short enough to be run at each change; what is enumerated is enumerated completely all the same.
-const TORTURE_SECONDS: u64 = 120;
+const TORTURE_SECONDS: u64 = 60;
 
 fn run_all(steps: &mut Steps) -> Result<()> {
     steps.run("setup", || Setup { for_tests: true }.run())?;
