@@ -229,7 +229,7 @@ impl Inner {
             {
                 return;
             }
-            std::thread::sleep(LOOK_PAUSE);
+            self.platform.pause(LOOK_PAUSE);
         }
         let what = format!("it lacks entries that the journal has, up to {}", end.sequence);
         // What isn't counted is what a writer appended and died: nobody was told of it.

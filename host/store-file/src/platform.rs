@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, OpenOptions};
 use taskhost_board::{BootId, Instant, Millis, ReadError};
@@ -58,6 +58,10 @@ pub(crate) trait Platform: Send + Sync {
     /// Lets others go on in place of a pause, where time doesn't pass by itself; `false` where it does.
     fn let_others_go(&self) -> io::Result<bool> {
         Ok(false)
+    }
+    /// Gives others some time for what they are at.
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
     }
     /// Who holds a lock on this file.
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder>;
