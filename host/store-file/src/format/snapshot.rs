@@ -111,15 +111,12 @@ impl<'a> SnapshotWriter<'a> {
 
     /// Writes the end, and syncs. What it returns goes into the chain's seed.
     pub(crate) fn finish(mut self) -> std::io::Result<Checksum> {
-        let full: [u8; 32] = self.hash.clone().finalize().into();
-        let mut short = [0; 8];
-        short.copy_from_slice(&full[..8]);
-        let sum = digest_of(full);
+        let sum = digest_of(self.hash.clone().finalize().into());
         serde_json::to_writer(&mut self.buffer, &Bottom::End { records: self.records, sum })?;
         self.buffer.push(b'\n');
         append_all(self.file, &self.buffer)?;
         self.file.sync()?;
-        Ok(Checksum(short))
+        Ok(short(sum))
     }
 }
 
@@ -173,8 +170,7 @@ pub(crate) fn read(
         if line.bytes.starts_with(b"{\"end\":") {
             let Bottom::End { records: expected, sum } = serde_json::from_slice(&line.bytes)
                 .map_err(|e| at(&format!("its end can't be read: {e}")))?;
-            let full: [u8; 32] = hash.finalize().into();
-            if sum != digest_of(full) {
+            if sum != digest_of(hash.finalize().into()) {
                 return Err(at("its checksum is wrong: some line above was changed"));
             }
             if expected != records {
@@ -183,9 +179,7 @@ pub(crate) fn read(
             if lines.next_line()?.is_some() {
                 return Err(at("something follows its end"));
             }
-            let mut short = [0; 8];
-            short.copy_from_slice(&full[..8]);
-            return Ok((header, Checksum(short)));
+            return Ok((header, short(sum)));
         }
         hash.update(&line.bytes);
         hash.update(b"\n");

@@ -140,6 +140,18 @@ fn has_own(store: &FileStore) -> bool {
     store.inner.current(far()).unwrap().index.is_own()
 }
 
+/// Neither finds anything wrong, and nor does whoever comes after them: there are so many entries.
+fn end_both(mut one: Container, mut two: Container, path: &Path, entries: u64) {
+    for container in [&mut one, &mut two] {
+        assert_eq!(container.ask("doctor"), "[]");
+    }
+    one.kill();
+    two.kill();
+    let store = open(path);
+    assert_clean(&store);
+    assert_eq!(whole_history(&store), entries);
+}
+
 /// The first processes of two containers have one number, and LMDB lets only one of them read: the board could not be
 /// opened in the second container for as long as the first one's agent lived.
 #[test]
@@ -168,14 +180,7 @@ fn first_processes_of_two_containers_work_on_one_board_at_once() {
     claimed.sort();
     claimed.dedup();
     assert_eq!(claimed.len(), 11, "each was claimed once");
-    for container in [&mut one, &mut two] {
-        assert_eq!(container.ask("doctor"), "[]");
-    }
-    one.kill();
-    two.kill();
-    let store = open(&path);
-    assert_clean(&store);
-    assert_eq!(whole_history(&store), 22);
+    end_both(one, two, &path, 22);
 }
 
 /// Whoever begins a generation makes its index, and reads it: so the agent that had the shared one was shut out as soon
@@ -199,14 +204,7 @@ fn the_first_processes_of_two_containers_go_on_whichever_of_them_begins_the_next
         assert_eq!(now.ask(&format!("has then{round}")), "true");
         assert_eq!(then.ask(&format!("has now{round}")), "true");
     }
-    for container in [&mut one, &mut two] {
-        assert_eq!(container.ask("doctor"), "[]");
-    }
-    one.kill();
-    two.kill();
-    let store = open(&path);
-    assert_clean(&store);
-    assert_eq!(whole_history(&store), 6);
+    end_both(one, two, &path, 6);
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn replace_file(desk: &Desk) -> Done {
 }
 
 /// A session that holds its life lock claims, and ends.
-fn start_session(desk: &Desk) -> Done {
+pub(super) fn start_session(desk: &Desk) -> Done {
     let mut request = claim_request("alive");
     request.agent.living = true;
     let life = desk.witnessed.live(&request.agent.session).map_err(text)?;

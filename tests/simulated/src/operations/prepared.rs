@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use taskhost_board::{Action, Finish, NewTask, Store as _};
+use taskhost_board::{Action, Finish, NewTask};
 
+use super::beside::start_session;
 use super::commands::{assign, change};
 use super::{Operation, board};
 use crate::Bug;
 use crate::family::{RETRIED, REVIEWED};
-use crate::stage::{Desk, Done, Stage, claim_request, far, name, new_task, text};
+use crate::stage::{Desk, Done, Stage, far, name, new_task, text};
 
 /// Longer than a lease is.
 const LONG: Duration = Duration::from_secs(60 * 60);
@@ -141,12 +142,5 @@ fn late_again(bug: Option<Bug>) -> Result<Stage, String> {
 
 /// Somebody who was seen to live has claimed, and died.
 fn dead(bug: Option<Bug>) -> Result<Stage, String> {
-    with(bug, |desk| {
-        let mut request = claim_request("alive");
-        request.agent.living = true;
-        let life = desk.witnessed.live(&request.agent.session).map_err(text)?;
-        desk.claim_as(&request).map_err(text)?;
-        drop(life);
-        Ok(())
-    })
+    with(bug, start_session)
 }
