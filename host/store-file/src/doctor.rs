@@ -17,7 +17,7 @@ use crate::journal::replay;
 use crate::mend::beginning;
 use crate::remains::is_temporary;
 use crate::state::{Current, Inner, failed};
-use crate::travel::needed;
+use crate::travel::{in_count, needed};
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +81,7 @@ const ATTEMPTS_MAX: u64 = 10;
 /// How often, and with which pause, it is looked whether the index has caught up with the journal.
 const LOOKS_MAX: u32 = 50;
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
+const UNEXPLAINED: &str = "no crash does that: restore the board from a copy; nothing was changed";
 const HARMLESS: &str = "nothing needs to be done";
 
 impl Inner {
@@ -147,7 +148,7 @@ impl Inner {
         }
         let remake =
             "stop all agents and remove the directory `index`: it is made anew from the journal";
-        if let Err(error) = look_for_loose_ends(reading, &view, report) {
+        if let Err(error) = look_at_records(reading, &view, report) {
             report.add(Severity::Warning, "index", error, remake);
         }
         match image::check(reading, &mut MemoryMap::default()) {
@@ -317,15 +318,27 @@ impl Inner {
     }
 }
 
-/// Looks for tasks that wait for one that there isn't: nobody could ever finish that.
-fn look_for_loose_ends(
+/// Looks for tasks that wait for one that there isn't, which nobody could ever finish, and for tokens that the board
+/// has yet to give. It is what an export looks for too.
+fn look_at_records(
     reading: &SharedReading,
     view: &ImageView<SharedReading>,
     report: &mut Report,
 ) -> Result<(), ReadError> {
     const ENDS_MAX: usize = 20;
-    let mut ends = 0;
+    let (mut ends, mut beyond) = (0, 0);
+    let head = view.head()?;
     image::dump(reading, Millis(0), |record| {
+        if let Err(what) = in_count(&record, head.token, head.born)
+            && beyond < ENDS_MAX
+        {
+            beyond += 1;
+            let place = match &record {
+                Record::Task(task) => format!("task {}", task.id),
+                _ => "request keys".to_owned(),
+            };
+            report.add(Severity::Damage, &place, what, UNEXPLAINED);
+        }
         let Record::Task(task) = record else { return Ok(()) };
         for id in needed(&task) {
             if ends < ENDS_MAX && view.task(id)?.is_none() {

@@ -5,13 +5,36 @@ use std::collections::BTreeMap;
 
 use taskhost_board::image::Record;
 use taskhost_board::transfer::TransferHeader;
-use taskhost_board::{ReadError, Sequence, Status, Task, TaskId};
+use taskhost_board::{ReadError, Sequence, Status, Task, TaskId, Token};
 
 /// The tasks that a task names and can't do without: a completed one waits for nothing any more, and what it came
 /// after may be archived.
 pub(crate) fn needed(task: &Task) -> impl Iterator<Item = &TaskId> {
     let is_needed = task.status != Status::Completed;
     task.parent.iter().chain(&task.after).filter(move |_| is_needed)
+}
+
+/// Looks whether a record has only tokens and numbers that the board has given: one that would be given again would
+/// fence nobody.
+pub(crate) fn in_count(record: &Record, token: Token, born: u64) -> Result<(), String> {
+    let (name, tokens) = match record {
+        Record::Task(task) => {
+            let held = task.claim.as_ref().map(|claim| claim.token);
+            let closed = task.closed.as_ref().map(|closed| closed.token);
+            (format!("`{}`", task.id), [held, closed])
+        }
+        Record::Key { key, record, .. } => (format!("request key `{key}`"), [record.token, None]),
+        Record::Memory { .. } | Record::Meta { .. } | Record::Wake { .. } => return Ok(()),
+    };
+    if let Some(high) = tokens.into_iter().flatten().find(|found| *found > token) {
+        return Err(format!("{name} has token {high}, and the last one given is {token}"));
+    }
+    match record {
+        Record::Task(task) if task.born == 0 || task.born > born => {
+            Err(format!("{name} is number {} of {born} that were created", task.born))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Looks at a board's entries and records one after the other.
@@ -51,44 +74,13 @@ impl<'a> Travel<'a> {
         record: &Record,
         is_there: impl Fn(&TaskId) -> Result<bool, ReadError>,
     ) -> Result<(), String> {
-        match record {
-            Record::Task(task) => {
-                self.counters(task)?;
-                self.missing.remove(&task.id);
-                for id in needed(task) {
-                    if *id != task.id && !is_there(id).map_err(|error| error.to_string())? {
-                        self.missing.entry(id.clone()).or_insert_with(|| task.id.clone());
-                    }
-                }
-                Ok(())
+        in_count(record, self.header.token, self.header.born)?;
+        let Record::Task(task) = record else { return Ok(()) };
+        self.missing.remove(&task.id);
+        for id in needed(task) {
+            if *id != task.id && !is_there(id).map_err(|error| error.to_string())? {
+                self.missing.entry(id.clone()).or_insert_with(|| task.id.clone());
             }
-            Record::Key { key, record, .. } => match record.token {
-                Some(token) if token > self.header.token => {
-                    let last = self.header.token;
-                    Err(format!(
-                        "request key `{key}` has token {token}, and the last one given is {last}"
-                    ))
-                }
-                _ => Ok(()),
-            },
-            Record::Memory { .. } | Record::Meta { .. } | Record::Wake { .. } => Ok(()),
-        }
-    }
-
-    /// A token that would be given again would fence nobody.
-    fn counters(&self, task: &Task) -> Result<(), String> {
-        let tokens = [
-            task.claim.as_ref().map(|claim| claim.token),
-            task.closed.as_ref().map(|closed| closed.token),
-        ];
-        let header = self.header;
-        if let Some(token) = tokens.into_iter().flatten().find(|token| *token > header.token) {
-            let (id, last) = (&task.id, header.token);
-            return Err(format!("`{id}` has token {token}, and the last one given is {last}"));
-        }
-        if task.born == 0 || task.born > header.born {
-            let (born, last) = (task.born, header.born);
-            return Err(format!("`{}` is number {born} of {last} that were created", task.id));
         }
         Ok(())
     }

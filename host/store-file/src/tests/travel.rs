@@ -2,9 +2,10 @@
 
 use taskhost_board::image::Record;
 use taskhost_board::transfer::{Seal, TransferLine};
-use taskhost_board::{KeyRecord, Millis, Task};
+use taskhost_board::{Closed, KeyRecord, Millis, Task};
 
 use super::*;
+use crate::Severity;
 
 /// A pending task that comes after one that there isn't.
 fn loose(born: u64) -> Task {
@@ -88,4 +89,21 @@ fn a_request_key_with_a_token_that_was_never_given_is_not_taken_in() {
     lines.insert(end, TransferLine::Record(Box::new(key)));
     let why = refusal(&lines);
     assert!(why.contains("request key `k` has token 9, and the last one given is 0"), "{why}");
+}
+
+/// A task had a token that the board was yet to give, by somebody's hand. The doctor had nothing to say, and the export
+/// that it had promised was refused.
+#[test]
+fn a_token_that_was_never_given_is_reported_and_does_not_travel() {
+    let (_directory, store) = fresh();
+    let mut early = loose(1);
+    early.after.clear();
+    early.closed = Some(Closed { token: Token(9), agent: Name::new("ada").unwrap(), verb: None });
+    commit(&store, vec![Change::Added(Box::new(early))]);
+    let report = store.doctor();
+    let found = report.findings.iter().find(|finding| finding.place == "task loose").unwrap();
+    assert_eq!(found.severity, Severity::Damage, "{found}");
+    let why = "`loose` has token 9, and the last one given is 0";
+    assert!(found.what.contains(why) && !report.is_clean(), "{found}");
+    assert!(export(&store).unwrap_err().contains(why));
 }
