@@ -313,15 +313,11 @@ impl Platform for Real {
     }
 
     fn lock_holders(&self, file: Identity) -> Vec<LockHolder> {
-        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-        let mut holders: Vec<LockHolder> = Vec::new();
-        for holder in locks.lines().filter_map(|line| holder_in(line, file)) {
-            // A line is seen twice if others come and go while the list is read.
-            if !holders.contains(&holder) {
-                holders.push(holder);
-            }
-        }
-        holders
+        let mut looks = (0..LOOKS_FOR_HOLDERS).map(|_| {
+            let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+            holders_in(&locks, file)
+        });
+        looks.find(|holders| !holders.is_empty()).unwrap_or_default()
     }
 }
 
@@ -330,6 +326,20 @@ fn is_for_want_of_means(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let means = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
     means.iter().any(|want| error.raw_os_error() == Some(want.raw_os_error()))
+}
+
+/// How often the list of locks is read until it names a holder: the kernel gives it out in pieces, and a line is in
+/// none of them, or in two, if other locks come and go meanwhile.
+const LOOKS_FOR_HOLDERS: usize = 3;
+
+fn holders_in(locks: &str, file: Identity) -> Vec<LockHolder> {
+    let mut holders: Vec<LockHolder> = Vec::new();
+    for holder in locks.lines().filter_map(|line| holder_in(line, file)) {
+        if !holders.contains(&holder) {
+            holders.push(holder);
+        }
+    }
+    holders
 }
 
 /// The holder in a line of `/proc/locks`, such as

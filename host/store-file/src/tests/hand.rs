@@ -1,6 +1,8 @@
 //! Locks that people and programs take by hand, and what runs inside them.
 
+use std::fs::File;
 use std::process::{Command as Program, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::locks::{kill, program, soon, spawn, start, wait_until};
 use taskhost_board::{BeginError, Vital};
@@ -177,8 +179,8 @@ fn a_marker_is_not_believed_without_the_descriptor_of_the_locked_file() {
     let (directory, store) = fresh();
     let path = board(&directory);
     let lock = store.hold_task(&id("t"), None, far()).unwrap();
-    let file = std::fs::File::open(path.join("locks/task_t.lock")).unwrap();
-    let other = std::fs::File::open(path.join("board.lock")).unwrap();
+    let file = File::open(path.join("locks/task_t.lock")).unwrap();
+    let other = File::open(path.join("board.lock")).unwrap();
     use std::os::fd::AsRawFd as _;
     let (true_one, at) = {
         let marker = lock.marker();
@@ -218,6 +220,31 @@ fn a_note_of_somebody_who_no_longer_holds_the_lock_is_not_believed() {
     let _lock = store.hold_task(&id("t"), None, far()).unwrap();
     let locker = store.task_locker(&id("t")).unwrap().unwrap();
     assert!(!locker.contains("bob"), "{locker}");
+}
+
+/// The kernel gives its list of locks out in pieces, and while others came and went the holder's line was in none of them:
+/// one look in seven hundred said that it was somebody in another container.
+#[test]
+fn a_holder_is_named_however_many_locks_come_and_go() {
+    let (directory, store) = fresh();
+    let (child, _) = spawn("task", &board(&directory));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let files: Vec<File> = (0..100).map(|_| tempfile::tempfile().unwrap()).collect();
+                while !is_over.load(Ordering::Relaxed) {
+                    files.iter().for_each(|file| fs4::FileExt::lock(file).unwrap());
+                    files.iter().for_each(|file| fs4::FileExt::unlock(file).unwrap());
+                }
+            });
+        }
+        let lockers = (0..3000).map(|_| store.task_locker(&id("t")).unwrap().unwrap());
+        let unknown = lockers.filter(|locker| !locker.contains("`bob`")).count();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(unknown, 0);
+    });
+    kill(child);
 }
 
 #[test]
