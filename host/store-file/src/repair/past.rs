@@ -7,7 +7,7 @@ use taskhost_board::{Generation, ReadError, Sequence};
 use super::Repaired;
 use crate::disk::How;
 use crate::format::snapshot::Past;
-use crate::format::{line, names};
+use crate::format::{Checksum, line, names};
 use crate::journal::Lines;
 use crate::past::Tie;
 use crate::state::{Inner, failed};
@@ -91,33 +91,32 @@ impl Inner {
         let file = self.disk.open(name, How::Read).map_err(failed(name))?;
         let mut lines = Lines::new(&*file, name, 0);
         let mut range: Option<(Sequence, Sequence)> = None;
+        let mut chain: Option<Checksum> = None;
         let mut number = 0;
         while let Some(raw) = lines.next_line()? {
             number += 1;
-            let sequence = match line::decode(&raw.bytes) {
-                Ok(line) => line.place.sequence,
+            let line = match line::decode(&raw.bytes) {
+                Ok(line) => line,
                 Err(why) => return Ok(Err(format!("line {number}: {why}"))),
             };
+            let sequence = line.place.sequence;
+            if range.is_none() && sequence > need {
+                return Ok(Err(format!("it begins with entry {sequence}")));
+            }
+            if let Some((_, last)) = range
+                && last.next() != sequence
+            {
+                return Ok(Err(format!("entry {sequence} follows entry {last}")));
+            }
+            if chain.is_some_and(|chain| chain != line.place.prev) {
+                return Ok(Err(format!("line {number} doesn't continue the one before it")));
+            }
             if sequence >= need {
                 // The next journal has it too.
-                if range.is_none() && sequence > need {
-                    return Ok(Err(format!("it begins with entry {sequence}")));
-                }
-                return Ok(match range {
-                    Some((_, last)) if last.next() != need => {
-                        Err(format!("entry {sequence} follows entry {last}"))
-                    }
-                    Some((first, _)) => Ok(Some(first)),
-                    None => Ok(None),
-                });
+                return Ok(Ok(range.map(|(first, _)| first)));
             }
-            range = match range {
-                None => Some((sequence, sequence)),
-                Some((first, last)) if last.next() == sequence => Some((first, sequence)),
-                Some((_, last)) => {
-                    return Ok(Err(format!("entry {sequence} follows entry {last}")));
-                }
-            };
+            range = Some(range.map_or((sequence, sequence), |(first, _)| (first, sequence)));
+            chain = Some(line.sum);
         }
         Ok(match range {
             None => Ok(None),
