@@ -191,7 +191,8 @@ impl Inner {
             filler.step("applying the journal", |writing| writing.apply_line(&line))
         })?;
         if !self.options.has(PlantedBug::DurableThroughIgnored) {
-            judge(journal, &name, file.generation, tail, &end, known_durable)?;
+            let known = known_durable.max(self.copied_through(&header.past, tail, &end)?);
+            judge(journal, &name, file.generation, tail, &end, known)?;
         }
         let meta = meta.at(tail);
         filler.finish(&meta)?;

@@ -10,12 +10,12 @@ use std::io;
 
 use taskhost_board::{Generation, ReadError, Sequence};
 
-use crate::disk::How;
-use crate::format::line::Line;
+use crate::disk::{How, has_file};
+use crate::format::line::{self, Line};
 use crate::format::snapshot::{self, Past};
 use crate::format::{BoardFile, Checksum, names};
 use crate::index::Meta;
-use crate::journal::Lines;
+use crate::journal::{End, Lines, Tail};
 use crate::state::{Current, Inner, failed};
 
 impl Inner {
@@ -31,6 +31,40 @@ impl Inner {
         });
         past.push(Past { generation: file.generation, through: meta.applied, sum: meta.chain });
         Ok(past)
+    }
+
+    /// The last entry of the journal before the current one, if it has any that the current one must begin with: a
+    /// switch copies what came while it was preparing, and is published when that is durable. Only looked for where
+    /// the current journal's end, at `tail`, is in doubt.
+    pub(crate) fn copied_through(
+        &self,
+        past: &[Past],
+        tail: Tail,
+        end: &End,
+    ) -> Result<Option<Sequence>, ReadError> {
+        let in_doubt = tail.offset == 0 || matches!(end, End::Bad(_));
+        let Some(newest) = past.iter().map(|past| past.generation).max().filter(|_| in_doubt)
+        else {
+            return Ok(None);
+        };
+        let mut last: Option<Sequence> = None;
+        for name in [names::retired(newest), names::journal(newest)] {
+            if !has_file(&*self.disk, &name).map_err(failed(&name))? {
+                continue;
+            }
+            let file = self.disk.open(&name, How::Read).map_err(failed(&name))?;
+            let (mut lines, mut tie) = (Lines::new(&*file, &name, 0), Tie::new(past, newest));
+            while let Some(raw) = lines.next_line()? {
+                let Ok(line) = line::decode(&raw.bytes) else { break };
+                let follows = last.is_none_or(|last| last.next() == line.place.sequence);
+                if !follows || tie.take(&line).is_err() {
+                    break;
+                }
+                last = Some(line.place.sequence);
+            }
+            break;
+        }
+        Ok(last)
     }
 
     /// What the current generation's header says; nothing if the generation was replaced just now, and with it its

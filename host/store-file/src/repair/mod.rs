@@ -174,9 +174,9 @@ impl Inner {
         let known = known.filter(|known| known.0 < highest.sequence.saturating_add(1_000_000_000));
         let is_lost = words.is_some() && known.is_none();
         let words = words.filter(|_| known.is_some());
-        let durable = words.as_ref().map(|words| words.durable_through());
+        highest.durable = words.as_ref().map(|words| words.durable_through());
         highest.sequence = highest.sequence.max(known.unwrap_or_default().0);
-        let restored = self.restore(&file, durable, &highest)?;
+        let restored = self.restore(&file, &highest)?;
         report.lost = restored.lost.clone();
         // 4.
         if !restored.lost.is_nothing() && !lossy {

@@ -14,7 +14,7 @@ use super::Losses;
 use super::survey::Highest;
 use crate::disk::{How, has_file};
 use crate::format::line::{self, Line};
-use crate::format::snapshot::{self, Header};
+use crate::format::snapshot::{self, Header, Past};
 use crate::format::{BoardFile, Checksum, names};
 use crate::journal::{Lines, Tail, judge, replay};
 use crate::mend::beginning;
@@ -52,23 +52,22 @@ impl Restored {
 }
 
 impl Inner {
-    /// Makes out what `file`'s generation holds. `durable` is what the shared words say.
+    /// Makes out what `file`'s generation holds.
     pub(super) fn restore(
         &self,
         file: &BoardFile,
-        durable: Option<Sequence>,
         highest: &Highest,
     ) -> Result<Restored, ReadError> {
         match self.load_whole(file) {
             Ok((map, header, sum)) => {
                 let seed = Checksum::seed(&file.board, file.generation, sum);
-                self.restore_journal(file, map, header, seed, durable, highest)
+                self.restore_journal(file, map, header, seed, highest)
             }
             Err(ReadError::Failed(why)) if !self.is_missing(file)? => Err(ReadError::Failed(why)),
             Err(_) => {
                 let mut lost = Losses::default();
                 let header = self.header_in_place(file, &mut lost)?;
-                match self.replay_all(file, &header, durable, highest, &lost)? {
+                match self.replay_all(file, &header, highest, &lost)? {
                     Some(restored) => Ok(restored),
                     None => self.salvage(file, header, highest, lost),
                 }
@@ -109,12 +108,11 @@ impl Inner {
         mut map: MemoryMap,
         header: Header,
         seed: Checksum,
-        durable: Option<Sequence>,
         highest: &Highest,
     ) -> Result<Restored, ReadError> {
         let mut lost = Losses::default();
         let from = beginning(header.base, seed);
-        self.apply_journal(file, from, durable, highest, &mut lost, &mut |line| {
+        self.apply_journal(file, from, &header.past, highest, &mut lost, &mut |line| {
             image::apply(&mut map, line.place.sequence, &line.entry)
         })?;
         let way = if lost.is_nothing() { Way::Whole } else { Way::Cut };
@@ -126,7 +124,7 @@ impl Inner {
         &self,
         file: &BoardFile,
         from: Tail,
-        durable: Option<Sequence>,
+        past: &[Past],
         highest: &Highest,
         lost: &mut Losses,
         each: &mut dyn FnMut(Line) -> Result<(), ReadError>,
@@ -155,7 +153,8 @@ impl Inner {
             }
             replayed => replayed?,
         };
-        match judge(&*journal, &name, file.generation, tail, &end, durable) {
+        let known = highest.durable.max(self.copied_through(past, tail, &end)?);
+        match judge(&*journal, &name, file.generation, tail, &end, known) {
             Ok(()) => Ok(()),
             Err(ReadError::Failed(why)) => Err(ReadError::Failed(why)),
             Err(ReadError::Damaged(_)) => {
@@ -191,7 +190,6 @@ impl Inner {
         &self,
         file: &BoardFile,
         header: &Header,
-        durable: Option<Sequence>,
         highest: &Highest,
         lost: &Losses,
     ) -> Result<Option<Restored>, ReadError> {
@@ -220,7 +218,7 @@ impl Inner {
         let first = self.first_of_journal(file)?;
         let seed = first.map_or_else(Checksum::default, |line| line.place.prev);
         let from = beginning(header.base, seed);
-        self.apply_journal(file, from, durable, highest, &mut lost, &mut |line| {
+        self.apply_journal(file, from, &header.past, highest, &mut lost, &mut |line| {
             if line.place.sequence == last.next() {
                 image::apply(&mut map, line.place.sequence, &line.entry)?;
                 last = line.place.sequence;

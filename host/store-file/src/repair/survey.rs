@@ -21,6 +21,8 @@ pub(super) struct Highest {
     pub(super) token: u64,
     pub(super) born: u64,
     pub(super) generation: u64,
+    /// Up to where everything was durable, as the shared words say.
+    pub(super) durable: Option<Sequence>,
 }
 
 /// Numbers with more digits than this are no numbers of a board, but what damage has made of them.
