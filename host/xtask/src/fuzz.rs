@@ -34,8 +34,11 @@ pub struct Fuzz {
     /// How long to fuzz each, in seconds; building comes on top, and going through the corpus where it takes longer
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
+    /// Where all random choices come from; another one each time if not given
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub seed: Option<u32>,
     /// Fuzz nothing, and only run the one named target on the input in this file again
-    #[arg(long, value_name = "FILE", requires = "targets", conflicts_with = "seconds")]
+    #[arg(long, value_name = "FILE", requires = "targets", conflicts_with_all = ["seconds", "seed"])]
     pub input: Option<PathBuf>,
 }
 
@@ -91,7 +94,7 @@ impl Fuzz {
         for target in targets {
             match &input {
                 Some(input) => run_again(*target, input)?,
-                None => fuzz(*target, self.seconds)?,
+                None => fuzz(*target, self.seconds, self.seed)?,
             }
         }
         Ok(())
@@ -146,7 +149,7 @@ impl Place {
     }
 }
 
-fn fuzz(target: Target, seconds: u32) -> Result<()> {
+fn fuzz(target: Target, seconds: u32, seed: Option<u32>) -> Result<()> {
     println!("fuzzing `{}` for {seconds} s", target.name());
     let place = Place::of(target)?;
     let started = SystemTime::now();
@@ -161,6 +164,7 @@ fn fuzz(target: Target, seconds: u32) -> Result<()> {
         "-print_funcs=0".into(),
         "-print_final_stats=1".into(),
     ]);
+    cargo.args(seed.map(|seed| format!("-seed={seed}")));
     let Err(error) = start(&mut cargo) else { return Ok(()) };
     let Some(input) = place.failed_since(target, started)? else {
         return Err(error.context(format!("fuzzing `{}` failed", target.name())));
