@@ -63,6 +63,11 @@ impl Gate for IndexGate {
     }
 }
 
+/// That of an index which nobody has open.
+struct NoGate;
+
+impl Gate for NoGate {}
+
 impl Simulated {
     fn world(&self) -> &World {
         &self.process.world
@@ -137,7 +142,9 @@ impl Platform for Simulated {
     ) -> Result<Box<dyn Index>, ReadError> {
         let index = TwinIndex::new(self.gate());
         if self.process.may_change_memory() {
-            self.world().state.lock().indexes.insert(name.to_owned(), index.clone());
+            // Behind nobody's gate: a process that the world held would hold the world for ever.
+            let kept = index.adopted(Arc::new(NoGate));
+            self.world().state.lock().indexes.insert(name.to_owned(), kept);
         }
         Ok(Box::new(index))
     }

@@ -1,4 +1,4 @@
-//! What a board takes up on disk.
+//! What a board takes up on disk, and a simulated world in memory.
 
 use super::*;
 use crate::simulation::World;
@@ -37,4 +37,16 @@ fn a_simulated_board_has_a_size_too() {
     let used = store.disk_use().unwrap();
     assert_eq!(used.journal, world.files()["journal-1.jsonl"].len() as u64);
     assert!(used.total >= used.journal + used.snapshot + used.policies);
+}
+
+/// Fuzzing ran out of memory after 35,000 boards: a world kept the index that a process had made, and with it the process,
+/// which kept the world.
+#[test]
+fn a_simulated_world_ends_with_the_last_handle() {
+    let world = World::new();
+    let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+    remember(&store, "a").unwrap();
+    let left = Arc::downgrade(&world);
+    drop((store, world));
+    assert!(left.upgrade().is_none());
 }
