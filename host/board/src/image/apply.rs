@@ -181,7 +181,10 @@ fn remember(
         None => map.delete(&place)?,
     }
     count = count + u32::from(value.is_some()) - u32::from(had);
-    map.put(&keys::memory_count(space), &encode(&count))
+    match count {
+        0 => map.delete(&keys::memory_count(space)),
+        count => map.put(&keys::memory_count(space), &encode(&count)),
+    }
 }
 
 fn head(map: &(impl Read + ?Sized)) -> Result<Head, ReadError> {

@@ -13,7 +13,7 @@ use taskhost_board::{
     ClaimOutcome, Classified, Description, Digest, Engine, Error, Event, FailureKind, Filter,
     Finish, Hooked, Hooks, NewTask, Outcome, Policies, Policy, PolicyChange, PolicyFailure,
     PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, SessionId,
-    Status, Store, TaskId, Transaction, Verdict,
+    Space, Status, Store, TaskId, Transaction, Verdict,
 };
 
 /// A policy that is plain but for what it does when somebody asks for work, and that tries what is of type `once` once.
@@ -479,4 +479,19 @@ fn reasons_and_errors_have_a_bound() {
     };
     assert!(matches!(board.engine.change(&request, soon()), Err(Error::Invalid(_))));
     assert_eq!(board.task("t").status, Status::InProgress);
+}
+
+/// A policy that forgot everything it had remembered left a count of nothing, which the doctor took for a damaged index.
+#[test]
+fn memory_that_is_empty_again_leaves_nothing() {
+    let board = board();
+    for value in [Some(vec![1]), None] {
+        let mut opened = board.store.begin(soon()).unwrap();
+        drop(opened.view());
+        let changes = vec![Change::Remembered { space: Space::Custom, key: "turn".into(), value }];
+        let request = taskhost_board::Request::of(taskhost_board::Command::Claim);
+        let entry = taskhost_board::Entry { time: opened.now().wall, request, seed: 0, changes };
+        opened.commit(entry).unwrap();
+        assert_eq!(board.store.check().unwrap(), Vec::<String>::new());
+    }
 }
