@@ -69,7 +69,7 @@ fn opened(sample: &Sample, files: &Files, forged: bool) {
     let store = match world.process().open(options()) {
         Ok(store) => store,
         Err(error) => {
-            refused(&error);
+            refused(&error, files);
             untouched(files, &world);
             return;
         }
@@ -99,8 +99,17 @@ fn untouched(before: &Files, world: &World) {
     }
 }
 
-fn refused(error: &OpenError) {
+fn refused(error: &OpenError, files: &Files) {
+    let is_board = |name: &String| {
+        name == names::BOARD
+            || ["journal-", "tasks-", "history/"].iter().any(|start| name.starts_with(start))
+    };
     match error {
+        // Where every file of it is gone there is none.
+        OpenError::Begin(BeginError::Read(ReadError::Failed(text))) => {
+            let was_here = files.keys().find(|name| is_board(name));
+            assert!(text.contains("taskhost init") && was_here.is_none(), "{text}: {was_here:?}");
+        }
         OpenError::Begin(BeginError::Read(ReadError::Damaged(text))) => {
             assert!(text.contains('`'), "a board was refused without a place: {text}");
         }
