@@ -47,22 +47,25 @@ impl Inner {
         else {
             return Ok(None);
         };
+        let is_there = |name: &str| has_file(&*self.disk, name).map_err(failed(name));
+        let mut name = names::retired(newest);
+        if !is_there(&name)? {
+            // The switch that retires it may have died before it moved the file.
+            name = names::journal(newest);
+            if !is_there(&name)? {
+                return Ok(None);
+            }
+        }
+        let file = self.disk.open(&name, How::Read).map_err(failed(&name))?;
+        let (mut lines, mut tie) = (Lines::new(&*file, &name, 0), Tie::new(past, newest));
         let mut last: Option<Sequence> = None;
-        for name in [names::retired(newest), names::journal(newest)] {
-            if !has_file(&*self.disk, &name).map_err(failed(&name))? {
-                continue;
+        while let Some(raw) = lines.next_line()? {
+            let Ok(line) = line::decode(&raw.bytes) else { break };
+            let follows = last.is_none_or(|last| last.next() == line.place.sequence);
+            if !follows || tie.take(&line).is_err() {
+                break;
             }
-            let file = self.disk.open(&name, How::Read).map_err(failed(&name))?;
-            let (mut lines, mut tie) = (Lines::new(&*file, &name, 0), Tie::new(past, newest));
-            while let Some(raw) = lines.next_line()? {
-                let Ok(line) = line::decode(&raw.bytes) else { break };
-                let follows = last.is_none_or(|last| last.next() == line.place.sequence);
-                if !follows || tie.take(&line).is_err() {
-                    break;
-                }
-                last = Some(line.place.sequence);
-            }
-            break;
+            last = Some(line.place.sequence);
         }
         Ok(last)
     }

@@ -9,9 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant as Deadline;
 
-use taskhost_board::Millis;
-
-use crate::disk::{Disk, DiskFile, Hold, How, Identity};
+use crate::disk::{Disk, DiskFile, Hold, How, Identity, delegate_file};
 use crate::format::names;
 
 /// `disk`, but the board's lock file is removed when its lock is let go.
@@ -67,32 +65,10 @@ impl Disk for Unlinking {
 }
 
 impl DiskFile for UnlinkedLock {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
+    delegate_file!(file: len changed_at read_at append truncate sync try_lock wait_lock);
+
     fn identity(&self) -> io::Result<Identity> {
         Ok(ALWAYS)
-    }
-    fn changed_at(&self) -> io::Result<Millis> {
-        self.file.changed_at()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.append(bytes)
-    }
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.file.truncate(length)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-    fn try_lock(&self, hold: Hold) -> io::Result<bool> {
-        self.file.try_lock(hold)
-    }
-    fn wait_lock(&self, hold: Hold) -> io::Result<()> {
-        self.file.wait_lock(hold)
     }
     fn wait_lock_until(&self, hold: Hold, deadline: Deadline) -> Option<io::Result<bool>> {
         self.file.wait_lock_until(hold, deadline)

@@ -11,7 +11,7 @@ use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Action, Agent, AgentKind, Assignee, BoardSettings, Cause, Change, ChangeRequest, Choice,
     ClaimOutcome, Classified, Description, Digest, Engine, Error, Event, FailureKind, Filter,
-    Finish, Hooked, Hooks, NewTask, Outcome, Policies, Policy, PolicyChange, PolicyFailure,
+    Finish, Hooked, Hooks, NewTask, Opened, Outcome, Policies, Policy, PolicyChange, PolicyFailure,
     PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, SessionId,
     Space, Status, Store, TaskId, Transaction, Verdict,
 };
@@ -195,6 +195,13 @@ fn keys_that_cannot_be_meant_are_refused() {
     }
 }
 
+/// Commits what no command would, as the entry of a claim.
+fn commit(opened: Box<dyn Opened>, changes: Vec<Change>) {
+    let request = taskhost_board::Request::of(taskhost_board::Command::Claim);
+    let entry = taskhost_board::Entry { time: opened.now().wall, request, seed: 0, changes };
+    opened.commit(entry).unwrap();
+}
+
 /// The token counter grew only with claims that were still held at the end of their entry.
 #[test]
 fn tokens_grow_even_past_a_claim_that_ended_in_its_own_entry() {
@@ -212,9 +219,7 @@ fn tokens_grow_even_past_a_claim_that_ended_in_its_own_entry() {
         Change::Recovered { id: id("u"), cause: Cause::Policy, reason: None, not_before: None },
         Change::Answered { id: id("u"), readiness: taskhost_board::Readiness::Ready(0) },
     ];
-    let request = taskhost_board::Request::of(taskhost_board::Command::Claim);
-    let entry = taskhost_board::Entry { time: opened.now().wall, request, seed: 0, changes };
-    opened.commit(entry).unwrap();
+    commit(opened, changes);
     assert!(crate::common::token(&board.next("b").unwrap().claim) > token.next());
 }
 
@@ -489,9 +494,7 @@ fn memory_that_is_empty_again_leaves_nothing() {
         let mut opened = board.store.begin(soon()).unwrap();
         drop(opened.view());
         let changes = vec![Change::Remembered { space: Space::Custom, key: "turn".into(), value }];
-        let request = taskhost_board::Request::of(taskhost_board::Command::Claim);
-        let entry = taskhost_board::Entry { time: opened.now().wall, request, seed: 0, changes };
-        opened.commit(entry).unwrap();
+        commit(opened, changes);
         assert_eq!(board.store.check().unwrap(), Vec::<String>::new());
     }
 }

@@ -9,6 +9,8 @@
 //! component; descriptors are closed on `exec`, and those of locks in forked children; locks have `flock` semantics, so that they belong to the open
 //! file and closing another descriptor of the same file doesn't drop them.
 
+#[cfg(any(test, feature = "simulation"))]
+mod delegate;
 mod open;
 mod real;
 
@@ -17,6 +19,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant as Deadline;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use delegate::delegate_file;
 pub(crate) use open::{Reserved, fill, open_regular, reserve};
 pub(crate) use real::RealDisk;
 use taskhost_board::Millis;

@@ -18,7 +18,7 @@ use taskhost_board::{BootId, Entry, Generation, ReadError, Sequence};
 
 pub(crate) use lmdb::LmdbIndex;
 #[cfg(any(test, feature = "simulation"))]
-pub(crate) use twin::{Gate, TwinIndex};
+pub(crate) use twin::{Gate, NoGate, TwinIndex};
 
 use crate::format::Checksum;
 use crate::format::line::Line;

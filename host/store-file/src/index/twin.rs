@@ -21,6 +21,11 @@ pub(crate) trait Gate: Send + Sync {
     }
 }
 
+/// Nobody's: nothing comes before.
+pub(crate) struct NoGate;
+
+impl Gate for NoGate {}
+
 /// An index in memory. Clones are handles of the same one.
 #[derive(Clone)]
 pub(crate) struct TwinIndex {

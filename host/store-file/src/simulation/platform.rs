@@ -10,7 +10,7 @@ use taskhost_board::{Instant, ReadError};
 use super::disk::SimDisk;
 use super::{Process, World};
 use crate::disk::{Disk, Identity};
-use crate::index::{Gate, Index, NotOpened, TwinIndex};
+use crate::index::{Gate, Index, NoGate, NotOpened, TwinIndex};
 use crate::platform::{LockHolder, Platform};
 use crate::waiting::Notifier;
 use crate::words::{Cells, MappedWords, Start, WORDS, Words};
@@ -62,11 +62,6 @@ impl Gate for IndexGate {
         self.0.may_commit_index()
     }
 }
-
-/// That of an index which nobody has open.
-struct NoGate;
-
-impl Gate for NoGate {}
 
 impl Simulated {
     fn world(&self) -> &World {

@@ -132,15 +132,21 @@ fn what_writers_that_died_left_is_neither_listed_nor_kept() {
 
 type Act = fn(&dyn Contexts) -> Result<(), ContextFailure>;
 
+/// A board with this value, or with none.
+fn world_with(value: Option<&[u8]>) -> (Arc<World>, FileStore) {
+    let world = World::new();
+    let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
+    if let Some(value) = value {
+        store.contexts().set(&task("t"), &id("k"), value, far()).unwrap();
+    }
+    (world, store)
+}
+
 /// What a crash may leave of a value that was `before`, if `act` makes `after` of it.
 fn crash_everywhere(before: Option<&[u8]>, after: Option<&[u8]>, act: Act, fault: Fault) -> u64 {
     let mut at = 0;
     loop {
-        let world = World::new();
-        let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
-        if let Some(before) = before {
-            store.contexts().set(&task("t"), &id("k"), before, far()).unwrap();
-        }
+        let (world, _store) = world_with(before);
         let process = world.process();
         let store = process.open(OpenOptions::default()).unwrap();
         process.plan(Counted::Changes, at, fault);
@@ -197,11 +203,7 @@ const ASK: [Ask; 3] = [
 fn told_for_good(before: Option<&[u8]>, act: Act, is_lock_there: bool) -> u64 {
     let mut at = 0;
     loop {
-        let world = World::new();
-        let store = world.process().init(&plan(), OpenOptions::default()).unwrap();
-        if let Some(before) = before {
-            store.contexts().set(&task("t"), &id("k"), before, far()).unwrap();
-        }
+        let (world, store) = world_with(before);
         let process = world.process();
         let writer = process.open(OpenOptions::default()).unwrap();
         process.plan(Counted::Changes, at, Fault::Stop);

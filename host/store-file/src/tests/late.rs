@@ -5,10 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use parking_lot::Mutex;
-use taskhost_board::Millis;
 
 use super::*;
-use crate::disk::{DiskFile, Hold, Identity};
+use crate::disk::{DiskFile, delegate_file};
 use crate::simulation::{Counted, Fault, World};
 use crate::state::Current;
 
@@ -49,6 +48,8 @@ struct FailsOnce {
 }
 
 impl DiskFile for FailsOnce {
+    delegate_file!(file: len identity changed_at read_at append truncate try_lock wait_lock unlock);
+
     fn sync(&self) -> io::Result<()> {
         if self.is_first.swap(false, Ordering::SeqCst) {
             self.begun.send(()).unwrap();
@@ -57,33 +58,6 @@ impl DiskFile for FailsOnce {
         }
         let _ = self.second.send(());
         Ok(())
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn identity(&self) -> io::Result<Identity> {
-        self.file.identity()
-    }
-    fn changed_at(&self) -> io::Result<Millis> {
-        self.file.changed_at()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.append(bytes)
-    }
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.file.truncate(length)
-    }
-    fn try_lock(&self, hold: Hold) -> io::Result<bool> {
-        self.file.try_lock(hold)
-    }
-    fn wait_lock(&self, hold: Hold) -> io::Result<()> {
-        self.file.wait_lock(hold)
-    }
-    fn unlock(&self) -> io::Result<()> {
-        self.file.unlock()
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout};
 
 use super::locks::{kill, program, spawn, start};
 use super::namespaces::{NUMBERS, inside, may_unshare};
+use super::words::words;
 use super::*;
 
 /// A program that works on a board as the first process of a container.
@@ -85,11 +86,6 @@ fn with_own() -> (tempfile::TempDir, FileStore, Child) {
 
 fn sees(store: &FileStore, key: &str) -> bool {
     recalls(&*store.snapshot().unwrap().0, key)
-}
-
-fn words(store: &FileStore) -> crate::words::Words {
-    let board = store.inner.any_board_file().unwrap().board;
-    store.inner.words(&board).unwrap().unwrap()
 }
 
 /// What another process finds, which reads the index that all share.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::locks::soon;
 use super::*;
-use crate::disk::{DiskFile, Hold, How, Identity, append_all};
+use crate::disk::{DiskFile, How, append_all, delegate_file};
 use crate::simulation::{Counted, Fault, World};
 
 fn entry(opened: &dyn taskhost_board::Opened, key: &str) -> Entry {
@@ -114,21 +114,7 @@ struct Crowded {
 }
 
 impl DiskFile for Crowded {
-    fn len(&self) -> io::Result<u64> {
-        self.journal.len()
-    }
-
-    fn identity(&self) -> io::Result<Identity> {
-        self.journal.identity()
-    }
-
-    fn changed_at(&self) -> io::Result<taskhost_board::Millis> {
-        self.journal.changed_at()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.journal.read_at(buffer, offset)
-    }
+    delegate_file!(journal: len identity changed_at read_at truncate try_lock wait_lock unlock);
 
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         let theirs = std::mem::take(&mut *self.theirs.lock());
@@ -139,27 +125,11 @@ impl DiskFile for Crowded {
         self.journal.append(&bytes[..self.room.min(bytes.len())])
     }
 
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        self.journal.truncate(length)
-    }
-
     fn sync(&self) -> io::Result<()> {
         if let Some((copy, journal)) = &self.at_sync {
             std::fs::rename(copy, journal)?;
         }
         self.journal.sync()
-    }
-
-    fn try_lock(&self, hold: Hold) -> io::Result<bool> {
-        self.journal.try_lock(hold)
-    }
-
-    fn wait_lock(&self, hold: Hold) -> io::Result<()> {
-        self.journal.wait_lock(hold)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        self.journal.unlock()
     }
 }
 

@@ -53,10 +53,6 @@ fn scan(
     map.scan(prefix, start, direction, limit).unwrap()
 }
 
-struct NoGate;
-
-impl index::Gate for NoGate {}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
@@ -66,7 +62,7 @@ proptest! {
         let handle = Dir::open_ambient_dir(directory.path(), cap_std::ambient_authority()).unwrap();
         let pages = std::sync::Arc::new(AtomicU64::new(0));
         let lmdb = LmdbIndex::create(&handle, &pages).unwrap();
-        let twin = TwinIndex::new(std::sync::Arc::new(NoGate));
+        let twin = TwinIndex::new(std::sync::Arc::new(index::NoGate));
         let (mut one, mut two) = (index::write(&lmdb).unwrap(), index::write(&twin).unwrap());
         for step in steps {
             match step {

@@ -8,7 +8,8 @@ use super::*;
 use crate::simulation::{Counted, Fault, World};
 use crate::words::Words;
 
-fn words(store: &FileStore) -> Words {
+/// Those that a newcomer would find.
+pub(super) fn words(store: &FileStore) -> Words {
     let file = store.inner.board_file().unwrap();
     store.inner.words(&file.board).unwrap().unwrap()
 }
