@@ -4,12 +4,34 @@
 //! (`wit/hooks.wit`), which is embedded only where the hook's macro is expanded: a policy's component
 //! has the hooks that [`policy!`](crate::policy) names, and this crate by itself demands none.
 
+#[cfg(target_arch = "wasm32")]
 wit_bindgen::generate!({
     path: "../../wit",
     world: "taskhost:policy/imports",
     additional_derives: [PartialEq],
     runtime_path: "::taskhost_sdk::rt",
 });
+
+/// Off WebAssembly there is no host: [`crate::native`] is what takes its place.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod taskhost {
+    pub mod policy {
+        pub use super::super::values::taskhost::policy::types;
+        pub use crate::native::{board, clock, files, locks, log, random, settings, transactions};
+    }
+}
+
+/// The types that are only values, the same everywhere.
+#[cfg(not(target_arch = "wasm32"))]
+mod values {
+    wit_bindgen::generate!({
+        path: ["../../wit", "wit"],
+        world: "taskhost:sdk/values",
+        generate_all,
+        additional_derives: [PartialEq],
+        runtime_path: "::taskhost_sdk::rt",
+    });
+}
 
 /// The world of one hook. Everything it shares with the others is what was generated above.
 macro_rules! hook {

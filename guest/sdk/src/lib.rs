@@ -40,8 +40,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! Off WebAssembly everything compiles, so that a policy's own logic can be tested natively, but there is
-//! no host: calling an import panics. Keep decisions in functions that take plain values.
+//! Off WebAssembly a policy compiles as well, and its hooks run against a board that its tests have made: see
+//! [`mock`].
 //!
 //! An instance may be thrown away after any call. Whatever a decision depends on belongs on the board
 //! ([`Transaction::remember`], [`View::recall`]), never in a global.
@@ -52,6 +52,14 @@ extern crate self as taskhost_sdk;
 #[doc(hidden)]
 pub mod bindings;
 mod describe;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod mock;
+#[cfg(not(target_arch = "wasm32"))]
+#[expect(
+    missing_docs,
+    reason = "it repeats what the contract documents, where the generated code has it"
+)]
+mod native;
 #[cfg(target_arch = "wasm32")]
 mod panics;
 mod settings;

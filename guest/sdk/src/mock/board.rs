@@ -1,0 +1,174 @@
+//! [`Board`]: the hooks of a policy, called on a board that a test has made.
+
+use super::world::{Access, World};
+use super::{Step, Task};
+use crate::native::with_world;
+use crate::{
+    About, Agent, AgentKind, Assignment, Filter, Lifecycle, Millis, Readiness, Recovery, Request,
+    Transaction, View, assignment, lifecycle, readiness, recovery,
+};
+
+/// An agent of this name that asks for any work.
+#[must_use]
+pub fn asker(name: &str) -> Request {
+    let asker = Agent {
+        name: name.to_owned(),
+        kind: AgentKind::Agent,
+        session: format!("{name}-1"),
+        hostname: None,
+        capabilities: Vec::new(),
+    };
+    let (task_types, labels, capabilities) = (Vec::new(), Vec::new(), Vec::new());
+    Request { asker, filter: Filter { task_types, labels, capabilities, only: None }, lease: None }
+}
+
+/// A board of a test's making.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    world: World,
+}
+
+impl Board {
+    /// An empty board, at noon of the first of January 2026.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a task, or puts it in the place of one with its id.
+    pub fn add(&mut self, task: Task) {
+        self.world.add(task);
+    }
+
+    /// Sets a setting as `policy set --setting NAME=VALUE` does.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.world.set.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Lets time pass, in milliseconds.
+    pub fn advance(&mut self, ms: u64) {
+        self.world.now += ms;
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.world.now
+    }
+
+    /// A task as it is now.
+    #[must_use]
+    pub fn task(&self, id: &str) -> Option<&Task> {
+        self.world.task(id)
+    }
+
+    /// What the last hook staged, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.world.steps
+    }
+
+    /// What the last hook wrote to its log.
+    #[must_use]
+    pub fn log(&self) -> &[String] {
+        &self.world.log
+    }
+
+    /// What the policy remembers under this key.
+    #[must_use]
+    pub fn recall(&self, key: &str) -> Option<&[u8]> {
+        self.world.memory.get(key).map(Vec::as_slice)
+    }
+
+    /// Calls `readiness.classify`; a task that is ready has its rank from then on.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such task, or the hook panics.
+    pub fn classify<P: About + Readiness>(&mut self, id: &str) -> readiness::Answer {
+        self.expect(id);
+        let task = crate::Task::named(id);
+        let answer = self.call::<P, _>(Access::Read, || P::classify(&View::HERE, &task), |_| true);
+        let rank = match answer {
+            readiness::Answer::Standard => return answer,
+            readiness::Answer::Ready(rank) => Some(rank),
+            _ => None,
+        };
+        self.world.rank(id, rank);
+        answer
+    }
+
+    /// Calls `assignment.choose`.
+    ///
+    /// # Panics
+    ///
+    /// If the hook panics.
+    pub fn choose<P: About + Assignment>(&mut self, request: Request) -> assignment::Answer {
+        let access = Access::Assign(Box::new(request.clone()));
+        self.call::<P, _>(
+            access,
+            || P::choose(&View::HERE, &Transaction::HERE, request),
+            |answer| !matches!(answer, assignment::Answer::Refused(_)),
+        )
+    }
+
+    /// Calls `lifecycle.on-event`. What happened to the task stands on the board already, as the contract has it: put it
+    /// there first.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such task, or the hook panics.
+    pub fn on_event<P: About + Lifecycle>(
+        &mut self,
+        id: &str,
+        event: &str,
+        detail: &str,
+    ) -> lifecycle::Answer {
+        self.expect(id);
+        let task = crate::Task::named(id);
+        let (event, detail) = (event.to_owned(), detail.to_owned());
+        self.call::<P, _>(
+            Access::Change,
+            || P::on_event(&View::HERE, &Transaction::HERE, &task, event, detail),
+            |answer| !matches!(answer, lifecycle::Answer::Refused(_)),
+        )
+    }
+
+    /// Calls `recovery.recover`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such task, or the hook panics.
+    pub fn recover<P: About + Recovery>(
+        &mut self,
+        id: &str,
+        cause: recovery::Cause,
+    ) -> recovery::Answer {
+        self.expect(id);
+        let task = crate::Task::named(id);
+        let hook = || P::recover(&View::HERE, &Transaction::HERE, &task, cause);
+        self.call::<P, _>(Access::Change, hook, |_| true)
+    }
+
+    fn expect(&self, id: &str) {
+        assert!(self.task(id).is_some(), "there is no task `{id}` on the board: add it first");
+    }
+
+    /// Runs a hook on a copy, and keeps what became of it if its answer is to be kept.
+    fn call<P: About, T>(
+        &mut self,
+        access: Access,
+        hook: impl FnOnce() -> T,
+        keeps: impl FnOnce(&T) -> bool,
+    ) -> T {
+        let mut world = self.world.clone();
+        world.begin::<P>(access);
+        let (world, answer) = with_world(world, hook);
+        if keeps(&answer) {
+            self.world = world;
+        } else {
+            self.world.refused(world);
+        }
+        answer
+    }
+}
