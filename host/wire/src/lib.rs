@@ -10,6 +10,7 @@
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod length;
 mod task_line;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 use taskhost_board::{AgentKind, Assignee, Claim, Json, Millis, Task};
 
+pub use length::{duration, show_duration};
 pub use task_line::parse_task;
 
 /// The version that every JSON object carries as `schema`.

@@ -1,0 +1,23 @@
+//! Tries policies away from any board that people use.
+//!
+//! - [`Subject`]: what is tried. [`run`]: what it makes of a scenario.
+//! - [`scenario`]: small readable files that say what happens on a board and what a policy is to make of it.
+//! - `world` is the board, `judge` compares what came with what was expected, and `laws` are what must hold of every
+//!   board, whatever is decided there.
+//!
+//! Everything here runs on a board in memory, whose clock stands still until it is told otherwise, and through the same
+//! [`taskhost_board::Engine`] as every other board: what is seen here is what a board does.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
+
+mod fresh;
+mod judge;
+mod laws;
+mod run;
+pub mod scenario;
+mod subject;
+mod world;
+
+pub use run::{Fault, Outcome, run};
+pub use subject::Subject;
+pub use world::Came;

@@ -1,0 +1,103 @@
+//! Runs scenarios.
+
+use std::sync::Arc;
+
+use taskhost_board::{Entry, Error, Policies, ReadError};
+
+use crate::fresh::Fresh;
+use crate::judge;
+use crate::laws::Laws;
+use crate::scenario::{Scenario, Step};
+use crate::subject::Subject;
+use crate::world::{Came, World};
+
+/// Something in a scenario that isn't as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The line in the file, from 1; 0 for the whole.
+    pub line: usize,
+    /// The step.
+    pub step: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// How many steps were taken.
+    pub steps: usize,
+    /// What isn't as it should be; after what breaks a law of the board nothing more is tried.
+    pub faults: Vec<Fault>,
+}
+
+/// Runs a scenario twice, once with instances that are used again and once with fresh ones, and compares the two: a
+/// policy decides the same in both.
+///
+/// # Errors
+///
+/// If the policy can't be run at all, or isn't set so.
+pub fn run(
+    scenario: &Scenario,
+    subject: &Subject,
+    policies: &Arc<dyn Policies>,
+) -> Result<Outcome, Error> {
+    let (mut outcome, reused) = once(scenario, subject, policies.clone())?;
+    if !outcome.faults.is_empty() {
+        return Ok(outcome);
+    }
+    let (_, fresh) = once(scenario, subject, Arc::new(Fresh(policies.clone())))?;
+    outcome.faults.extend(difference(scenario, &reused, &fresh));
+    Ok(outcome)
+}
+
+/// What came of each step, and the entries that there were after it.
+type Trace = Vec<(Came, Vec<Entry>)>;
+
+fn once(
+    scenario: &Scenario,
+    subject: &Subject,
+    policies: Arc<dyn Policies>,
+) -> Result<(Outcome, Trace), Error> {
+    let mut world = World::new(subject, &scenario.settings, policies)?;
+    let (mut outcome, mut trace, mut laws) = (Outcome::default(), Trace::new(), Laws::default());
+    for line in &scenario.lines {
+        let fault = |what| Fault { line: line.number, step: line.text.clone(), what };
+        let came = world.take(&line.step)?;
+        outcome.steps += 1;
+        let wrong = match &line.step {
+            Step::Expect(state) => judge::holds(state, &world)?,
+            _ => judge::came(line.expected.as_ref(), &came),
+        };
+        outcome.faults.extend(wrong.map(fault));
+        let entries = world.entries_since(trace.iter().map(|(_, entries)| entries.len()).sum());
+        if let Some(broken) = laws.look(&entries, &came, &world)? {
+            outcome.faults.push(fault(broken));
+            break;
+        }
+        trace.push((came, entries));
+    }
+    Ok((outcome, trace))
+}
+
+fn difference(scenario: &Scenario, reused: &Trace, fresh: &Trace) -> Option<Fault> {
+    let mut pairs = scenario.lines.iter().zip(reused.iter().zip(fresh));
+    let (line, (one, other)) = pairs.find(|(_, (one, other))| one != other)?;
+    let what = format!(
+        "an instance that was used before decides otherwise than a fresh one: {:?}, not {:?}; keep nothing in globals \
+         that a decision depends on",
+        one.0, other.0
+    );
+    Some(Fault { line: line.number, step: line.text.clone(), what })
+}
+
+impl World {
+    fn entries_since(&self, count: usize) -> Vec<Entry> {
+        self.entries().split_off(count)
+    }
+
+    pub(crate) fn now(&self) -> Result<u64, ReadError> {
+        let snapshot = taskhost_board::Store::snapshot(&self.store);
+        snapshot.map(|(_, now)| now.wall.0).map_err(|error| ReadError::Failed(error.to_string()))
+    }
+}

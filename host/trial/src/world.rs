@@ -1,0 +1,203 @@
+//! A board in memory, and what happens on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant as Deadline};
+
+use taskhost_board::memory::MemoryStore;
+use taskhost_board::{
+    Agent, BoardSettings, ChangeRequest, ClaimOutcome, ClaimRequest, Engine, Entry, Error, Finish,
+    LifeGuard, Name, NothingWhy, Policies, PolicyChange, PolicyTarget, Proof, ReadError, SessionId,
+    Status, Store as _, Task, TaskId, Token,
+};
+
+use crate::scenario::{Asking, Settings, Step};
+use crate::subject::Subject;
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Came {
+    /// The asker was given this task.
+    Given(TaskId),
+    /// The asker was given nothing.
+    Nothing {
+        /// Why.
+        why: NothingWhy,
+        /// What the policy said about it.
+        text: Option<String>,
+    },
+    /// The task is in this status now.
+    Status(Status),
+    /// It was done, and there is nothing more to say.
+    Done,
+    /// The policy refused.
+    Refused(String),
+    /// The policy failed.
+    Failed(String),
+    /// taskhost refused.
+    Error(String),
+}
+
+/// A board that is tried on. Its clock stands still unless it is told otherwise.
+pub(crate) struct World {
+    pub(crate) store: MemoryStore,
+    pub(crate) engine: Engine,
+    living: BTreeMap<SessionId, (Name, Box<dyn LifeGuard>)>,
+    /// The last claim of each task.
+    claims: BTreeMap<TaskId, (Name, Token)>,
+    /// How often agents of a name were given something.
+    pub(crate) given: BTreeMap<Name, u32>,
+}
+
+/// Nobody else is there who could hold a lock.
+fn soon() -> Deadline {
+    Deadline::now() + Duration::from_secs(60)
+}
+
+impl World {
+    pub(crate) fn new(
+        subject: &Subject,
+        settings: &Settings,
+        policies: Arc<dyn Policies>,
+    ) -> Result<Self, Error> {
+        let values = |pairs: &[(String, String)]| pairs.iter().cloned().collect();
+        let set = subject.set(values(&settings.policy), values(&settings.standard));
+        for pin in set.custom.iter().chain([&set.standard]) {
+            let component = &subject.components()[&pin.digest];
+            let about = policies.check(component)?;
+            policies.check_settings(pin, &about).map_err(Error::Invalid)?;
+        }
+        let store = MemoryStore::new(&set, subject.components(), &BoardSettings::default())?;
+        // The same in every run.
+        let numbers = AtomicU64::new(1);
+        let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let engine = Engine::new(Arc::new(store.clone()), policies, Arc::new(entropy));
+        let (living, claims, given) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { store, engine, living, claims, given })
+    }
+
+    pub(crate) fn take(&mut self, step: &Step) -> Result<Came, ReadError> {
+        let came = match step {
+            Step::Add(tasks) => self.engine.add(tasks, soon()).map(|_| Came::Done),
+            Step::Claim(asking) => self.claim(asking),
+            Step::Heartbeat { id } => {
+                let proof = self.proof(id)?;
+                self.engine
+                    .heartbeat(id, &proof, None, soon())
+                    .map(|held| Came::Status(held.task.status))
+            }
+            Step::Finish { id, how } => self.finish(id, how)?,
+            Step::Change { ids, action } => {
+                let action = (**action).clone();
+                let request = ChangeRequest {
+                    ids: ids.clone(),
+                    action,
+                    by: None,
+                    together: true,
+                    dry_run: false,
+                };
+                match self.engine.change(&request, soon()) {
+                    Ok(_) => return self.status(&ids[0]),
+                    Err(error) => Err(error),
+                }
+            }
+            Step::Wait(time) => {
+                self.store.advance(*time);
+                Ok(Came::Done)
+            }
+            Step::Die(name) => {
+                self.living.retain(|_, (of, _)| of != name);
+                Ok(Came::Done)
+            }
+            Step::Set(settings) => {
+                let change = PolicyChange {
+                    target: PolicyTarget::Current,
+                    settings: settings.iter().cloned().collect(),
+                    standard_settings: BTreeMap::new(),
+                    expect: None,
+                };
+                self.engine.set_policy(&change, soon()).map(|_| Came::Done)
+            }
+            Step::Expect(_) => Ok(Came::Done),
+        };
+        Ok(came.unwrap_or_else(|error| match error {
+            Error::Refused(why) => Came::Refused(why),
+            Error::Policy(failure) => Came::Failed(failure.to_string()),
+            error => Came::Error(error.to_string()),
+        }))
+    }
+
+    fn claim(&mut self, asking: &Asking) -> Result<Came, Error> {
+        let Asking { name, session, kind, filter, lease } = asking;
+        if !self.living.contains_key(session) {
+            let life = self.store.live(session)?;
+            self.living.insert(session.clone(), (name.clone(), life));
+        }
+        let agent = Agent {
+            name: name.clone(),
+            kind: *kind,
+            session: session.clone(),
+            hostname: None,
+            capabilities: filter.capabilities.clone(),
+            living: true,
+            process: None,
+        };
+        let lease_ms = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+        let request = ClaimRequest { agent, filter: filter.clone(), lease_ms, key: None };
+        Ok(match self.engine.claim(&request, soon())? {
+            ClaimOutcome::Claimed { task, .. } => {
+                if let Some(claim) = &task.claim {
+                    self.claims.insert(task.id.clone(), (name.clone(), claim.token));
+                }
+                *self.given.entry(name.clone()).or_default() += 1;
+                Came::Given(task.id)
+            }
+            ClaimOutcome::Nothing { why, detail, .. } => Came::Nothing { why, text: detail },
+        })
+    }
+
+    fn finish(&self, id: &TaskId, how: &Finish) -> Result<Result<Came, Error>, ReadError> {
+        let proof = self.proof(id)?;
+        let held = self.engine.finish(id, &proof, how, soon());
+        Ok(held.map(|held| Came::Status(held.task.status)))
+    }
+
+    /// What its holder would present, or its last one if nobody holds it.
+    fn proof(&self, id: &TaskId) -> Result<Proof, ReadError> {
+        let held = self.task(id)?.and_then(|task| task.claim);
+        let (agent, token) = match (held, self.claims.get(id)) {
+            (Some(claim), _) => (claim.agent, claim.token),
+            (None, Some((agent, token))) => (agent.clone(), *token),
+            (None, None) => (nobody()?, Token(0)),
+        };
+        Ok(Proof { agent, token: Some(token) })
+    }
+
+    fn status(&self, id: &TaskId) -> Result<Came, ReadError> {
+        Ok(self.task(id)?.map_or(Came::Done, |task| Came::Status(task.status)))
+    }
+
+    pub(crate) fn task(&self, id: &TaskId) -> Result<Option<Task>, ReadError> {
+        self.store.snapshot().map_err(read)?.0.task(id)
+    }
+
+    pub(crate) fn claims_held(&self, agent: &Name) -> Result<u32, ReadError> {
+        self.store.snapshot().map_err(read)?.0.claims_held(agent)
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.store.entries()
+    }
+}
+
+fn nobody() -> Result<Name, ReadError> {
+    Name::new("nobody").map_err(|error| ReadError::Failed(error.to_string()))
+}
+
+fn read(error: taskhost_board::BeginError) -> ReadError {
+    match error {
+        taskhost_board::BeginError::Read(error) => error,
+        other => ReadError::Failed(other.to_string()),
+    }
+}
