@@ -1,9 +1,9 @@
-//! What can be done without a board that is open: check a policy, examine a board that may be past opening.
+//! What can be done without a board that is open: check a policy, try one, examine a board that may be past opening.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use taskhost_board::{BeginError, Description, NoPowers, Policies as _, ReadError};
+use taskhost_board::{BeginError, Description, NoPowers, Policies, Powers, ReadError};
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{FileStore, Finding, OpenError, Report, Severity};
 
@@ -13,6 +13,12 @@ use crate::{Error, OpenOptions};
 /// Checks that `component` is a policy, and says what it says about itself.
 pub fn check_policy(component: &[u8]) -> Result<Description, Error> {
     Ok(runtime()?.check(component).map_err(taskhost_board::Error::from)?)
+}
+
+/// What runs policies on a board of one's own making, such as a [`taskhost_board::memory::MemoryStore`], whose locks
+/// and files are `powers`.
+pub fn policies(powers: Arc<dyn Powers>) -> Result<Arc<dyn Policies>, Error> {
+    Ok(Arc::new(Runtime::new(RuntimeOptions::new(powers))?))
 }
 
 /// Looks at every part of the board in the directory `path` and says what is wrong with it, even if it can't be

@@ -32,7 +32,7 @@ mod session;
 mod system;
 mod tending;
 
-pub use bare::{check_policy, examine};
+pub use bare::{check_policy, examine, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
 pub use moving::repair;

@@ -19,5 +19,5 @@ mod subject;
 mod world;
 
 pub use run::{Fault, Outcome, run};
-pub use subject::Subject;
+pub use subject::{Runner, Subject};
 pub use world::Came;

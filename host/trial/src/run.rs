@@ -8,7 +8,7 @@ use crate::fresh::Fresh;
 use crate::judge;
 use crate::laws::Laws;
 use crate::scenario::{Scenario, Step};
-use crate::subject::Subject;
+use crate::subject::{Runner, Subject};
 use crate::world::{Came, World};
 
 /// Something in a scenario that isn't as it should be.
@@ -37,16 +37,13 @@ pub struct Outcome {
 /// # Errors
 ///
 /// If the policy can't be run at all, or isn't set so.
-pub fn run(
-    scenario: &Scenario,
-    subject: &Subject,
-    policies: &Arc<dyn Policies>,
-) -> Result<Outcome, Error> {
-    let (mut outcome, reused) = once(scenario, subject, policies.clone())?;
+pub fn run(scenario: &Scenario, subject: &Subject, runner: &Runner<'_>) -> Result<Outcome, Error> {
+    let (mut outcome, reused) = once(scenario, subject, runner)?;
     if !outcome.faults.is_empty() {
         return Ok(outcome);
     }
-    let (_, fresh) = once(scenario, subject, Arc::new(Fresh(policies.clone())))?;
+    let fresh = |powers| Ok(Arc::new(Fresh(runner(powers)?)) as Arc<dyn Policies>);
+    let (_, fresh) = once(scenario, subject, &fresh)?;
     outcome.faults.extend(difference(scenario, &reused, &fresh));
     Ok(outcome)
 }
@@ -57,9 +54,9 @@ type Trace = Vec<(Came, Vec<Entry>)>;
 fn once(
     scenario: &Scenario,
     subject: &Subject,
-    policies: Arc<dyn Policies>,
+    runner: &Runner<'_>,
 ) -> Result<(Outcome, Trace), Error> {
-    let mut world = World::new(subject, &scenario.settings, policies)?;
+    let mut world = World::new(subject, &scenario.settings, runner)?;
     let (mut outcome, mut trace, mut laws) = (Outcome::default(), Trace::new(), Laws::default());
     for line in &scenario.lines {
         let fault = |what| Fault { line: line.number, step: line.text.clone(), what };

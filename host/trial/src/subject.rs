@@ -1,8 +1,12 @@
 //! What is tried.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use taskhost_board::{Digest, PolicyPin, PolicySet};
+use taskhost_board::{Digest, Error, Policies, PolicyPin, PolicySet, Powers};
+
+/// Makes what runs policies on one board, given the board's locks and files.
+pub type Runner<'a> = dyn Fn(Arc<dyn Powers>) -> Result<Arc<dyn Policies>, Error> + 'a;
 
 /// A policy, and the standard policy behind it.
 #[derive(Debug, Clone)]

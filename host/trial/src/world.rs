@@ -8,12 +8,12 @@ use std::time::{Duration, Instant as Deadline};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
     Agent, BoardSettings, ChangeRequest, ClaimOutcome, ClaimRequest, Engine, Entry, Error, Finish,
-    LifeGuard, Name, NothingWhy, Policies, PolicyChange, PolicyTarget, Proof, ReadError, SessionId,
-    Status, Store as _, Task, TaskId, Token,
+    LifeGuard, Name, NothingWhy, PolicyChange, PolicyTarget, Proof, ReadError, SessionId, Status,
+    Store as _, Task, TaskId, Token,
 };
 
 use crate::scenario::{Asking, Settings, Step};
-use crate::subject::Subject;
+use crate::subject::{Runner, Subject};
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +59,17 @@ impl World {
     pub(crate) fn new(
         subject: &Subject,
         settings: &Settings,
-        policies: Arc<dyn Policies>,
+        runner: &Runner<'_>,
     ) -> Result<Self, Error> {
         let values = |pairs: &[(String, String)]| pairs.iter().cloned().collect();
         let set = subject.set(values(&settings.policy), values(&settings.standard));
+        let store = MemoryStore::new(&set, subject.components(), &BoardSettings::default())?;
+        let policies = runner(store.powers())?;
         for pin in set.custom.iter().chain([&set.standard]) {
             let component = &subject.components()[&pin.digest];
             let about = policies.check(component)?;
             policies.check_settings(pin, &about).map_err(Error::Invalid)?;
         }
-        let store = MemoryStore::new(&set, subject.components(), &BoardSettings::default())?;
         // The same in every run.
         let numbers = AtomicU64::new(1);
         let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);

@@ -9,8 +9,8 @@ use taskhost_trial::{Outcome, Subject, run};
 
 fn outcome(text: &str) -> Outcome {
     let scenario = Scenario::parse(text).unwrap_or_else(|error| panic!("{error}"));
-    let policies: Arc<dyn Policies> = Arc::new(PlainPolicies::default());
-    run(&scenario, &Subject::standard(b"plain".to_vec()), &policies)
+    let runner = |_| Ok(Arc::new(PlainPolicies::default()) as Arc<dyn Policies>);
+    run(&scenario, &Subject::standard(b"plain".to_vec()), &runner)
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
