@@ -13,6 +13,7 @@ pub(crate) fn came(expected: Option<&Expected>, came: &Came) -> Option<String> {
     let is_so = match (expected, came) {
         // Whatever it decides, a policy must not fail, and steps must be possible.
         (None, Came::Failed(_) | Came::Error(_)) => false,
+        (Some(Expected::Anything), came) => !matches!(came, Came::Failed(_)),
         (None, _) => true,
         (Some(Expected::Task(id)), Came::Given(given)) => id == given,
         (Some(Expected::Something), Came::Given(_)) => true,
@@ -43,7 +44,7 @@ pub(crate) fn holds(state: &State, world: &World) -> Result<Option<String>, Read
             (None, _) => Some(format!("there is no task `{id}`")),
             (Some(task), is) => {
                 let now = world.now()?;
-                (!is_in(&task, is, now)).then(|| standing(&task))
+                (!is_in(&task, is, now)).then(|| standing(&task, now))
             }
         }),
     }
@@ -60,6 +61,9 @@ fn is_in(task: &Task, is: &TaskState, now: u64) -> bool {
         }
         (TaskState::Ready(rank), _) => {
             task.ready_rank().is_some_and(|found| rank.is_none_or(|rank| rank == found))
+        }
+        (TaskState::Lease(ms), _) => {
+            task.claim.as_ref().is_some_and(|claim| claim.lease.until.0 == now.saturating_add(*ms))
         }
         (TaskState::Attempts(count), _) => task.attempts == *count,
         (TaskState::Reason(text), _) => task.reason.as_ref().is_some_and(|why| why.contains(text)),
@@ -80,7 +84,7 @@ fn is_in(task: &Task, is: &TaskState, now: u64) -> bool {
 }
 
 /// What came of a step, for people.
-fn shown(came: &Came) -> String {
+pub(crate) fn shown(came: &Came) -> String {
     let said = |text: &Option<String>| {
         text.as_ref().map(|text| format!(", and said: {text}")).unwrap_or_default()
     };
@@ -98,9 +102,13 @@ fn shown(came: &Came) -> String {
 }
 
 /// Where a task stands, for people.
-fn standing(task: &Task) -> String {
+fn standing(task: &Task, now: u64) -> String {
     let more = match (&task.claim, &task.readiness) {
-        (Some(claim), _) => format!(", held by `{}`", claim.agent),
+        (Some(claim), _) => {
+            let lease = claim.lease.until.0.saturating_sub(now);
+            let lease = taskhost_wire::show_duration(lease);
+            format!(", held by `{}` for {lease}", claim.agent)
+        }
         (None, _) if task.status != taskhost_board::Status::Pending => {
             task.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use taskhost_board::{Change, Entry, Name, ReadError, TaskId, Token};
 
+use crate::scenario::Step;
 use crate::world::{Came, World};
 
 /// Follows a board's history, on its own.
@@ -18,6 +19,7 @@ impl Laws {
     /// Looks at what came of a step; says which law it broke, if it did.
     pub(crate) fn look(
         &mut self,
+        step: &Step,
         entries: &[Entry],
         came: &Came,
         world: &World,
@@ -31,6 +33,9 @@ impl Laws {
             && (why.trim().is_empty() || !entries.is_empty())
         {
             return Ok(Some("a refusal says why, and leaves nothing".into()));
+        }
+        if !entries.is_empty() && matches!(step, Step::Explain { .. }) {
+            return Ok(Some("looking at a task changed the board".into()));
         }
         for (id, holder) in &self.held {
             let found = world.task(id)?.and_then(|task| task.claim).map(|claim| claim.agent);

@@ -2,6 +2,7 @@
 //!
 //! - [`Subject`]: what is tried. [`run`]: what it makes of a scenario.
 //! - [`scenario`]: small readable files that say what happens on a board and what a policy is to make of it.
+//! - [`conformance`]: scenarios that every policy has to pass, whatever it decides.
 //! - `world` is the board, `judge` compares what came with what was expected, and `laws` are what must hold of every
 //!   board, whatever is decided there.
 //!
@@ -10,6 +11,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
+pub mod conformance;
 mod fresh;
 mod judge;
 mod laws;

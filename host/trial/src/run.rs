@@ -7,7 +7,7 @@ use taskhost_board::{Entry, Error, Policies, ReadError};
 use crate::fresh::Fresh;
 use crate::judge;
 use crate::laws::Laws;
-use crate::scenario::{Scenario, Step};
+use crate::scenario::{Line, Scenario, Step};
 use crate::subject::{Runner, Subject};
 use crate::world::{Came, World};
 
@@ -44,7 +44,18 @@ pub fn run(scenario: &Scenario, subject: &Subject, runner: &Runner<'_>) -> Resul
     }
     let fresh = |powers| Ok(Arc::new(Fresh(runner(powers)?)) as Arc<dyn Policies>);
     let (_, fresh) = once(scenario, subject, &fresh)?;
-    outcome.faults.extend(difference(scenario, &reused, &fresh));
+    if let Some((line, found)) = difference(scenario, &reused, &fresh) {
+        // A policy that decides by something else would do so too if nothing were fresh.
+        let (_, again) = once(scenario, subject, runner)?;
+        let why = if again == reused {
+            "in a fresh instance; keep nothing in globals that a decision depends on"
+        } else {
+            "when it was asked the same again; decide by nothing but what the contract gives"
+        };
+        let what =
+            format!("{}; {} {why}", judge::shown(&reused[found].0), judge::shown(&fresh[found].0));
+        outcome.faults.push(Fault { line: line.number, step: line.text.clone(), what });
+    }
     Ok(outcome)
 }
 
@@ -68,7 +79,7 @@ fn once(
         };
         outcome.faults.extend(wrong.map(fault));
         let entries = world.entries_since(trace.iter().map(|(_, entries)| entries.len()).sum());
-        if let Some(broken) = laws.look(&entries, &came, &world)? {
+        if let Some(broken) = laws.look(&line.step, &entries, &came, &world)? {
             outcome.faults.push(fault(broken));
             break;
         }
@@ -77,15 +88,11 @@ fn once(
     Ok((outcome, trace))
 }
 
-fn difference(scenario: &Scenario, reused: &Trace, fresh: &Trace) -> Option<Fault> {
-    let mut pairs = scenario.lines.iter().zip(reused.iter().zip(fresh));
-    let (line, (one, other)) = pairs.find(|(_, (one, other))| one != other)?;
-    let what = format!(
-        "an instance that was used before decides otherwise than a fresh one: {:?}, not {:?}; keep nothing in globals \
-         that a decision depends on",
-        one.0, other.0
-    );
-    Some(Fault { line: line.number, step: line.text.clone(), what })
+/// The first step of which something else came, and its place.
+fn difference<'a>(scenario: &'a Scenario, one: &Trace, other: &Trace) -> Option<(&'a Line, usize)> {
+    let mut pairs = one.iter().zip(other);
+    let found = pairs.position(|(one, other)| one != other)?;
+    scenario.lines.get(found).map(|line| (line, found))
 }
 
 impl World {

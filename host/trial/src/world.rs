@@ -7,12 +7,12 @@ use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
-    Agent, BoardSettings, ChangeRequest, ClaimOutcome, ClaimRequest, Engine, Entry, Error, Finish,
-    LifeGuard, Name, NothingWhy, PolicyChange, PolicyTarget, Proof, ReadError, SessionId, Status,
-    Store as _, Task, TaskId, Token,
+    AddOutcome, Agent, AgentKind, BoardSettings, ChangeRequest, ClaimOutcome, ClaimRequest, Engine,
+    Entry, Error, Finish, LifeGuard, Millis, Name, NewTask, NothingWhy, PolicyChange, PolicyTarget,
+    Proof, ReadError, SessionId, Status, Store as _, Task, TaskId, Token,
 };
 
-use crate::scenario::{Asking, Settings, Step};
+use crate::scenario::{Asking, Settings, Step, Target};
 use crate::subject::{Runner, Subject};
 
 /// What came of a step.
@@ -80,15 +80,16 @@ impl World {
 
     pub(crate) fn take(&mut self, step: &Step) -> Result<Came, ReadError> {
         let came = match step {
-            Step::Add(tasks) => self.engine.add(tasks, soon()).map(|_| Came::Done),
+            Step::Add { tasks, rest } => self.add(tasks, *rest)?.map(|_| Came::Done),
             Step::Claim(asking) => self.claim(asking),
-            Step::Heartbeat { id } => {
-                let proof = self.proof(id)?;
-                self.engine
-                    .heartbeat(id, &proof, None, soon())
-                    .map(|held| Came::Status(held.task.status))
-            }
-            Step::Finish { id, how } => self.finish(id, how)?,
+            Step::Heartbeat { of } => match self.target(of)? {
+                Some(id) => self.heartbeat(&id)?,
+                None => Ok(Came::Done),
+            },
+            Step::Finish { of, how } => match self.target(of)? {
+                Some(id) => self.finish(&id, how)?,
+                None => Ok(Came::Done),
+            },
             Step::Change { ids, action } => {
                 let action = (**action).clone();
                 let request = ChangeRequest {
@@ -102,6 +103,10 @@ impl World {
                     Ok(_) => return self.status(&ids[0]),
                     Err(error) => Err(error),
                 }
+            }
+            Step::Explain { id, asker } => {
+                let asker = asker.as_ref().map(agent_of).transpose()?;
+                self.engine.explain(id, asker.as_ref()).map(|_| Came::Done)
             }
             Step::Wait(time) => {
                 self.store.advance(*time);
@@ -136,13 +141,11 @@ impl World {
             self.living.insert(session.clone(), (name.clone(), life));
         }
         let agent = Agent {
-            name: name.clone(),
             kind: *kind,
             session: session.clone(),
-            hostname: None,
             capabilities: filter.capabilities.clone(),
             living: true,
-            process: None,
+            ..agent_of(name)?
         };
         let lease_ms = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
         let request = ClaimRequest { agent, filter: filter.clone(), lease_ms, key: None };
@@ -156,6 +159,45 @@ impl World {
             }
             ClaimOutcome::Nothing { why, detail, .. } => Came::Nothing { why, text: detail },
         })
+    }
+
+    fn add(
+        &self,
+        tasks: &[NewTask],
+        rest: Option<Duration>,
+    ) -> Result<Result<Vec<AddOutcome>, Error>, ReadError> {
+        let Some(rest) = rest else { return Ok(self.engine.add(tasks, soon())) };
+        let rest = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+        let not_before = Some(Millis(self.now()?).plus(rest));
+        let tasks: Vec<NewTask> =
+            tasks.iter().map(|task| NewTask { not_before, ..task.clone() }).collect();
+        Ok(self.engine.add(&tasks, soon()))
+    }
+
+    /// The task that a holder's step is about.
+    fn target(&self, of: &Target) -> Result<Option<TaskId>, ReadError> {
+        let name = match of {
+            Target::Task(id) => return Ok(Some(id.clone())),
+            Target::HeldBy(name) => name,
+        };
+        let mut newest = None;
+        for (id, (holder, token)) in &self.claims {
+            let holds = || -> Result<bool, ReadError> {
+                let claim = self.task(id)?.and_then(|task| task.claim);
+                Ok(claim.is_some_and(|claim| claim.token == *token))
+            };
+            let is_newer = newest.as_ref().is_none_or(|(known, _)| token > known);
+            if holder == name && is_newer && holds()? {
+                newest = Some((*token, id.clone()));
+            }
+        }
+        Ok(newest.map(|(_, id)| id))
+    }
+
+    fn heartbeat(&self, id: &TaskId) -> Result<Result<Came, Error>, ReadError> {
+        let proof = self.proof(id)?;
+        let held = self.engine.heartbeat(id, &proof, None, soon());
+        Ok(held.map(|held| Came::Status(held.task.status)))
     }
 
     fn finish(&self, id: &TaskId, how: &Finish) -> Result<Result<Came, Error>, ReadError> {
@@ -190,6 +232,21 @@ impl World {
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.store.entries()
     }
+}
+
+/// An agent that only looks.
+fn agent_of(name: &Name) -> Result<Agent, ReadError> {
+    let session =
+        SessionId::new("onlooker").map_err(|error| ReadError::Failed(error.to_string()))?;
+    Ok(Agent {
+        name: name.clone(),
+        kind: AgentKind::Agent,
+        session,
+        hostname: None,
+        capabilities: Vec::new(),
+        living: false,
+        process: None,
+    })
 }
 
 fn nobody() -> Result<Name, ReadError> {

@@ -80,3 +80,11 @@ fn what_did_not_come_is_named_with_its_line_and_with_what_came() {
     assert_eq!(found[2].0, 5);
     assert!(found[2].1.starts_with("it can't be done: "), "{}", found[2].1);
 }
+
+#[test]
+fn least_policy_there_is_conforms() {
+    for case in taskhost_trial::conformance::suite() {
+        let found = faults(&case.text);
+        assert_eq!(found, [], "{}:\n{}", case.name, case.text);
+    }
+}

@@ -47,6 +47,13 @@ impl Arguments {
         read(what, &text.ok_or_else(|| Malformed::new(format!("{what} is missing")))?)
     }
 
+    /// The next word that belongs to no option, if there is one.
+    pub(super) fn maybe<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+    ) -> Result<Option<T>, Malformed> {
+        self.positional.next().map(|text| read(&format!("`{text}`"), &text)).transpose()
+    }
+
     /// The words that belong to no option and are left.
     pub(super) fn rest(&mut self) -> Vec<String> {
         self.positional.by_ref().collect()

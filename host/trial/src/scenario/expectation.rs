@@ -25,6 +25,8 @@ pub enum Expected {
     Refused(Option<String>),
     /// taskhost itself refuses, with this text in what it says.
     Error(Option<String>),
+    /// Anything but a policy that fails.
+    Anything,
 }
 
 /// What is to hold.
@@ -68,6 +70,8 @@ pub enum TaskState {
     Until(Option<u64>),
     /// It isn't offered until somebody updates it, with this text in the reason.
     Never(Option<String>),
+    /// How long its holder's lease holds from now, in milliseconds.
+    Lease(u64),
     /// How often it was claimed.
     Attempts(u32),
     /// Part of why it is in its status.
@@ -84,6 +88,7 @@ pub(super) fn expected(words: &[Word]) -> Result<Expected, Malformed> {
     };
     let plain: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     let expected = match (plain.as_slice(), &text) {
+        (["anything"], None) => Expected::Anything,
         (["something"], None) => Expected::Something,
         (["nothing"], _) => Expected::Nothing { why: None, text },
         (["nothing", why], _) => Expected::Nothing { why: Some(nothing_why(why)?), text },
@@ -95,7 +100,7 @@ pub(super) fn expected(words: &[Word]) -> Result<Expected, Malformed> {
         },
         _ => {
             return Err(Malformed::new(
-                "after `=>` stands a task's id, `something`, `nothing`, `nothing empty|waiting|no_match`, a status, \
+                "after `=>` stands a task's id, `something`, `anything`, `nothing`, `nothing empty|waiting|no_match`, a status, \
                  `refused` or `error`, the last four with a \"text\" behind them if that is to be in what is said",
             ));
         }
@@ -134,10 +139,8 @@ fn of_task(words: &[&str]) -> Result<TaskState, Malformed> {
             TaskState::Waiting(on.iter().map(|id| task(id)).collect::<Result<_, _>>()?)
         }
         ["until"] => TaskState::Until(None),
-        ["until", after] => {
-            let ms = taskhost_wire::duration(after).map_err(Malformed::new)?.as_millis();
-            TaskState::Until(u64::try_from(ms).ok())
-        }
+        ["until", after] => TaskState::Until(Some(length_ms(after)?)),
+        ["lease", length] => TaskState::Lease(length_ms(length)?),
         ["never"] => TaskState::Never(None),
         ["never", text] => TaskState::Never(Some((*text).to_owned())),
         ["attempts", count] => TaskState::Attempts(number(count)?),
@@ -146,7 +149,7 @@ fn of_task(words: &[&str]) -> Result<TaskState, Malformed> {
         _ => {
             return Err(Malformed::new(format!(
                 "`{}` is nothing that can be expected of a task: say a status, `held AGENT`, `ready [RANK]`, \
-                 `waiting ID…`, `until [TIME]`, `never [TEXT]`, `attempts NUMBER`, `reason TEXT` or `gone`",
+                 `waiting ID…`, `until [TIME]`, `never [TEXT]`, `lease TIME`, `attempts NUMBER`, `reason TEXT` or `gone`",
                 words.join(" ")
             )));
         }
@@ -165,6 +168,11 @@ fn nothing_why(word: &str) -> Result<NothingWhy, Malformed> {
             "there is nothing because of `empty`, `waiting` or `no_match`, not `{word}`"
         ))
     })
+}
+
+fn length_ms(word: &str) -> Result<u64, Malformed> {
+    let ms = taskhost_wire::duration(word).map_err(Malformed::new)?.as_millis();
+    u64::try_from(ms).map_err(|_| Malformed::new(format!("`{word}` is too long")))
 }
 
 fn task(word: &str) -> Result<TaskId, Malformed> {

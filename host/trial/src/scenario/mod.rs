@@ -13,9 +13,12 @@
 //! ```
 //!
 //! - [`Scenario::parse`]: a file's lines as [`Step`]s, each with what is expected of it. What steps there are, and what
-//!   may be expected, is in `docs/scenarios.md`'s table, which a test holds against this module.
+//!   may be expected, stands in [`GUIDE`], for people.
 //!
 //! A step without an expectation has to be possible, whatever the policy decides.
+
+/// What may stand in a scenario, for people.
+pub const GUIDE: &str = include_str!("guide.txt");
 
 mod arguments;
 mod expectation;
@@ -24,7 +27,7 @@ mod step;
 mod words;
 
 pub use expectation::{Expected, State, TaskState};
-pub use step::{Asking, Step};
+pub use step::{Asking, Step, Target};
 
 /// A line that isn't a step, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +77,7 @@ pub struct Settings {
 pub struct Line {
     /// Where it stands in the file, from 1.
     pub number: usize,
-    /// As it was written, without what is expected.
+    /// As it was written.
     pub text: String,
     /// What happens.
     pub step: Step,

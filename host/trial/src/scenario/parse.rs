@@ -108,9 +108,10 @@ fn step_line(number: usize, line: &str, name: &str, words: &[Word]) -> Result<Li
         None => (words, None),
     };
     let step = Step::parse(name, words)?;
-    if expected.is_some() && matches!(step, Step::Wait(_) | Step::Die(_) | Step::Expect(_)) {
+    let expects_nothing =
+        matches!(step, Step::Explain { .. } | Step::Wait(_) | Step::Die(_) | Step::Expect(_));
+    if expected.is_some() && expects_nothing {
         return Err(Malformed::new(format!("nothing comes of `{name}` that could be expected")));
     }
-    let text = line.split("=>").next().unwrap_or(line).trim().to_owned();
-    Ok(Line { number, text, step, expected })
+    Ok(Line { number, text: line.trim().to_owned(), step, expected })
 }

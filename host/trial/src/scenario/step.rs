@@ -1,5 +1,6 @@
 //! What may happen in a scenario.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use taskhost_board::{
@@ -15,18 +16,23 @@ use super::{Malformed, expectation};
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Tasks are added together: one, or as many as `--count` says.
-    Add(Vec<NewTask>),
+    Add {
+        /// The tasks.
+        tasks: Vec<NewTask>,
+        /// How long they rest before they may be claimed, if they do.
+        rest: Option<Duration>,
+    },
     /// An agent asks for work.
     Claim(Asking),
     /// Whoever holds a task extends its lease.
     Heartbeat {
         /// Which task.
-        id: TaskId,
+        of: Target,
     },
     /// Whoever holds a task ends its claim.
     Finish {
         /// Which task.
-        id: TaskId,
+        of: Target,
         /// How.
         how: Finish,
     },
@@ -37,6 +43,13 @@ pub enum Step {
         /// How.
         action: Box<Action>,
     },
+    /// Somebody asks why a task can't be claimed, or why an agent can't claim it.
+    Explain {
+        /// The task.
+        id: TaskId,
+        /// The agent, if it is about one.
+        asker: Option<Name>,
+    },
     /// Time passes.
     Wait(Duration),
     /// All sessions of an agent die.
@@ -45,6 +58,26 @@ pub enum Step {
     Set(Vec<(String, String)>),
     /// Nothing happens, but this must hold.
     Expect(State),
+}
+
+/// The task that a step of its holder is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This one.
+    Task(TaskId),
+    /// The one that this agent was given last and still holds; without one, nothing happens.
+    HeldBy(Name),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix('@') {
+            Some(agent) => agent.parse().map(Self::HeldBy).map_err(|error| format!("{error}")),
+            None => text.parse().map(Self::Task).map_err(|error| format!("{error}")),
+        }
+    }
 }
 
 /// An agent asks for work.
@@ -74,22 +107,25 @@ impl Step {
         let step = match name {
             "add" => add(&mut arguments)?,
             "claim" => Self::Claim(asking(&mut arguments)?),
-            "heartbeat" => Self::Heartbeat { id: arguments.next("the task")? },
+            "heartbeat" => Self::Heartbeat { of: arguments.next("the task")? },
             "complete" => {
                 let result = arguments.with("result", json)?;
-                Self::Finish { id: arguments.next("the task")?, how: Finish::Complete(result) }
+                Self::Finish { of: arguments.next("the task")?, how: Finish::Complete(result) }
             }
             "fail" => {
                 let error = arguments.one("error")?;
-                Self::Finish { id: arguments.next("the task")?, how: Finish::Fail(error) }
+                Self::Finish { of: arguments.next("the task")?, how: Finish::Fail(error) }
             }
             "release" if !arguments.flag("force") => {
                 let reason = arguments.one("reason")?;
-                Self::Finish { id: arguments.next("the task")?, how: Finish::Release(reason) }
+                Self::Finish { of: arguments.next("the task")?, how: Finish::Release(reason) }
             }
             "wait" => {
                 let text: String = arguments.next("how long")?;
                 Self::Wait(duration(&text).map_err(Malformed::new)?)
+            }
+            "explain" => {
+                Self::Explain { id: arguments.next("the task")?, asker: arguments.maybe()? }
             }
             "die" => Self::Die(arguments.next("the agent")?),
             "set" => Self::Set(settings(&mut arguments)?),
@@ -132,6 +168,7 @@ fn add(arguments: &mut Arguments) -> Result<Step, Malformed> {
         data: arguments.with("data", json)?.unwrap_or_default(),
         ..NewTask::new(task_type)
     };
+    let rest = arguments.with("not-before", duration)?;
     let count: Option<u32> = arguments.one("count")?;
     let ids = match count {
         None => vec![id],
@@ -142,7 +179,7 @@ fn add(arguments: &mut Arguments) -> Result<Step, Malformed> {
         Some(_) => return Err(Malformed::new(format!("`--count` is at most {COUNT_MAX}"))),
     };
     let tasks = ids.into_iter().map(|id| NewTask { id: Some(id), ..task.clone() });
-    Ok(Step::Add(tasks.collect()))
+    Ok(Step::Add { tasks: tasks.collect(), rest })
 }
 
 fn default_type() -> Result<Name, Malformed> {
@@ -223,7 +260,7 @@ fn change(name: &str, arguments: &mut Arguments) -> Result<Step, Malformed> {
 }
 
 /// Every step there is, and what isn't one by itself.
-pub(super) const STEPS: [&str; 23] = [
+pub(super) const STEPS: [&str; 24] = [
     "add",
     "claim",
     "heartbeat",
@@ -239,6 +276,7 @@ pub(super) const STEPS: [&str; 23] = [
     "unblock",
     "review",
     "archive",
+    "explain",
     "wait",
     "die",
     "set",

@@ -5,6 +5,8 @@ mod described;
 mod list;
 mod set;
 mod show;
+mod subject;
+mod test;
 
 use anyhow::Result;
 
@@ -15,6 +17,7 @@ const EXAMPLES: &str = "\
 Example: try a policy, then let it decide on the board, for every agent at one instant
 
   taskhost policy check newest-first.wasm
+  taskhost policy test newest-first.wasm
   taskhost policy set newest-first.wasm
 
 Example: back to the standard policy, with a setting
@@ -29,6 +32,7 @@ pub enum Command {
     Show(show::Args),
     Set(set::Args),
     Check(check::Args),
+    Test(test::Args),
 }
 
 impl Command {
@@ -39,6 +43,7 @@ impl Command {
             Self::Show(args) => show::exec(context, &args),
             Self::Set(args) => set::exec(context, args),
             Self::Check(args) => check::exec(context, &args),
+            Self::Test(args) => test::exec(context, &args),
         }
     }
 }
