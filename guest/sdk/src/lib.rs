@@ -6,37 +6,23 @@
 //!
 //! - The hooks: [`About`] (required), [`Readiness`], [`Assignment`], [`Lifecycle`], [`Recovery`]. What they
 //!   answer is in the modules [`readiness`], [`assignment`], [`lifecycle`] and [`recovery`].
-//! - What they are given: [`View`] and [`Task`] to read the board, [`Transaction`] to stage changes.
+//! - What they are given: [`View`] and [`Task`] to read the board, [`Transaction`] to stage changes. [`Cursor`] walks over
+//!   the tasks that are ready.
 //! - What else there is: [`Setting`], and the modules [`clock`], [`files`], [`locks`], [`log`], [`random`].
 //!
 //! A whole policy, which gives everybody the oldest ready task, whatever its priority:
 //!
 //! ```
-//! use taskhost_sdk::assignment::Answer;
-//! use taskhost_sdk::{About, Assignment, Description, Order, Request, Reservation, Transaction, View};
+//! use taskhost_sdk::{Assignment, Order, Request, Reservation, Transaction, View, assignment::Answer};
 //!
 //! struct OldestFirst;
 //!
-//! impl About for OldestFirst {
-//!     fn describe() -> Description {
-//!         Description::new("oldest-first", env!("CARGO_PKG_VERSION"), "The oldest ready task first.")
-//!     }
-//! }
-//!
 //! impl Assignment for OldestFirst {
 //!     fn choose(view: &View, tx: &Transaction, request: Request) -> Answer {
-//!         let ready = view.candidates(&request.filter, Reservation::Either, Order::Oldest);
-//!         // One that can't be claimed after all, since somebody has locked it by hand, is passed over.
-//!         for task in ready.next(16) {
-//!             if tx.claim(&task.id, request.lease).is_ok() {
-//!                 return Answer::Staged;
-//!             }
-//!         }
-//!         Answer::Nothing(None)
+//!         view.candidates(&request.filter, Reservation::Either, Order::Oldest).claim_first(tx, request.lease)
 //!     }
 //! }
-//!
-//! taskhost_sdk::policy!(OldestFirst: assignment);
+//! taskhost_sdk::policy!(OldestFirst: assignment; "The oldest ready task first.");
 //! # fn main() {}
 //! ```
 //!
@@ -51,6 +37,7 @@ extern crate self as taskhost_sdk;
 
 #[doc(hidden)]
 pub mod bindings;
+mod claiming;
 mod describe;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mock;
@@ -93,8 +80,28 @@ pub use settings::Setting;
 /// ```
 ///
 /// The names are `readiness`, `assignment`, `lifecycle` and `recovery`. Use it once, at the crate's root.
+///
+/// With a summary, and the [`Setting`]s if there are any, the type needs no [`About`] of its own: its name and version are
+/// the crate's.
+///
+/// ```text
+/// taskhost_sdk::policy!(MyPolicy: assignment; "What it does, in a line.", LEASE, LIMIT);
+/// ```
 #[macro_export]
 macro_rules! policy {
+    ($policy:ident $(: $($hook:ident),+)?; $summary:literal $(, $setting:path)* $(,)?) => {
+        impl $crate::About for $policy {
+            fn describe() -> $crate::Description {
+                let about = $crate::Description::new(
+                    env!("CARGO_PKG_NAME"),
+                    env!("CARGO_PKG_VERSION"),
+                    $summary,
+                );
+                about$(.with(&$setting))*
+            }
+        }
+        $crate::policy!($policy $(: $($hook),+)?);
+    };
     ($policy:ident $(: $($hook:ident),+ $(,)?)?) => {
         $crate::export_hook!(about, About, export_about, $policy);
         $($($crate::policy_hook!($hook $policy);)+)?

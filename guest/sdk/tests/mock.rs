@@ -217,3 +217,36 @@ fn random_numbers_are_the_same_in_every_run_and_others_in_every_call() {
     assert_eq!(first, draw(&mut other));
     assert_ne!(first, draw(&mut one));
 }
+
+/// What the crate's documentation shows: one hook, described by its macro.
+struct Oldest;
+
+impl Assignment for Oldest {
+    fn choose(view: &View, tx: &Transaction, request: Request) -> Answer {
+        let ready = view.candidates(&request.filter, Reservation::Either, Order::Oldest);
+        ready.claim_first(tx, request.lease)
+    }
+}
+
+taskhost_sdk::policy!(Oldest: assignment; "The oldest first.", LEASE);
+
+#[test]
+fn policy_described_by_its_macro_has_the_name_of_its_crate_and_its_settings() {
+    let about = Oldest::describe();
+    assert_eq!(
+        (about.name.as_str(), about.summary.as_str()),
+        ("taskhost-sdk", "The oldest first.")
+    );
+    assert_eq!(about.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(about.settings.len(), 1);
+}
+
+#[test]
+fn first_that_can_be_claimed_is_and_nothing_is_an_answer() {
+    let mut board = Board::new();
+    assert_eq!(board.choose::<Oldest>(asker("ada")), Answer::Nothing(None));
+    board.add(Task::new("old"));
+    board.add(Task::new("new").priority(5));
+    assert_eq!(board.choose::<Oldest>(asker("ada")), Answer::Staged);
+    assert_eq!(board.task("old").map(|task| task.claim.is_some()), Some(true));
+}

@@ -29,8 +29,9 @@ impl Laws {
                 return Ok(Some(broken));
             }
         }
+        let mut changes = entries.iter().flat_map(|entry| &entry.changes);
         if let Came::Refused(why) = came
-            && (why.trim().is_empty() || !entries.is_empty())
+            && (why.trim().is_empty() || changes.any(is_of_a_command))
         {
             return Ok(Some("a refusal says why, and leaves nothing".into()));
         }
@@ -95,4 +96,23 @@ impl Laws {
         }
         Ok(())
     }
+}
+
+/// Whether somebody asked for it. What was due anyway is taken up first, and stays even if the rest is refused.
+fn is_of_a_command(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::Added(_)
+            | Change::Claimed { .. }
+            | Change::Renewed { .. }
+            | Change::Released { .. }
+            | Change::Finished { verb: Some(_), .. }
+            | Change::Updated { .. }
+            | Change::Accepted { .. }
+            | Change::Archived(_)
+            | Change::Blocked { .. }
+            | Change::Unblocked { .. }
+            | Change::Assigned { .. }
+            | Change::Keyed { .. }
+    )
 }

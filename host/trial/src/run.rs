@@ -27,7 +27,8 @@ pub struct Fault {
 pub struct Outcome {
     /// How many steps were taken.
     pub steps: usize,
-    /// What isn't as it should be; after what breaks a law of the board nothing more is tried.
+    /// What isn't as it should be. After a failure of the policy, or what breaks a law of the board, nothing more is
+    /// tried.
     pub faults: Vec<Fault>,
 }
 
@@ -77,7 +78,11 @@ fn once(
             Step::Expect(state) => judge::holds(state, &world)?,
             _ => judge::came(line.expected.as_ref(), &came),
         };
+        let failed = wrong.is_some() && matches!(came, Came::Failed(_));
         outcome.faults.extend(wrong.map(fault));
+        if failed {
+            break;
+        }
         let entries = world.entries_since(trace.iter().map(|(_, entries)| entries.len()).sum());
         if let Some(broken) = laws.look(&line.step, &entries, &came, &world)? {
             outcome.faults.push(fault(broken));

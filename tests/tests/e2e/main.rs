@@ -23,6 +23,7 @@ mod run;
 mod scale;
 mod seeing;
 mod terminal;
+mod trials;
 mod upkeep;
 mod users;
 mod waiting;

@@ -6,20 +6,15 @@
 //! ```
 //! use taskhost_sdk::assignment::Answer;
 //! use taskhost_sdk::mock::{Board, Step, Task, asker};
-//! # use taskhost_sdk::{About, Assignment, Description, Order, Request, Reservation, Transaction, View};
+//! # use taskhost_sdk::{Assignment, Order, Request, Reservation, Transaction, View};
 //! # struct OldestFirst;
-//! # impl About for OldestFirst {
-//! #     fn describe() -> Description { Description::new("oldest-first", "1", "The oldest first.") }
-//! # }
 //! # impl Assignment for OldestFirst {
 //! #     fn choose(view: &View, tx: &Transaction, request: Request) -> Answer {
-//! #         let ready = view.candidates(&request.filter, Reservation::Either, Order::Oldest);
-//! #         match ready.next(16).iter().find(|task| tx.claim(&task.id, request.lease).is_ok()) {
-//! #             Some(_) => Answer::Staged,
-//! #             None => Answer::Nothing(None),
-//! #         }
+//! #         view.candidates(&request.filter, Reservation::Either, Order::Oldest).claim_first(tx, request.lease)
 //! #     }
 //! # }
+//! # taskhost_sdk::policy!(OldestFirst: assignment; "The oldest first.");
+//! # fn main() {
 //!
 //! let mut board = Board::new();
 //! board.add(Task::new("first"));
@@ -27,6 +22,7 @@
 //!
 //! assert_eq!(board.choose::<OldestFirst>(asker("ada")), Answer::Staged);
 //! assert_eq!(board.steps(), [Step::Claim { id: "first".into(), lease: None }]);
+//! # }
 //! ```
 //!
 //! A hook's steps are kept for the calls after it, as if they had been committed, unless it refuses or panics. The board

@@ -52,6 +52,7 @@ pub fn commit(mode: &str, given: &Given<'_>) -> Answer {
         "cancel-all" => Answer::Cancel,
         "keep-forever" => Answer::Keep(u64::MAX),
         "globals" => count_calls(),
+        "fickle" => claim_by_globals(given),
         "log" => log_a_line(),
         "steer" => steer(),
         unknown => panic!("there is no mode `{unknown}`"),
@@ -203,6 +204,21 @@ fn forbidden_files() -> Answer {
 fn count_calls() -> Answer {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     Answer::Refused(format!("call {}", CALLS.fetch_add(1, Ordering::Relaxed) + 1))
+}
+
+/// Gives the oldest task in a fresh instance, and the newest in one that had a call before.
+fn claim_by_globals(given: &Given<'_>) -> Answer {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let Some(tx) = given.tx else { return Answer::Standard };
+    let is_first = CALLS.fetch_add(1, Ordering::Relaxed) == 0;
+    let order = if is_first { Order::Oldest } else { Order::Newest };
+    let everything =
+        Filter { task_types: vec![], labels: vec![], capabilities: vec![], only: None };
+    let ready = given.view.candidates(&everything, Reservation::Nobody, order).next(1);
+    match ready.first().map(|task| tx.claim(&task.id, None)) {
+        Some(Ok(())) => Answer::Staged,
+        _ => Answer::Standard,
+    }
 }
 
 fn log_a_line() -> Answer {
