@@ -187,8 +187,11 @@ fn every_hook_reads_the_board_and_does_what_it_may() {
     let later = readiness::Answer::Until(board.now() + 1);
     assert_eq!(board.classify::<Trying>("other"), later);
     board.add(Task::new("child").parent("parent").status(Status::Completed));
+    board.put_file(Place::Shared, "f", b"");
     assert_eq!(board.on_event::<Trying>("child", "completed", ""), lifecycle::Answer::Accept);
     assert_eq!(board.task("parent").map(|task| task.status), Some(Status::Completed));
+    assert_eq!(board.file(Place::Shared, "f"), Some(&b"one"[..]));
+    assert_eq!(board.file(Place::Board, "f"), None);
 }
 
 /// Draws two numbers.

@@ -7,8 +7,14 @@ use std::fs;
 use std::path::Path;
 
 /// The policies written in Rust: the package, and the name of the component that it becomes.
-const POLICIES: [(&str, &str); 3] =
-    [("taskhost-standard", "standard"), ("newest-first", "newest-first"), ("hostile", "hostile")];
+const POLICIES: [(&str, &str); 6] = [
+    ("taskhost-standard", "standard"),
+    ("fair-share", "fair-share"),
+    ("newest-first", "newest-first"),
+    ("shared-budget", "shared-budget"),
+    ("work-in-progress", "work-in-progress"),
+    ("hostile", "hostile"),
+];
 
 /// Build all policies written in Rust into `target/guests/policies`.
 #[derive(Args)]

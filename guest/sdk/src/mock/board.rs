@@ -2,6 +2,7 @@
 
 use super::world::{Access, World};
 use super::{Step, Task};
+use crate::files::Place;
 use crate::native::with_world;
 use crate::{
     About, Agent, AgentKind, Assignment, Filter, Lifecycle, Millis, Readiness, Recovery, Request,
@@ -78,6 +79,17 @@ impl Board {
     #[must_use]
     pub fn recall(&self, key: &str) -> Option<&[u8]> {
         self.world.memory.get(key).map(Vec::as_slice)
+    }
+
+    /// What is in a file of the policy's.
+    #[must_use]
+    pub fn file(&self, at: Place, name: &str) -> Option<&[u8]> {
+        self.world.files.get(at, name)
+    }
+
+    /// Puts a file there, as another program or another board would.
+    pub fn put_file(&mut self, at: Place, name: &str, content: &[u8]) {
+        self.world.files.put(at, name, content);
     }
 
     /// Calls `readiness.classify`; a task that is ready has its rank from then on.

@@ -15,6 +15,18 @@ pub(super) struct Files {
 }
 
 impl Files {
+    pub(super) fn get(&self, at: Place, name: &str) -> Option<&[u8]> {
+        let files = match at {
+            Place::Board => &self.board,
+            Place::Shared => &self.shared,
+        };
+        files.get(name).map(Vec::as_slice)
+    }
+
+    pub(super) fn put(&mut self, at: Place, name: &str, content: &[u8]) {
+        self.at(at).insert(name.to_owned(), content.to_vec());
+    }
+
     fn at(&mut self, at: Place) -> &mut BTreeMap<String, Vec<u8>> {
         match at {
             Place::Board => &mut self.board,
