@@ -49,6 +49,8 @@ pub struct PolicyFailure {
     pub hook: &'static str,
     /// What went wrong and what to do about it.
     pub detail: String,
+    /// What of a component isn't the contract's, a sentence each; all of it is in `detail` too, as far as there is room.
+    pub mismatches: Vec<String>,
 }
 
 /// A hook gave no answer.

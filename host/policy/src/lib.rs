@@ -19,6 +19,7 @@
 //! - an import gives a policy no power that the contract doesn't name: no clock but the transaction's, no
 //!   randomness but its seed's, no file or lock but the store's [`taskhost_board::Powers`].
 
+mod anatomy;
 mod answers;
 mod bindings;
 mod cache;
@@ -26,9 +27,11 @@ mod component;
 mod contract;
 mod describe;
 mod failure;
+mod fit;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handles;
+mod hooks;
 mod imports;
 mod instance;
 mod limits;
@@ -44,7 +47,10 @@ mod ticker;
 mod wasi;
 mod words;
 
+pub use anatomy::Anatomy;
 pub use cache::default_cache_dir;
+#[doc(hidden)]
+pub use contract::OlderContract;
 pub use limits::{
     BOUNDARY_BYTES_MAX, COMPONENT_BYTES_MAX, DEADLINE, HANDLES_MAX, HookLimits, MEMORY_BYTES_MAX,
     STACK_BYTES_MAX,

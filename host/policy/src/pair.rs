@@ -17,8 +17,8 @@ use crate::answers;
 use crate::bindings::exports::taskhost::policy::recovery;
 use crate::contract::Hook;
 use crate::failure::Abort;
-use crate::handles::{Task, Tx, View};
-use crate::instance::Hooks;
+use crate::handles::Task;
+use crate::hooks::Hooks;
 use crate::log::Log;
 use crate::part::{Asked, Lane, Part};
 use crate::state::State;
@@ -51,21 +51,8 @@ struct Session {
     log: Log,
 }
 
-/// The view and the transaction: every call is lent one of each, so there is nothing to tell apart.
-fn view() -> Resource<View> {
-    Resource::new_borrow(0)
-}
-
-fn tx_handle() -> Resource<Tx> {
-    Resource::new_borrow(0)
-}
-
 fn lent(task: Option<Resource<Task>>) -> wasmtime::Result<Resource<Task>> {
     task.ok_or_else(|| Abort::NoSuchHandle.into())
-}
-
-fn there<T>(hook: &Option<T>) -> wasmtime::Result<&T> {
-    hook.as_ref().ok_or_else(|| Abort::NoSuchHandle.into())
 }
 
 impl Session {
@@ -104,7 +91,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Readiness,
             Some(task),
-            |hooks, store, task| there(&hooks.readiness)?.call_classify(store, view(), lent(task)?),
+            |hooks, store, task| hooks.classify(store, lent(task)?),
             |answer, _| answers::readiness(answer),
         )
     }
@@ -121,9 +108,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Assignment,
             None,
-            |hooks, store, _| {
-                there(&hooks.assignment)?.call_choose(store, view(), tx_handle(), &request)
-            },
+            |hooks, store, _| hooks.choose(store, request.clone()),
             answers::assignment,
         )
     }
@@ -139,16 +124,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Lifecycle,
             Some(task),
-            |hooks, store, task| {
-                there(&hooks.lifecycle)?.call_on_event(
-                    store,
-                    view(),
-                    tx_handle(),
-                    lent(task)?,
-                    event.as_str(),
-                    detail,
-                )
-            },
+            |hooks, store, task| hooks.on_event(store, lent(task)?, event.as_str(), detail),
             |answer, _| answers::lifecycle(answer, event),
         )
     }
@@ -162,9 +138,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Recovery,
             Some(task),
-            |hooks, store, task| {
-                there(&hooks.recovery)?.call_recover(store, view(), tx_handle(), lent(task)?, cause)
-            },
+            |hooks, store, task| hooks.recover(store, lent(task)?, cause),
             |answer, tx| answers::recovery(answer, tx.now().wall),
         )
     }

@@ -10,7 +10,9 @@ use taskhost_board::{
     Powers, PrepareError, ReadError, Space,
 };
 
+use crate::anatomy::Anatomy;
 use crate::component::Compiled;
+use crate::contract::{Contracts, OlderContract};
 use crate::instance::expect_policy;
 use crate::limits::HookLimits;
 use crate::machine::Machine;
@@ -32,13 +34,21 @@ pub struct RuntimeOptions {
     pub cache_dir: Option<PathBuf>,
     /// The store's locks and files.
     pub powers: Arc<dyn Powers>,
+    /// Versions of the contract to be run besides those that are run anyway.
+    #[doc(hidden)]
+    pub older: Vec<OlderContract>,
 }
 
 impl RuntimeOptions {
     /// The default limits, and the cache in the user's cache directory.
     #[must_use]
     pub fn new(powers: Arc<dyn Powers>) -> Self {
-        Self { limits: HookLimits::default(), cache_dir: crate::default_cache_dir(), powers }
+        Self {
+            limits: HookLimits::default(),
+            cache_dir: crate::default_cache_dir(),
+            powers,
+            older: Vec::new(),
+        }
     }
 }
 
@@ -71,9 +81,19 @@ impl Runtime {
     ///
     /// If the processor or the operating system lacks what compiled code needs.
     pub fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
-        let machine = Machine::shared(&options.limits, options.cache_dir.as_deref())
+        let contracts = Contracts::with(&options.older);
+        let machine = Machine::shared(&options.limits, options.cache_dir.as_deref(), contracts)
             .map_err(|error| RuntimeError(crate::failure::chain_text(&error)))?;
         Ok(Self { machine, options, ready: Mutex::new(Vec::new()) })
+    }
+
+    /// What a component is made of. Nothing of it is compiled or run.
+    ///
+    /// # Errors
+    ///
+    /// Every mismatch between it and the contract.
+    pub fn examine(&self, component: &[u8]) -> Result<Anatomy, PolicyFailure> {
+        self.machine.examine(component, &self.options.limits)
     }
 
     fn surroundings(&self, name: String, space: Space, limits: HookLimits) -> Surroundings {
@@ -162,7 +182,13 @@ impl Policies for Runtime {
     }
 
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        let compiled = self.machine.compile(component, &self.options.limits)?;
+        let compiled = match self.machine.compiled(Digest::of(component)) {
+            Some(compiled) => compiled,
+            None => {
+                self.examine(component)?;
+                self.machine.compile(component, &self.options.limits)?
+            }
+        };
         let name = compiled.digest.short();
         let around = self.surroundings(name.clone(), Space::Custom, self.options.limits.clone());
         let (about, _) =

@@ -378,6 +378,7 @@ impl<'e> Work<'e> {
             policy: self.policy.clone(),
             hook,
             detail: detail.to_owned(),
+            mismatches: Vec::new(),
         })
     }
 

@@ -194,6 +194,7 @@ fn policy_that_fails_is_told_from_one_that_refuses() {
             policy: "p".into(),
             hook: "assignment",
             detail: "it broke".into(),
+            mismatches: Vec::new(),
         };
         let more = json!({ "kind": word, "policy": "p", "hook": "assignment" });
         check_board(failure, Code::PolicyFailed, "policy_failed", false, more);
