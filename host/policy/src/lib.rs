@@ -37,6 +37,7 @@ mod instance;
 mod limits;
 mod log;
 mod machine;
+mod own_limits;
 mod pair;
 mod part;
 mod random;
@@ -55,4 +56,5 @@ pub use limits::{
     BOUNDARY_BYTES_MAX, COMPONENT_BYTES_MAX, DEADLINE, HANDLES_MAX, HookLimits, MEMORY_BYTES_MAX,
     STACK_BYTES_MAX,
 };
+pub use own_limits::{OWN_DEADLINE, OWN_MEMORY, OWN_STEPS, OwnLimits};
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions};

@@ -39,6 +39,7 @@ impl Policy for Pair {
             standard: Lane::new(self.standard.clone()),
             dry,
             log: Log::default(),
+            memory_bytes: 0,
         })
     }
 }
@@ -49,6 +50,8 @@ struct Session {
     standard: Lane,
     dry: bool,
     log: Log,
+    /// How much linear memory the instances have that were asked for the last hook, at most, in bytes.
+    memory_bytes: u64,
 }
 
 fn lent(task: Option<Resource<Task>>) -> wasmtime::Result<Resource<Task>> {
@@ -65,6 +68,7 @@ impl Session {
         call: impl Fn(&Hooks, &mut Store<State>, Option<Resource<Task>>) -> wasmtime::Result<R>,
         read: impl Fn(R, &Transaction) -> Result<Option<T>, String>,
     ) -> Hooked<T> {
+        self.memory_bytes = 0;
         let mut asked = Asked { hook, task, dry: self.dry, log: &mut self.log };
         for lane in self.custom.iter_mut().chain([&mut self.standard]) {
             if !lane.has(hook) {
@@ -72,6 +76,7 @@ impl Session {
             }
             let (back, answer) = lane.ask(tx, &mut asked, &call, &read);
             tx = back;
+            self.memory_bytes = self.memory_bytes.max(lane.memory_bytes());
             if let Some(answer) = answer.transpose() {
                 return Hooked { tx, answer };
             }
@@ -145,6 +150,10 @@ impl BoardHooks for Session {
 
     fn take_log(&mut self) -> Vec<String> {
         self.log.take()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     fn close(self: Box<Self>, committed: bool) {
