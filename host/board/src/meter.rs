@@ -34,6 +34,10 @@ impl Measure {
         Self::Recovery,
     ];
 
+    /// Those that are hooks of a policy, in the order in which they are shown.
+    pub const HOOKS: [Self; 4] =
+        [Self::Readiness, Self::Assignment, Self::Lifecycle, Self::Recovery];
+
     /// The word used in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,6 +105,10 @@ impl Tally {
 pub trait Meter: Send + Sync {
     /// Something took this long.
     fn record(&self, what: Measure, took: Duration);
+    /// A policy that was asked for this had so much memory of its own, in bytes.
+    fn memory(&self, what: Measure, bytes: u64) {
+        let _ = (what, bytes);
+    }
     /// Something happened.
     fn count(&self, what: Tally);
 }
@@ -140,4 +148,6 @@ pub struct Figures {
     pub times: BTreeMap<Measure, Distribution>,
     /// How often they happened.
     pub counts: BTreeMap<Tally, u64>,
+    /// The most memory that a policy had when it was asked for something, in bytes; only for what policies are asked.
+    pub memory: BTreeMap<Measure, u64>,
 }

@@ -49,6 +49,8 @@ pub struct PolicyFailure {
     pub hook: &'static str,
     /// What went wrong and what to do about it.
     pub detail: String,
+    /// What of a component isn't the contract's, a sentence each; all of it is in `detail` too, as far as there is room.
+    pub mismatches: Vec<String>,
 }
 
 /// A hook gave no answer.
@@ -179,6 +181,11 @@ pub trait Hooks: Send {
     fn recover(&mut self, tx: Transaction, task: &TaskId, cause: crate::Cause) -> Hooked<Rescue>;
     /// What the policies wrote to their logs so far.
     fn take_log(&mut self) -> Vec<String>;
+    /// How much memory of their own the policies have that were asked for the last hook, at most, in bytes; 0 where that
+    /// isn't known.
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
     /// The transaction ended. Instances whose steps were not committed are thrown away, because their
     /// globals may remember what never happened.
     fn close(self: Box<Self>, committed: bool);
@@ -260,6 +267,11 @@ pub trait Policies: Send + Sync {
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure>;
     /// Checks a pin's settings against what the component declares; the error says what is allowed.
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String>;
+    /// Checks that the limits in a pin's settings, if there are any, are within those of the board; the error names both.
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        let _ = (pin, board);
+        Ok(())
+    }
 }
 
 /// A board's policies could not be made ready.

@@ -8,6 +8,7 @@ use crate::component::Compiled;
 use crate::contract::Hook;
 use crate::failure::About;
 use crate::instance::Instance;
+use crate::own_limits::PREFIX;
 use crate::part::Surroundings;
 use crate::settings;
 use taskhost_board::FailureKind;
@@ -80,6 +81,11 @@ fn wrong_setting(setting: &SettingDeclaration) -> Option<String> {
             "`{name}` can't name a setting: a name has 1 to 64 letters, digits, `_`, `-` or `.`"
         ));
     }
+    if name.starts_with(PREFIX) {
+        return Some(format!(
+            "`{name}` can't name a setting: `{PREFIX}` begins the host's own limits"
+        ));
+    }
     if default.len().max(doc.len()) > TEXT_BYTES_MAX {
         return Some(format!(
             "the setting `{name}` has a text of more than {TEXT_BYTES_MAX} bytes"
@@ -111,13 +117,19 @@ mod tests {
                 setting("lease", SettingType::Duration, "1m"),
                 setting("a=b", SettingType::Text, ""),
                 setting("mode", SettingType::Choice(vec![]), ""),
+                setting("host.deadline", SettingType::Duration, "1s"),
             ],
             hooks: Vec::new(),
         };
         let wrong = wrong(&about).join("\n");
-        for words in
-            ["a name has 1 to 128", "default of `lease`", "twice", "`a=b`", "nothing to choose"]
-        {
+        for words in [
+            "a name has 1 to 128",
+            "default of `lease`",
+            "twice",
+            "`a=b`",
+            "nothing to choose",
+            "`host.deadline` can't name",
+        ] {
             assert!(wrong.contains(words), "{words}: {wrong}");
         }
     }

@@ -61,7 +61,8 @@ impl About<'_> {
             detail.truncate(truncated(&detail, DETAIL_BYTES_MAX).len());
             detail.push('…');
         }
-        PolicyFailure { kind, policy: self.policy.to_owned(), hook: self.hook, detail }
+        let policy = self.policy.to_owned();
+        PolicyFailure { kind, policy, hook: self.hook, detail, mismatches: Vec::new() }
     }
 
     pub(crate) fn invalid_step(&self, detail: impl Into<String>) -> HookError {
@@ -173,6 +174,20 @@ pub(crate) fn chain_text(error: &wasmtime::Error) -> String {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// As many mismatches as anybody reads: a component may have any number.
+const MISMATCHES_MAX: usize = 100;
+
+/// What a component has that isn't the contract's, a sentence each.
+pub(crate) fn mismatched(policy: &str, mismatches: &[String]) -> PolicyFailure {
+    let mut told: Vec<String> = mismatches.iter().take(MISMATCHES_MAX).cloned().collect();
+    if mismatches.len() > MISMATCHES_MAX {
+        told.push(format!("and {} more", mismatches.len() - MISMATCHES_MAX));
+    }
+    let mut failure = not_a_policy(policy, told.join("; "));
+    failure.mismatches = told;
+    failure
 }
 
 /// The kind and the words as a failure of loading.

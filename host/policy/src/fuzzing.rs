@@ -10,7 +10,8 @@ use taskhost_board::{
     Description, Digest, FailureKind, NoPowers, Policies as _, PolicyFailure, PolicyPin,
 };
 
-use crate::component::outline;
+use crate::anatomy;
+use crate::contract::Contracts;
 use crate::{HookLimits, Runtime, RuntimeOptions};
 
 /// What every policy must export, as it stands in the contract.
@@ -30,8 +31,8 @@ pub fn component(data: &[u8]) {
                 !one.name.is_empty() && !one.version.is_empty(),
                 "a policy has no name: {one:?}"
             );
-            let outline = outline(data, &limits());
-            assert!(outline.is_ok(), "a policy was taken whose names aren't the contract's");
+            let names = anatomy::names(data, &limits(), &Contracts::with(&[]));
+            assert!(names.is_ok(), "a policy was taken whose names aren't the contract's");
             let says_so = data.windows(ABOUT.len()).any(|bytes| bytes == ABOUT.as_bytes());
             assert!(says_so, "a policy was taken that doesn't export `{ABOUT}`");
             // Without settings of its own it must be possible to set it.
@@ -66,8 +67,11 @@ fn limits() -> HookLimits {
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        let options =
-            RuntimeOptions { limits: limits(), cache_dir: None, powers: Arc::new(NoPowers) };
+        let options = RuntimeOptions {
+            limits: limits(),
+            cache_dir: None,
+            ..RuntimeOptions::new(Arc::new(NoPowers))
+        };
         Runtime::new(options).expect("WebAssembly can be run here")
     })
 }

@@ -12,11 +12,11 @@ use taskhost_board::{
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::exports::taskhost::policy::about::{self, ValueType};
-use crate::bindings::exports::taskhost::policy::{assignment, lifecycle, readiness, recovery};
-use crate::component::{Compiled, mismatched};
+use crate::component::Compiled;
 use crate::contract::Hook;
-use crate::failure::{About, LOADING, explain, late};
+use crate::failure::{About, LOADING, explain, late, mismatched};
 use crate::handles::Handles;
+use crate::hooks::Hooks;
 use crate::limits::MemoryLimiter;
 use crate::log::Log;
 use crate::part::Surroundings;
@@ -27,15 +27,6 @@ use crate::wasi::Wasi;
 pub(crate) struct Instance {
     pub(crate) store: Store<State>,
     pub(crate) hooks: Hooks,
-}
-
-/// The hooks that it has.
-pub(crate) struct Hooks {
-    about: about::Guest,
-    pub(crate) readiness: Option<readiness::Guest>,
-    pub(crate) assignment: Option<assignment::Guest>,
-    pub(crate) lifecycle: Option<lifecycle::Guest>,
-    pub(crate) recovery: Option<recovery::Guest>,
 }
 
 impl Instance {
@@ -120,8 +111,7 @@ impl Instance {
         compiled: &Compiled,
         around: &Surroundings,
     ) -> Result<Description, HookError> {
-        let said =
-            self.run(around, Hook::About, |hooks, store| hooks.about.call_describe(store))?;
+        let said = self.run(around, Hook::About, |hooks, store| hooks.describe(store))?;
         let all = [Hook::Readiness, Hook::Assignment, Hook::Lifecycle, Hook::Recovery];
         let hooks = all.into_iter().filter(|hook| compiled.exports.has(*hook));
         Ok(Description {
@@ -131,46 +121,6 @@ impl Instance {
             settings: said.settings.into_iter().map(declaration).collect(),
             hooks: hooks.map(|hook| hook.name().to_owned()).collect(),
         })
-    }
-}
-
-impl Hooks {
-    /// Looks the hooks up; the error lists every one that hasn't the contract's type.
-    fn load(
-        compiled: &Compiled,
-        store: &mut Store<State>,
-        instance: &wasmtime::component::Instance,
-    ) -> Result<Self, Vec<String>> {
-        let mut mismatches = Vec::new();
-        macro_rules! load {
-            ($hook:expr, $indices:expr) => {
-                match $indices.load(&mut *store, instance) {
-                    Ok(guest) => Some(guest),
-                    Err(error) => {
-                        let hook: Hook = $hook;
-                        mismatches.push(format!(
-                            "`{}` of its `{}` hasn't the contract's type: {}",
-                            hook.function(),
-                            hook.export(),
-                            crate::failure::chain_text(&error)
-                        ));
-                        None
-                    }
-                }
-            };
-        }
-        let exports = &compiled.exports;
-        let about = load!(Hook::About, exports.about);
-        let readiness = exports.readiness.as_ref().and_then(|at| load!(Hook::Readiness, at));
-        let assignment = exports.assignment.as_ref().and_then(|at| load!(Hook::Assignment, at));
-        let lifecycle = exports.lifecycle.as_ref().and_then(|at| load!(Hook::Lifecycle, at));
-        let recovery = exports.recovery.as_ref().and_then(|at| load!(Hook::Recovery, at));
-        match about {
-            Some(about) if mismatches.is_empty() => {
-                Ok(Self { about, readiness, assignment, lifecycle, recovery })
-            }
-            _ => Err(mismatches),
-        }
     }
 }
 

@@ -19,6 +19,7 @@
 //! - an import gives a policy no power that the contract doesn't name: no clock but the transaction's, no
 //!   randomness but its seed's, no file or lock but the store's [`taskhost_board::Powers`].
 
+mod anatomy;
 mod answers;
 mod bindings;
 mod cache;
@@ -26,14 +27,17 @@ mod component;
 mod contract;
 mod describe;
 mod failure;
+mod fit;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handles;
+mod hooks;
 mod imports;
 mod instance;
 mod limits;
 mod log;
 mod machine;
+mod own_limits;
 mod pair;
 mod part;
 mod random;
@@ -44,9 +48,13 @@ mod ticker;
 mod wasi;
 mod words;
 
+pub use anatomy::Anatomy;
 pub use cache::default_cache_dir;
+#[doc(hidden)]
+pub use contract::OlderContract;
 pub use limits::{
     BOUNDARY_BYTES_MAX, COMPONENT_BYTES_MAX, DEADLINE, HANDLES_MAX, HookLimits, MEMORY_BYTES_MAX,
     STACK_BYTES_MAX,
 };
+pub use own_limits::{OWN_DEADLINE, OWN_MEMORY, OWN_STEPS, OwnLimits};
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions};

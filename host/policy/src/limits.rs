@@ -86,6 +86,8 @@ impl Default for HookLimits {
 pub(crate) struct MemoryLimiter {
     bytes_max: usize,
     bytes_used: usize,
+    /// How much of that is linear memory: none is ever given back.
+    linear_bytes: usize,
     /// What the last growth added, to take back if it failed after all.
     bytes_last: usize,
     /// Whether growth was refused since the call began: if the call then fails, this is why.
@@ -94,7 +96,12 @@ pub(crate) struct MemoryLimiter {
 
 impl MemoryLimiter {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes_used: 0, bytes_last: 0, refused: false }
+        Self { bytes_max, bytes_used: 0, linear_bytes: 0, bytes_last: 0, refused: false }
+    }
+
+    /// The most linear memory that the instance had, in bytes.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.linear_bytes as u64
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> bool {
@@ -108,8 +115,10 @@ impl MemoryLimiter {
         true
     }
 
-    fn take_back(&mut self) {
-        self.bytes_used -= std::mem::take(&mut self.bytes_last);
+    fn take_back(&mut self) -> usize {
+        let bytes = std::mem::take(&mut self.bytes_last);
+        self.bytes_used -= bytes;
+        bytes
     }
 }
 
@@ -120,11 +129,15 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.grow(current, desired))
+        let grown = self.grow(current, desired);
+        if grown {
+            self.linear_bytes += self.bytes_last;
+        }
+        Ok(grown)
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.take_back();
+        self.linear_bytes -= self.take_back();
         Ok(())
     }
 
@@ -173,8 +186,10 @@ mod tests {
     #[test]
     fn growth_that_failed_is_given_back() {
         let mut limiter = MemoryLimiter::new(1000);
-        assert!(limiter.grow(0, 600));
-        limiter.take_back();
+        assert!(limiter.memory_growing(0, 600, None).expect("never an error"));
+        assert_eq!(limiter.peak_bytes(), 600);
+        limiter.memory_grow_failed(wasmtime::format_err!("no room")).expect("never an error");
         assert!(limiter.grow(0, 1000));
+        assert_eq!(limiter.peak_bytes(), 0);
     }
 }

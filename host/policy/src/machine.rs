@@ -8,12 +8,14 @@ use taskhost_board::{Digest, PolicyFailure};
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
+use crate::anatomy::{self, Anatomy};
 use crate::component::{self, Compiled};
+use crate::contract::Contracts;
 use crate::failure::not_a_policy;
 use crate::limits::HookLimits;
 use crate::state::State;
 use crate::ticker::Ticker;
-use crate::{cache, imports, wasi};
+use crate::{cache, fit, imports, wasi};
 
 /// How many components stay compiled in a process besides those in use.
 const COMPILED_MAX: usize = 8;
@@ -23,6 +25,7 @@ const COMPILED_MAX: usize = 8;
 struct Key {
     stack_bytes_max: usize,
     cache_dir: Option<PathBuf>,
+    contracts: Contracts,
 }
 
 /// The machines of this process, so that several boards share compiled code.
@@ -31,6 +34,8 @@ static MACHINES: Mutex<Vec<(Key, Weak<Machine>)>> = Mutex::new(Vec::new());
 pub(crate) struct Machine {
     pub(crate) engine: Engine,
     pub(crate) ticker: Ticker,
+    /// The versions of the contract that it runs.
+    contracts: Contracts,
     plain: Linker<State>,
     /// For components that import WASI: few do, and it takes a while to define.
     with_wasi: OnceLock<Linker<State>>,
@@ -45,10 +50,12 @@ impl Machine {
     pub(crate) fn shared(
         limits: &HookLimits,
         cache_dir: Option<&Path>,
+        contracts: Contracts,
     ) -> wasmtime::Result<Arc<Self>> {
         let key = Key {
             stack_bytes_max: limits.stack_bytes_max,
             cache_dir: cache_dir.map(Path::to_owned),
+            contracts,
         };
         let mut machines = MACHINES.lock();
         machines.retain(|(_, machine)| machine.strong_count() > 0);
@@ -74,8 +81,11 @@ impl Machine {
             .cache(key.cache_dir.as_deref().and_then(cache::open));
         let engine = Engine::new(&config)?;
         let mut plain = Linker::new(&engine);
-        imports::link(&mut plain)?;
+        for contract in key.contracts.all() {
+            imports::link(&mut plain, contract)?;
+        }
         Ok(Self {
+            contracts: key.contracts.clone(),
             ticker: Ticker::new(&engine),
             engine,
             plain,
@@ -94,24 +104,44 @@ impl Machine {
         Some(found)
     }
 
+    /// What a component is made of, and every mismatch with the contract if there are any. Nothing is compiled.
+    pub(crate) fn examine(
+        &self,
+        bytes: &[u8],
+        limits: &HookLimits,
+    ) -> Result<Anatomy, PolicyFailure> {
+        let names = anatomy::names(bytes, limits, &self.contracts)?;
+        // Misspelt names are told even where the rest can't be read.
+        let parts = match anatomy::parts(bytes, &names) {
+            Ok(parts) => parts,
+            Err(detail) => {
+                fit::by_name(bytes, &names)?;
+                return Err(not_a_policy(&Digest::of(bytes).short(), detail));
+            }
+        };
+        fit::by_type(bytes, &names, &parts)?;
+        Ok(names.anatomy(bytes, &parts))
+    }
+
     /// Compiles a component, unless it is compiled.
     pub(crate) fn compile(
         &self,
         bytes: &[u8],
         limits: &HookLimits,
     ) -> Result<Arc<Compiled>, PolicyFailure> {
-        let outline = component::outline(bytes, limits)?;
+        let names = anatomy::names(bytes, limits, &self.contracts)?;
+        fit::by_name(bytes, &names)?;
         let digest = Digest::of(bytes);
         let _compiling = self.compiling.lock();
         if let Some(compiled) = self.compiled(digest) {
             return Ok(compiled);
         }
-        let linker = if outline.wants_wasi() {
+        let linker = if names.wants_wasi() {
             self.with_wasi().map_err(|error| not_a_policy(&digest.short(), error.to_string()))?
         } else {
             &self.plain
         };
-        let compiled = Arc::new(component::compile(&self.engine, linker, bytes, &outline)?);
+        let compiled = Arc::new(component::compile(&self.engine, linker, bytes, &names)?);
         let mut all = self.compiled.lock();
         if all.len() >= COMPILED_MAX {
             all.remove(0);

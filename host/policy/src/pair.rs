@@ -17,8 +17,8 @@ use crate::answers;
 use crate::bindings::exports::taskhost::policy::recovery;
 use crate::contract::Hook;
 use crate::failure::Abort;
-use crate::handles::{Task, Tx, View};
-use crate::instance::Hooks;
+use crate::handles::Task;
+use crate::hooks::Hooks;
 use crate::log::Log;
 use crate::part::{Asked, Lane, Part};
 use crate::state::State;
@@ -39,6 +39,7 @@ impl Policy for Pair {
             standard: Lane::new(self.standard.clone()),
             dry,
             log: Log::default(),
+            memory_bytes: 0,
         })
     }
 }
@@ -49,23 +50,12 @@ struct Session {
     standard: Lane,
     dry: bool,
     log: Log,
-}
-
-/// The view and the transaction: every call is lent one of each, so there is nothing to tell apart.
-fn view() -> Resource<View> {
-    Resource::new_borrow(0)
-}
-
-fn tx_handle() -> Resource<Tx> {
-    Resource::new_borrow(0)
+    /// How much linear memory the instances have that were asked for the last hook, at most, in bytes.
+    memory_bytes: u64,
 }
 
 fn lent(task: Option<Resource<Task>>) -> wasmtime::Result<Resource<Task>> {
     task.ok_or_else(|| Abort::NoSuchHandle.into())
-}
-
-fn there<T>(hook: &Option<T>) -> wasmtime::Result<&T> {
-    hook.as_ref().ok_or_else(|| Abort::NoSuchHandle.into())
 }
 
 impl Session {
@@ -78,6 +68,7 @@ impl Session {
         call: impl Fn(&Hooks, &mut Store<State>, Option<Resource<Task>>) -> wasmtime::Result<R>,
         read: impl Fn(R, &Transaction) -> Result<Option<T>, String>,
     ) -> Hooked<T> {
+        self.memory_bytes = 0;
         let mut asked = Asked { hook, task, dry: self.dry, log: &mut self.log };
         for lane in self.custom.iter_mut().chain([&mut self.standard]) {
             if !lane.has(hook) {
@@ -85,6 +76,7 @@ impl Session {
             }
             let (back, answer) = lane.ask(tx, &mut asked, &call, &read);
             tx = back;
+            self.memory_bytes = self.memory_bytes.max(lane.memory_bytes());
             if let Some(answer) = answer.transpose() {
                 return Hooked { tx, answer };
             }
@@ -104,7 +96,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Readiness,
             Some(task),
-            |hooks, store, task| there(&hooks.readiness)?.call_classify(store, view(), lent(task)?),
+            |hooks, store, task| hooks.classify(store, lent(task)?),
             |answer, _| answers::readiness(answer),
         )
     }
@@ -121,9 +113,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Assignment,
             None,
-            |hooks, store, _| {
-                there(&hooks.assignment)?.call_choose(store, view(), tx_handle(), &request)
-            },
+            |hooks, store, _| hooks.choose(store, request.clone()),
             answers::assignment,
         )
     }
@@ -139,16 +129,7 @@ impl BoardHooks for Session {
             tx,
             Hook::Lifecycle,
             Some(task),
-            |hooks, store, task| {
-                there(&hooks.lifecycle)?.call_on_event(
-                    store,
-                    view(),
-                    tx_handle(),
-                    lent(task)?,
-                    event.as_str(),
-                    detail,
-                )
-            },
+            |hooks, store, task| hooks.on_event(store, lent(task)?, event.as_str(), detail),
             |answer, _| answers::lifecycle(answer, event),
         )
     }
@@ -162,15 +143,17 @@ impl BoardHooks for Session {
             tx,
             Hook::Recovery,
             Some(task),
-            |hooks, store, task| {
-                there(&hooks.recovery)?.call_recover(store, view(), tx_handle(), lent(task)?, cause)
-            },
+            |hooks, store, task| hooks.recover(store, lent(task)?, cause),
             |answer, tx| answers::recovery(answer, tx.now().wall),
         )
     }
 
     fn take_log(&mut self) -> Vec<String> {
         self.log.take()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     fn close(self: Box<Self>, committed: bool) {

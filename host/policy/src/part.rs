@@ -23,10 +23,12 @@ use crate::contract::Hook;
 use crate::describe;
 use crate::failure::{About, LOADING};
 use crate::handles::{OpenTask, Task};
-use crate::instance::{Hooks, Instance, expect_policy};
+use crate::hooks::Hooks;
+use crate::instance::{Instance, expect_policy};
 use crate::limits::HookLimits;
 use crate::log::Log;
 use crate::machine::Machine;
+use crate::own_limits::OwnLimits;
 use crate::random::Random;
 use crate::settings;
 use crate::state::{Call, Settings, State};
@@ -51,6 +53,8 @@ pub(crate) struct Surroundings {
 pub(crate) struct Part {
     compiled: Arc<Compiled>,
     around: Surroundings,
+    /// How many steps it may stage in one transaction, if its settings bound them.
+    steps_max: Option<u32>,
     idle: Mutex<Vec<Instance>>,
 }
 
@@ -75,7 +79,8 @@ impl Part {
             instance
         });
         let idle = Mutex::new(idle.collect());
-        Ok(Self { compiled, around, idle })
+        let steps_max = OwnLimits::of(pin).unwrap_or_default().steps;
+        Ok(Self { compiled, around, steps_max, idle })
     }
 
     fn instance(&self) -> Result<Instance, HookError> {
@@ -89,6 +94,10 @@ pub(crate) struct Lane {
     part: Arc<Part>,
     /// The instance that answered before in this transaction.
     instance: Option<Instance>,
+    /// How many steps it may still stage in this transaction, if that is bounded.
+    steps_left: Option<u32>,
+    /// How much linear memory the instance has that was asked last, in bytes.
+    memory_bytes: u64,
 }
 
 /// A hook's call, besides the hook's own arguments.
@@ -101,7 +110,8 @@ pub(crate) struct Asked<'a> {
 
 impl Lane {
     pub(crate) fn new(part: Arc<Part>) -> Self {
-        Self { part, instance: None }
+        let steps_left = part.steps_max;
+        Self { part, instance: None, steps_left, memory_bytes: 0 }
     }
 
     pub(crate) fn has(&self, hook: Hook) -> bool {
@@ -110,6 +120,11 @@ impl Lane {
 
     pub(crate) fn about(&self, hook: Hook) -> About<'_> {
         About::of(&self.part.around.name, hook)
+    }
+
+    /// How much linear memory the instance has that was asked last, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// Lends the transaction to a hook and takes it back. `call` calls the hook, `read` says what its answer
@@ -137,6 +152,7 @@ impl Lane {
             task: lent,
             dry: asked.dry,
             steps: 0,
+            steps_left: self.steps_left,
             waited: Duration::ZERO,
         });
         state.log = std::mem::take(asked.log);
@@ -153,6 +169,8 @@ impl Lane {
         let lent_closed = lent.is_none_or(|rep| state.handles.close(rep).is_ok());
         let left_open = state.handles.close_all();
         let call = state.call.take().expect("nothing takes the call away while it runs");
+        self.steps_left = call.steps_left;
+        self.memory_bytes = state.memory.peak_bytes();
         let answer = answered.and_then(|answer| {
             read(answer, &call.tx).map_err(|wrong| self.about(asked.hook).invalid_step(wrong))
         });

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use taskhost_board::{
@@ -10,10 +9,13 @@ use taskhost_board::{
     Powers, PrepareError, ReadError, Space,
 };
 
+use crate::anatomy::Anatomy;
 use crate::component::Compiled;
+use crate::contract::{Contracts, OlderContract};
 use crate::instance::expect_policy;
 use crate::limits::HookLimits;
 use crate::machine::Machine;
+use crate::own_limits::OwnLimits;
 use crate::pair::Pair;
 use crate::part::{Part, Surroundings};
 use crate::state::Settings;
@@ -32,13 +34,21 @@ pub struct RuntimeOptions {
     pub cache_dir: Option<PathBuf>,
     /// The store's locks and files.
     pub powers: Arc<dyn Powers>,
+    /// Versions of the contract to be run besides those that are run anyway.
+    #[doc(hidden)]
+    pub older: Vec<OlderContract>,
 }
 
 impl RuntimeOptions {
     /// The default limits, and the cache in the user's cache directory.
     #[must_use]
     pub fn new(powers: Arc<dyn Powers>) -> Self {
-        Self { limits: HookLimits::default(), cache_dir: crate::default_cache_dir(), powers }
+        Self {
+            limits: HookLimits::default(),
+            cache_dir: crate::default_cache_dir(),
+            powers,
+            older: Vec::new(),
+        }
     }
 }
 
@@ -71,9 +81,19 @@ impl Runtime {
     ///
     /// If the processor or the operating system lacks what compiled code needs.
     pub fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
-        let machine = Machine::shared(&options.limits, options.cache_dir.as_deref())
+        let contracts = Contracts::with(&options.older);
+        let machine = Machine::shared(&options.limits, options.cache_dir.as_deref(), contracts)
             .map_err(|error| RuntimeError(crate::failure::chain_text(&error)))?;
         Ok(Self { machine, options, ready: Mutex::new(Vec::new()) })
+    }
+
+    /// What a component is made of. Nothing of it is compiled or run.
+    ///
+    /// # Errors
+    ///
+    /// Every mismatch between it and the contract.
+    pub fn examine(&self, component: &[u8]) -> Result<Anatomy, PolicyFailure> {
+        self.machine.examine(component, &self.options.limits)
     }
 
     fn surroundings(&self, name: String, space: Space, limits: HookLimits) -> Surroundings {
@@ -87,20 +107,6 @@ impl Runtime {
         }
     }
 
-    /// What hooks may use on a board with these limits. They come with the board, which may come from anybody, so
-    /// they are bounded here, and not only where they are set.
-    fn limits(&self, board: &PolicyLimits) -> HookLimits {
-        let mut limits = self.options.limits.clone();
-        if let Some(ms) = board.deadline_ms {
-            limits.deadline = Duration::from_millis(ms).min(HookLimits::DEADLINE_SETTABLE_MAX);
-        }
-        if let Some(bytes) = board.memory_bytes {
-            let bytes = bytes.min(HookLimits::MEMORY_SETTABLE_MAX);
-            limits.memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
-        }
-        limits
-    }
-
     fn part(
         &self,
         pin: &PolicyPin,
@@ -109,7 +115,10 @@ impl Runtime {
         fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<Part>, PrepareError> {
         let compiled = self.compiled(pin.digest, fetch)?;
-        let around = self.surroundings(pin.digest.short(), space, self.limits(limits));
+        // That they are well-formed is checked with the other settings.
+        let own = OwnLimits::of(pin).unwrap_or_default();
+        let limits = own.and(self.options.limits.clone().on(limits));
+        let around = self.surroundings(pin.digest.short(), space, limits);
         Ok(Arc::new(Part::new(compiled, around, pin)?))
     }
 
@@ -162,7 +171,13 @@ impl Policies for Runtime {
     }
 
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        let compiled = self.machine.compile(component, &self.options.limits)?;
+        let compiled = match self.machine.compiled(Digest::of(component)) {
+            Some(compiled) => compiled,
+            None => {
+                self.examine(component)?;
+                self.machine.compile(component, &self.options.limits)?
+            }
+        };
         let name = compiled.digest.short();
         let around = self.surroundings(name.clone(), Space::Custom, self.options.limits.clone());
         let (about, _) =
@@ -173,10 +188,16 @@ impl Policies for Runtime {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         settings::resolve(pin, about).map(|_| ())
     }
+
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        OwnLimits::of(pin)?.within(&self.options.limits.clone().on(board), board.steps)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use taskhost_board::NoPowers;
 
     use super::*;
@@ -187,7 +208,7 @@ mod tests {
     fn limits_that_came_with_a_board_are_bounded() {
         let runtime = Runtime::new(RuntimeOptions::new(Arc::new(NoPowers))).expect("a runtime");
         let limits = |value: u64| {
-            runtime.limits(&PolicyLimits {
+            runtime.options.limits.clone().on(&PolicyLimits {
                 deadline_ms: Some(value),
                 memory_bytes: Some(value),
                 steps: None,

@@ -3,6 +3,7 @@
 
 use taskhost_board::{Description, PolicyPin, SettingDeclaration, SettingType};
 
+use crate::own_limits::{OwnLimits, PREFIX};
 use crate::state::Settings;
 
 const SECOND_MS: u64 = 1000;
@@ -31,7 +32,10 @@ pub(crate) fn resolve(pin: &PolicyPin, about: &Description) -> Result<Settings, 
             Err(error) => wrong.push(error),
         }
     }
-    let known = |name: &str| about.settings.iter().any(|declared| declared.name == name);
+    wrong.extend(OwnLimits::of(pin).err());
+    let known = |name: &str| {
+        name.starts_with(PREFIX) || about.settings.iter().any(|declared| declared.name == name)
+    };
     for name in pin.settings.keys().filter(|name| !known(name)) {
         wrong.push(format!("`{}` has no setting `{name}`: {}", about.name, allowed(about)));
     }
@@ -60,7 +64,7 @@ pub(crate) fn read(declared: &SettingDeclaration, written: &str) -> Result<Strin
 }
 
 /// A length of time such as `30m`, `24h`, `1h30m`, `500ms` or `0`, in milliseconds.
-fn duration_ms(text: &str) -> Option<u64> {
+pub(crate) fn duration_ms(text: &str) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }

@@ -12,6 +12,7 @@ use crate::failure::Abort;
 use crate::handles::{Handles, Task};
 use crate::limits::MemoryLimiter;
 use crate::log::Log;
+use crate::own_limits::OWN_STEPS;
 use crate::random::Random;
 use crate::wasi::Wasi;
 
@@ -51,6 +52,8 @@ pub(crate) struct Call {
     pub(crate) random: Random,
     /// How many steps it staged: what was read of a task before a step is read again.
     pub(crate) steps: u64,
+    /// How many more the policy may stage in this transaction, if its own settings bound them.
+    pub(crate) steps_left: Option<u32>,
     /// How long it waited for locks.
     pub(crate) waited: Duration,
 }
@@ -89,9 +92,16 @@ impl State {
         step: impl FnOnce(&mut Transaction) -> Result<(), StepError>,
     ) -> wasmtime::Result<Result<(), StepError>> {
         let call = self.call("transactions.transaction")?;
+        if call.steps_left == Some(0) {
+            let text = format!(
+                "the policy may stage no more steps in this transaction: `{OWN_STEPS}` bounds them"
+            );
+            return Ok(Err(StepError::Limit(text)));
+        }
         match step(&mut call.tx) {
             Ok(()) => {
                 call.steps += 1;
+                call.steps_left = call.steps_left.map(|left| left.saturating_sub(1));
                 Ok(Ok(()))
             }
             Err(StepError::Read(error)) => Err(Abort::Read(error).into()),

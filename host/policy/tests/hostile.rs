@@ -220,3 +220,50 @@ fn settable_limits_are_the_ones_that_hold() {
     board.add(&["t"]);
     board.fails(FailureKind::Memory, "more than 2 MiB of memory");
 }
+
+// A policy that needs little can be held to it, whatever the board allows.
+#[test]
+fn policys_own_limits_hold_within_the_boards() {
+    let board = Board::hostile("loop", &[("host.deadline", "20ms")]);
+    board.add(&["t"]);
+    board.fails(FailureKind::Deadline, "longer than 20 ms");
+    let board = Board::hostile("memory", &[("host.memory", "8MiB")]);
+    board.add(&["t"]);
+    board.fails(FailureKind::Memory, "more than 8 MiB of memory");
+    let board = Board::hostile("million-steps", &[("host.steps", "3")]);
+    board.add(&["t"]);
+    let refusal = board.refusal("a");
+    assert!(refusal.contains("`host.steps` bounds them"), "{refusal}");
+    // The board allows 300 ms here, and goes on doing so.
+    let board = Board::hostile("loop", &[("host.deadline", "1h")]);
+    board.add(&["t"]);
+    board.fails(FailureKind::Deadline, "longer than 300 ms");
+}
+
+#[test]
+fn limit_above_the_boards_is_not_set() {
+    let board = Board::standard();
+    let set = |name: &str, value: &str| {
+        let change = taskhost_board::PolicyChange {
+            target: taskhost_board::PolicyTarget::Standard,
+            settings: [(name.to_owned(), value.to_owned())].into(),
+            standard_settings: Default::default(),
+            expect: None,
+        };
+        board.engine.set_policy(&change, soon()).map(|_| ())
+    };
+    for (name, value, board) in [
+        ("host.deadline", "301ms", "`policy_deadline=300ms`"),
+        ("host.memory", "65MiB", "`policy_memory=64MiB`"),
+        ("host.steps", "257", "`policy_steps=256`"),
+    ] {
+        match set(name, value) {
+            Err(Error::Invalid(why)) => {
+                assert!(why.contains(&format!("`{name}={value}`")) && why.contains(board), "{why}");
+            }
+            other => panic!("{name} was set: {other:?}"),
+        }
+    }
+    set("host.deadline", "300ms").unwrap();
+    set("host.steps", "1").unwrap();
+}

@@ -79,7 +79,8 @@ fn unreadable_board_is_not_the_policys_failure() {
     let set = PolicySet { custom: None, standard: common::pin(standard, &[]) };
     let components = [(Digest::of(standard), standard.clone())].into();
     let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
-    let options = RuntimeOptions { limits: limits(), cache_dir: None, powers: store.powers() };
+    let options =
+        RuntimeOptions { limits: limits(), cache_dir: None, ..RuntimeOptions::new(store.powers()) };
     let runtime = Runtime::new(options).unwrap();
     let policy =
         runtime.prepare(&set, &PolicyLimits::default(), &mut |_| Ok(standard.clone())).unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use taskhost_board::{BeginError, Description, NoPowers, Policies, Powers, ReadError};
-use taskhost_policy::{Runtime, RuntimeOptions};
+use taskhost_policy::{Anatomy, Runtime, RuntimeOptions};
 use taskhost_store_file::{FileStore, Finding, OpenError, Report, Severity};
 
 use crate::board::store_options;
@@ -13,6 +13,13 @@ use crate::{Error, OpenOptions};
 /// Checks that `component` is a policy, and says what it says about itself.
 pub fn check_policy(component: &[u8]) -> Result<Description, Error> {
     Ok(runtime()?.check(component).map_err(taskhost_board::Error::from)?)
+}
+
+/// The same, and what the component is made of.
+pub fn examine_policy(component: &[u8]) -> Result<(Description, Anatomy), Error> {
+    let runtime = runtime()?;
+    let anatomy = runtime.examine(component).map_err(taskhost_board::Error::from)?;
+    Ok((runtime.check(component).map_err(taskhost_board::Error::from)?, anatomy))
 }
 
 /// What runs policies on a board of one's own making, such as a [`taskhost_board::memory::MemoryStore`], whose locks

@@ -92,6 +92,8 @@ impl Board {
         let runtime = bare::runtime()?;
         let about = runtime.check(STANDARD_POLICY).map_err(taskhost_board::Error::from)?;
         runtime.check_settings(&standard, &about).map_err(taskhost_board::Error::Invalid)?;
+        let limits = &options.settings.policy_limits;
+        runtime.check_limits(&standard, limits).map_err(taskhost_board::Error::Invalid)?;
         let plan = InitPlan {
             policies: PolicySet { custom: None, standard },
             components: BTreeMap::from([(digest, STANDARD_POLICY.to_vec())]),

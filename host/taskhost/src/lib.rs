@@ -32,7 +32,7 @@ mod session;
 mod system;
 mod tending;
 
-pub use bare::{check_policy, examine, policies};
+pub use bare::{check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
 pub use moving::repair;
@@ -47,7 +47,7 @@ pub use taskhost_board::{
     Process, Proof, Prospect, Readiness, Retention, Sequence, SessionId, Status, Task, TaskId,
     TaskUpdate, Token, Touched, Verb,
 };
-pub use taskhost_policy::HookLimits;
+pub use taskhost_policy::{Anatomy, HookLimits, OWN_DEADLINE, OWN_MEMORY, OWN_STEPS, OwnLimits};
 pub use taskhost_store_file::{
     DiskUse, ExportError, Finding, HandLock, ImportError, InheritedLocks, InitError, Losses,
     Measured, Notice, OnProgress, OpenError, ProcessFigures, Progress, Repaired, Report, Severity,

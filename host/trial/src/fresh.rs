@@ -38,6 +38,10 @@ impl Policies for Fresh {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         self.0.check_settings(pin, about)
     }
+
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        self.0.check_limits(pin, board)
+    }
 }
 
 impl Policy for FreshPolicy {

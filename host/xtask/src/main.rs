@@ -5,6 +5,7 @@
 
 mod compiler;
 mod demo;
+mod freeze;
 mod fuzz;
 mod guests;
 mod python;
@@ -27,6 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Freeze(freeze::Freeze),
     Fuzz(fuzz::Fuzz),
     Guests(guests::Guests),
     Setup(setup::Setup),
@@ -39,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Freeze(command) => command.run(),
         Command::Fuzz(command) => command.run(),
         Command::Guests(command) => command.run(),
         Command::Setup(command) => command.run(),

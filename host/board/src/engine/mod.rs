@@ -218,10 +218,15 @@ impl Engine {
             set.custom = None;
         }
         let limits = settings.policy_limits;
+        let steps_max = self.steps_max(&limits);
+        Ok(Rules { set, limits, steps_max, may_fall_back })
+    }
+
+    /// How many steps policies may stage in one transaction.
+    fn steps_max(&self, limits: &PolicyLimits) -> u32 {
         // They come with the board, which may come from anybody.
         let settable = |steps: u32| steps.min(PolicyLimits::STEPS_SETTABLE_MAX);
-        let steps_max = limits.steps.map_or(self.limits.steps_max, settable);
-        Ok(Rules { set, limits, steps_max, may_fall_back })
+        limits.steps.map_or(self.limits.steps_max, settable)
     }
 
     fn prepare(&self, rules: &Rules) -> Result<Arc<dyn Policy>, Error> {
@@ -338,6 +343,7 @@ impl<'e> Work<'e> {
         let began = Deadline::now();
         let Hooked { mut tx, answer } = call(&mut *self.hooks, tx);
         self.engine.meter.record(measure, began.elapsed());
+        self.engine.meter.memory(measure, self.hooks.memory_bytes());
         tx.lend(Access::Read);
         self.tx = Some(tx);
         Ok(answer?)
@@ -378,6 +384,7 @@ impl<'e> Work<'e> {
             policy: self.policy.clone(),
             hook,
             detail: detail.to_owned(),
+            mismatches: Vec::new(),
         })
     }
 

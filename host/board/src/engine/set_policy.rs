@@ -5,8 +5,8 @@ use std::time::Instant as Deadline;
 
 use super::{Engine, Error};
 use crate::{
-    Classified, Command, Committed, Description, Digest, PolicyPin, PolicySet, Readiness, Request,
-    Status, SwitchError, SwitchPlan, TaskId, Transaction, View,
+    Classified, Command, Committed, Description, Digest, PolicyLimits, PolicyPin, PolicySet,
+    Readiness, Request, Status, SwitchError, SwitchPlan, TaskId, Transaction, View,
 };
 
 /// Which policy is to lead.
@@ -69,6 +69,7 @@ impl Engine {
         let (view, _) = self.store.snapshot()?;
         let (derived_from, limits) = (view.policies()?, view.settings()?.policy_limits);
         drop(view);
+        let board_limits = PolicyLimits { steps: Some(self.steps_max(&limits)), ..limits.clone() };
         let (set, components) = derive(&derived_from, change);
         let component = |digest: Digest| match components.get(&digest) {
             Some(bytes) => Ok(bytes.clone()),
@@ -77,6 +78,7 @@ impl Engine {
         for pin in set.custom.iter().chain([&set.standard]) {
             let about = self.policies.check(&component(pin.digest)?)?;
             self.policies.check_settings(pin, &about).map_err(Error::Invalid)?;
+            self.policies.check_limits(pin, &board_limits).map_err(Error::Invalid)?;
         }
         let policy = self.policies.prepare(&set, &limits, &mut |digest| component(digest))?;
         let plan = SwitchPlan {

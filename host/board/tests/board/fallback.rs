@@ -66,6 +66,7 @@ impl Hooks for FailingHooks {
             policy: "failing".into(),
             hook: "assignment",
             detail: "division by zero".into(),
+            mismatches: Vec::new(),
         };
         Hooked { tx, answer: Err(HookError::Policy(failure)) }
     }

@@ -20,6 +20,7 @@ mod fail;
 mod heartbeat;
 mod history;
 mod holder;
+mod hook_figures;
 mod import;
 mod init;
 mod list;

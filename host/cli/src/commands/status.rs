@@ -7,6 +7,7 @@ use serde::Serialize;
 use taskhost::domain::{ByStatus, Counts};
 use taskhost::{Board, Census, Name, Status, wire};
 
+use super::hook_figures::HookFigures;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::{line, table};
@@ -43,6 +44,7 @@ struct Answer {
     types: BTreeMap<String, BTreeMap<&'static str, u64>>,
     agents: BTreeMap<String, WithAgent>,
     policy: Leading,
+    asked: HookFigures,
     sequence: u64,
     next_due_at: Option<String>,
 }
@@ -95,6 +97,7 @@ fn answer(board: &Board) -> Result<Answer, taskhost::Error> {
             digest: pin.digest.to_string(),
             settings: pin.settings.clone(),
         },
+        asked: HookFigures::new(&board.figures()?),
         sequence: head.sequence.0,
         next_due_at: board.next_due()?.map(wire::time),
     })
@@ -136,6 +139,7 @@ fn write(out: &mut String, answer: &Answer) {
     for (name, value) in settings {
         line(out, format_args!("          {name}={value}"));
     }
+    answer.asked.write_lines(out);
     line(out, format_args!("sequence  {}", answer.sequence));
     if let Some(time) = &answer.next_due_at {
         line(out, format_args!("next due  {time}"));
@@ -216,6 +220,21 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::hook_figures::HookFigure;
+
+    fn busy() -> HookFigures {
+        let figure = || HookFigure {
+            count: 12_345_678,
+            p99_us: 123_456,
+            memory_bytes_max: Some(123_456_789),
+            ..HookFigure::default()
+        };
+        let hooks = ["readiness", "assignment", "lifecycle", "recovery"];
+        HookFigures {
+            since: "2030-01-31T09:00:00.000Z".into(),
+            hooks: hooks.map(|hook| (hook, figure())).into(),
+        }
+    }
 
     #[test]
     fn status_fits_80_columns() {
@@ -238,6 +257,7 @@ mod tests {
                 digest: "0".repeat(64),
                 settings: BTreeMap::from([("parent".into(), "children-first".into())]),
             },
+            asked: busy(),
             sequence: 4711,
             next_due_at: Some("2030-01-31T09:00:00.000Z".into()),
         };

@@ -86,7 +86,7 @@ struct Failed {
 pub fn failed(output: Output, error: &anyhow::Error) -> ExitCode {
     let problem = problem(error);
     match output {
-        Output::Text => output::note(&output::hanging(&format!("taskhost: {}", problem.message))),
+        Output::Text => output::note(&output::hanging(&format!("taskhost: {}", problem.text()))),
         Output::Json => {
             let exit = problem.exit.into();
             let said = output.answer(&Failed { error: problem }, |_| ());

@@ -21,6 +21,9 @@ pub struct Problem {
     pub message: String,
     /// Whether the same request may succeed later.
     pub retryable: bool,
+    /// What of a component isn't the contract's, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mismatches: Vec<String>,
     #[serde(flatten)]
     details: Map<String, Value>,
 }
@@ -97,10 +100,13 @@ fn of_board(error: &BoardError) -> Problem {
         BoardError::Begin(error) => of_begin(error),
         BoardError::Commit(error) => of_commit(error),
         BoardError::Read(error) => of_read(error),
-        BoardError::Policy(failure) => new(Code::PolicyFailed, "policy_failed", false)
-            .with("kind", failure.kind.as_str())
-            .with("policy", failure.policy.clone())
-            .with("hook", failure.hook),
+        BoardError::Policy(failure) => {
+            let problem = new(Code::PolicyFailed, "policy_failed", false)
+                .with("kind", failure.kind.as_str())
+                .with("policy", failure.policy.clone())
+                .with("hook", failure.hook);
+            Problem { mismatches: failure.mismatches.clone(), ..problem }
+        }
         BoardError::Refused(why) => {
             new(Code::Refused, "refused", false).with("reason", why.clone())
         }
@@ -217,10 +223,18 @@ fn of_switch(error: &SwitchError) -> Problem {
 }
 
 fn new(exit: Code, code: &'static str, retryable: bool) -> Problem {
-    Problem { exit, code, message: String::new(), retryable, details: Map::new() }
+    let (message, mismatches) = (String::new(), Vec::new());
+    Problem { exit, code, message, retryable, mismatches, details: Map::new() }
 }
 
 impl Problem {
+    /// What is said to people: the message, or a line for each mismatch where there are several.
+    pub fn text(&self) -> String {
+        let [first, _, ..] = &*self.mismatches else { return self.message.clone() };
+        let head = self.message.find(first.as_str()).map_or("", |at| &self.message[..at]);
+        format!("{head}it doesn't fit the contract:\n{}", self.mismatches.join("\n"))
+    }
+
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self

@@ -194,10 +194,35 @@ fn policy_that_fails_is_told_from_one_that_refuses() {
             policy: "p".into(),
             hook: "assignment",
             detail: "it broke".into(),
+            mismatches: Vec::new(),
         };
         let more = json!({ "kind": word, "policy": "p", "hook": "assignment" });
         check_board(failure, Code::PolicyFailed, "policy_failed", false, more);
     }
+}
+
+#[test]
+fn mismatches_are_a_list_for_programs_and_lines_for_people() {
+    let told = |mismatches: &[&str]| {
+        let failure = PolicyFailure {
+            kind: FailureKind::InvalidComponent,
+            policy: "p".into(),
+            hook: "load",
+            detail: mismatches.join("; "),
+            mismatches: mismatches.iter().map(ToString::to_string).collect(),
+        };
+        problem(&anyhow::Error::from(BoardError::from(failure)).context("`p.wasm` can't be set"))
+    };
+    let two = told(&["it lacks this", "it has that"]);
+    assert_eq!(
+        serde_json::to_value(&two).unwrap()["mismatches"],
+        json!(["it lacks this", "it has that"])
+    );
+    let text = "`p.wasm` can't be set: policy `p` failed in `load`: it doesn't fit the contract:\nit lacks this\nit has that";
+    assert_eq!(two.text(), text);
+    let one = told(&["it lacks this"]);
+    assert_eq!(one.text(), "`p.wasm` can't be set: policy `p` failed in `load`: it lacks this");
+    assert!(serde_json::to_value(told(&[])).unwrap().get("mismatches").is_none());
 }
 
 #[test]

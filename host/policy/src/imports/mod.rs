@@ -10,13 +10,33 @@ mod transactions;
 
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::Everything;
+use crate::bindings::taskhost::policy as bound;
 use crate::bindings::taskhost::policy::{clock, log, random, settings, types};
+use crate::contract::Contract;
 use crate::state::State;
 
-/// Defines everything that the contract lets a policy import.
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    Everything::add_to_linker::<State, HasSelf<State>>(linker, |state| state)
+/// Defines everything that this version of the contract lets a policy import. What stands in an older version means the
+/// same as in the present one, so all of them have the same functions behind them, each under names of its own.
+pub(crate) fn link(linker: &mut Linker<State>, contract: &Contract) -> wasmtime::Result<()> {
+    type Own = HasSelf<State>;
+    for interface in contract.imports.keys() {
+        let mut names = linker.instance(&contract.full_name(interface))?;
+        match &**interface {
+            "board" => bound::board::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "clock" => clock::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "files" => bound::files::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "locks" => bound::locks::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "log" => log::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "random" => random::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "settings" => settings::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            "transactions" => {
+                bound::transactions::add_to_linker_instance::<_, Own>(&mut names, |state| state)?;
+            }
+            "types" => types::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
+            other => wasmtime::bail!("nothing stands behind `{other}` of the contract"),
+        }
+    }
+    Ok(())
 }
 
 impl types::Host for State {}

@@ -30,7 +30,39 @@ pub fn trapping(items: &str) -> Vec<u8> {
 /// memory from 1024 on.
 pub fn policy(items: &str, core_imports: &str, core: &str) -> Vec<u8> {
     let items = format!("{items} export taskhost:policy/about@0.1.0;");
-    let core = format!(
+    component(&items, &described("0.1.0", core_imports, core))
+}
+
+/// The same of the version of the contract that stands in the directory `contract`.
+pub fn older_policy(
+    contract: &Path,
+    version: &str,
+    items: &str,
+    core_imports: &str,
+    core: &str,
+) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(contract).unwrap();
+    let wit =
+        format!("package test:made; world p {{ {items} export taskhost:policy/about@{version}; }}");
+    let (resolve, world) = resolved(resolve, &wit);
+    encoded(wat::parse_str(described(version, core_imports, core)).unwrap(), &resolve, world)
+}
+
+/// A component that imports the clock of the present contract, and exports `about` of the one in `older`.
+pub fn mixed(older: &Path) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(older).unwrap();
+    resolve.push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")).unwrap();
+    let wit = "package test:made;
+        world p { import taskhost:policy/clock@0.1.0; export taskhost:policy/about@0.0.9; }";
+    let (resolve, world) = resolved(resolve, wit);
+    let module = wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    encoded(module, &resolve, world)
+}
+
+fn described(version: &str, core_imports: &str, core: &str) -> String {
+    format!(
         r#"(module
             {core_imports}
             (memory (export "memory") 1)
@@ -39,10 +71,9 @@ pub fn policy(items: &str, core_imports: &str, core: &str) -> Vec<u8> {
                 global.get $next
                 (global.set $next (i32.and (i32.add (i32.add (global.get $next) (local.get 3)) (i32.const 15)) (i32.const -8))))
             (data (i32.const 0) "\20\00\00\00\04\00\00\00\24\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00made1")
-            (func (export "taskhost:policy/about@0.1.0#describe") (result i32) i32.const 0)
+            (func (export "taskhost:policy/about@{version}#describe") (result i32) i32.const 0)
             {core})"#
-    );
-    component(&items, &core)
+    )
 }
 
 fn with_contract(items: &str) -> (Resolve, WorldId) {

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
     Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Error,
-    FailureKind, Filter, Name, NewTask, PolicyFailure, PolicyPin, PolicySet, SessionId, Store,
-    Task, TaskId,
+    FailureKind, Filter, Name, NewTask, PolicyFailure, PolicyPin, PolicySet, Powers, SessionId,
+    Store, Task, TaskId,
 };
 use taskhost_policy::{HookLimits, Runtime, RuntimeOptions};
 
@@ -101,6 +101,18 @@ impl Board {
     }
 
     pub fn new(custom: Option<(&[u8], Settings<'_>)>, standard: &[u8], limits: HookLimits) -> Self {
+        Self::run_by(custom, standard, |powers| RuntimeOptions {
+            limits,
+            cache_dir: None,
+            ..RuntimeOptions::new(powers)
+        })
+    }
+
+    pub fn run_by(
+        custom: Option<(&[u8], Settings<'_>)>,
+        standard: &[u8],
+        options: impl FnOnce(Arc<dyn Powers>) -> RuntimeOptions,
+    ) -> Self {
         let set = PolicySet {
             custom: custom.map(|(component, settings)| pin(component, settings)),
             standard: pin(standard, &[]),
@@ -108,8 +120,7 @@ impl Board {
         let mut components = BTreeMap::from([(Digest::of(standard), standard.to_vec())]);
         components.extend(custom.map(|(custom, _)| (Digest::of(custom), custom.to_vec())));
         let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
-        let options = RuntimeOptions { limits, cache_dir: None, powers: store.powers() };
-        let runtime = Arc::new(Runtime::new(options).unwrap());
+        let runtime = Arc::new(Runtime::new(options(store.powers())).unwrap());
         let count = AtomicU64::new(1);
         let entropy = Arc::new(move || count.fetch_add(1, Ordering::Relaxed));
         let engine = Engine::new(Arc::new(store.clone()), runtime.clone(), entropy);

@@ -77,6 +77,10 @@ impl Meter for Recorder {
         self.with(|page, whose| page.record(whose, what, took));
     }
 
+    fn memory(&self, what: Measure, bytes: u64) {
+        self.with(|page, whose| page.memory(whose, what, bytes));
+    }
+
     fn count(&self, what: Tally) {
         self.with(|page, whose| page.count(whose, what));
     }
@@ -186,6 +190,11 @@ fn figures(page: &Page, whose: Whose) -> Figures {
             .map(|what| (what, distribution(&page.times(whose, what))))
             .collect(),
         counts: Tally::ALL.into_iter().map(|what| (what, page.counted(whose, what))).collect(),
+        memory: Measure::HOOKS
+            .into_iter()
+            .map(|what| (what, page.times(whose, what).memory_bytes))
+            .filter(|(_, bytes)| *bytes > 0)
+            .collect(),
     }
 }
 

@@ -4,13 +4,13 @@
 //! 0 magic   1 home   2 since (wall clock, ms)          then the figures of all processes together,
 //! then for 64 slots: 0 owner  1 started  2 since
 //! then for 64 slots                                   the figures of one process each
-//! figures: for each measure  sum, max, buckets;        then a word for each count
+//! figures: for each measure  sum, max, memory, buckets;        then a word for each count
 //! ```
 //!
 //! `owner` is a process's number, with the low half of its namespace's inode above it; `started` its start time, 0
 //! while the slot is being emptied.
 //!
-//! Invariants: everything is only ever added to, by relaxed atomic operations, so that nothing that was recorded is
+//! Invariants: everything is only ever added to, or made larger, by relaxed atomic operations, so that nothing that was recorded is
 //! lost, whichever threads and processes record at once; a slot is given to another process only after its owner is
 //! dead; a slot has room on the disk before it is given to anybody; and the figures of all together don't depend on slots. What is read while others record is a moment old in
 //! one place or another.
@@ -24,10 +24,10 @@ use taskhost_board::{Measure, Millis, Process, Tally};
 use super::buckets::{BUCKETS, bucket};
 use crate::words::MappedWords;
 
-const MAGIC: u64 = 0x7461_736b_7374_0002;
+const MAGIC: u64 = 0x7461_736b_7374_0003;
 const HEADER: usize = 3;
 const SLOT_HEADER: usize = 3;
-const PER_MEASURE: usize = 2 + BUCKETS;
+const PER_MEASURE: usize = 3 + BUCKETS;
 const PER_FIGURES: usize = Measure::ALL.len() * PER_MEASURE + Tally::ALL.len();
 /// How many processes have figures of their own.
 pub(super) const SLOTS: usize = 64;
@@ -70,6 +70,7 @@ fn slot_base(slot: usize) -> usize {
 pub(super) struct Raw {
     pub(super) sum: u64,
     pub(super) max: u64,
+    pub(super) memory_bytes: u64,
     pub(super) buckets: Vec<u64>,
 }
 
@@ -127,9 +128,14 @@ impl Page {
     pub(super) fn record(&self, whose: Whose, what: Measure, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let base = whose.base() + measure(what) * PER_MEASURE;
-        self.word(base + 2 + bucket(micros)).fetch_add(1, Ordering::Relaxed);
+        self.word(base + 3 + bucket(micros)).fetch_add(1, Ordering::Relaxed);
         self.word(base).fetch_add(micros, Ordering::Relaxed);
         self.word(base + 1).fetch_max(micros, Ordering::Relaxed);
+    }
+
+    pub(super) fn memory(&self, whose: Whose, what: Measure, bytes: u64) {
+        self.word(whose.base() + measure(what) * PER_MEASURE + 2)
+            .fetch_max(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn count(&self, whose: Whose, what: Tally) {
@@ -141,7 +147,8 @@ impl Page {
         Raw {
             sum: self.get(base),
             max: self.get(base + 1),
-            buckets: (0..BUCKETS).map(|bucket| self.get(base + 2 + bucket)).collect(),
+            memory_bytes: self.get(base + 2),
+            buckets: (0..BUCKETS).map(|bucket| self.get(base + 3 + bucket)).collect(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod described;
+mod limits;
 mod list;
 mod set;
 mod show;

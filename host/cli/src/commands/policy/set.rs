@@ -28,6 +28,10 @@ Example: another setting for whichever policy leads now, and one for the standar
   taskhost policy set current --setting depth=3
   taskhost policy set current --standard-setting lease=1h
 
+Example: a policy that gets less than the board allows; `host.memory` and `host.steps` are there for every policy, too
+
+  taskhost policy set current --setting host.deadline=200ms
+
 A setting that isn't named keeps its value; given its default, it is as if it had never been set.
 
 A file called `standard` or `current` is named `./standard`.";

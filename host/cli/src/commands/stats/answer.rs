@@ -6,11 +6,13 @@ use serde::Serialize;
 use taskhost::domain::{Distribution, Figures, Measure, Tally};
 use taskhost::{DiskUse, Measured, ProcessFigures, wire};
 
-/// `times` has what was measured at least once; `counts` has everything.
+/// `times` has what was measured at least once; `counts` has everything. `memory_bytes_max`: the most linear memory that
+/// a policy had when it was asked, by hook.
 #[derive(Debug, Serialize)]
 pub struct Answer {
     pub since: String,
     pub times: BTreeMap<&'static str, Spread>,
+    pub memory_bytes_max: BTreeMap<&'static str, u64>,
     pub counts: BTreeMap<&'static str, u64>,
     pub processes: Vec<OneProcess>,
     pub disk: Disk,
@@ -59,6 +61,12 @@ impl Answer {
         Self {
             since: wire::time(measured.since),
             times: times(&measured.all),
+            memory_bytes_max: measured
+                .all
+                .memory
+                .iter()
+                .map(|(hook, bytes)| (hook.as_str(), *bytes))
+                .collect(),
             counts: counts(&measured.all),
             processes: processes.into_iter().map(OneProcess::new).collect(),
             disk: Disk::new(disk),

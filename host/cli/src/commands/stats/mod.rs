@@ -6,6 +6,7 @@ mod text;
 use anyhow::Result;
 
 use self::answer::Answer;
+pub use self::text::{length, size};
 use crate::context::Context;
 use crate::exit::Code;
 

@@ -104,7 +104,7 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 /// A length of time in the unit that suits it, as in `812µs`, `3.41ms` or `1.20s`.
-fn length(us: &u64) -> String {
+pub fn length(us: &u64) -> String {
     match *us {
         us @ 0..1_000 => format!("{us}µs"),
         us @ 1_000..1_000_000 => format!("{}ms", three_digits(us as f64 / 1e3)),
@@ -113,7 +113,7 @@ fn length(us: &u64) -> String {
 }
 
 /// A size in the unit that suits it, as in `812 B` or `3.41 MiB`.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -164,6 +164,7 @@ mod tests {
         Figures {
             times: BTreeMap::from([(Measure::LockWait, waits)]),
             counts: BTreeMap::from([(Tally::Transactions, 1_000), (Tally::Contended, 250)]),
+            memory: BTreeMap::from([(Measure::Assignment, 2 << 20)]),
         }
     }
 
@@ -226,6 +227,7 @@ on disk        3.00 MiB
         assert_eq!(json["times"]["lock_wait"]["p999_us"], 345_678);
         assert!(json["times"].get("sync").is_none());
         assert_eq!(json["counts"]["fallbacks"], 0);
+        assert_eq!(json["memory_bytes_max"]["assignment"], 2 << 20);
         assert_eq!(
             (&json["processes"][0]["pid"], &json["disk"]["index_bytes"]),
             (&42.into(), &1536.into())
