@@ -1,0 +1,1 @@
+//! What differs between two courses of the same work.
