@@ -36,7 +36,7 @@ use opening::Opening;
 use worker::Lines;
 
 /// Told how many entries were read, or replayed, of what; called often.
-pub type OnStep<'a> = dyn Fn(&str, u64) + 'a;
+pub type OnStep<'a> = dyn Fn(&'static str, u64) + 'a;
 
 /// How many entries go by between two calls of [`OnStep`].
 pub(crate) const STEP: u64 = 256;

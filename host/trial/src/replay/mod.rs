@@ -52,7 +52,7 @@ const CLAIMS_MAX: u64 = 1_000;
 const FAILURES_MAX: u64 = 10_000;
 const DEADLINE_WEIGHS: u64 = 500;
 
-/// Does the workload again, decided by `candidate`. `settings` are the board's own; `name` is what `on_step` is told.
+/// Does the workload again, decided by `candidate`. `settings` are the board's own; `doing` is what `on_step` is told.
 ///
 /// # Errors
 ///
@@ -63,12 +63,12 @@ pub fn replay(
     candidate: &Candidate,
     settings: &BoardSettings,
     runner: &Runner<'_>,
-    name: &str,
+    doing: &'static str,
     on_step: &OnStep<'_>,
 ) -> Result<Course, Error> {
     let mut replay = Replay::new(workload, candidate, settings, runner)?;
     replay.begin()?;
-    replay.run(name, on_step)?;
+    replay.run(doing, on_step)?;
     Ok(replay.ledger.close())
 }
 
@@ -205,7 +205,7 @@ impl<'w> Replay<'w> {
         Ok(())
     }
 
-    fn run(&mut self, name: &str, on_step: &OnStep<'_>) -> Result<(), Error> {
+    fn run(&mut self, doing: &'static str, on_step: &OnStep<'_>) -> Result<(), Error> {
         let basis = &self.workload.basis;
         let steps_max = STEPS_MAX + STEPS_PER_ENTRY_MAX * basis.entries;
         let recorded = self.workload.recorded.decisions.len() as u64;
@@ -214,7 +214,7 @@ impl<'w> Replay<'w> {
         while self.step()? {
             steps += 1;
             if u64::is_multiple_of(steps, STEP) {
-                on_step(name, self.entries);
+                on_step(doing, self.entries);
             }
             let claims = self.ledger.course.decisions.len() as u64;
             if steps > steps_max || claims > claims_max || self.failures > FAILURES_MAX {

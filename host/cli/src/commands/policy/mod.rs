@@ -1,8 +1,11 @@
 //! `policy`: who decides on a board.
 
 mod check;
+mod compare;
 mod described;
 mod list;
+mod replay;
+mod replaying;
 mod set;
 mod show;
 
@@ -29,6 +32,8 @@ pub enum Command {
     Show(show::Args),
     Set(set::Args),
     Check(check::Args),
+    Compare(compare::Args),
+    Replay(replay::Args),
 }
 
 impl Command {
@@ -39,6 +44,8 @@ impl Command {
             Self::Show(args) => show::exec(context, &args),
             Self::Set(args) => set::exec(context, args),
             Self::Check(args) => check::exec(context, &args),
+            Self::Compare(args) => compare::exec(context, &args),
+            Self::Replay(args) => replay::exec(context, &args),
         }
     }
 }
