@@ -110,7 +110,11 @@ pub(super) fn magnitudes(max_ms: u64) -> Vec<f64> {
 
 /// A length of time as it is written at a tick.
 pub(super) fn label(ms: f64) -> String {
-    taskhost_wire::show_duration(ms.round() as u64)
+    let ms = ms.round() as u64;
+    if (1_000..60_000).contains(&ms) && ms % 1_000 != 0 {
+        return format!("{}s", ms as f64 / 1_000.0);
+    }
+    taskhost_wire::show_duration(ms)
 }
 
 #[cfg(test)]
@@ -122,6 +126,7 @@ mod tests {
         assert_eq!(ticks(0), [0.0]);
         assert_eq!(ticks(45_000).len(), 5);
         assert_eq!(label(ticks(45_000)[1]), "10s");
+        assert_eq!(label(ticks(4_000)[3]), "1.5s");
         assert_eq!(label(ticks(7 * 3_600_000)[1]), "1h");
         for max in [1, 17, 999, 61_000, 86_400_000, 400 * 86_400_000, u64::MAX / 2] {
             assert!(ticks(max).len() <= 10, "{max}");

@@ -216,7 +216,7 @@ fn write_differences(out: &mut String, answer: &Answer) {
 
 fn write_pair(out: &mut String, pair: &Pair, a: &str, b: &str) {
     let width = a.len().max(b.len());
-    line(out, format_args!("  {}  {}, task {} of it", pair.at, pair.agent, pair.got_before + 1));
+    line(out, format_args!("  {}  {}, its task {}", pair.at, pair.agent, pair.got_before + 1));
     for (name, given) in [(a, &pair.a), (b, &pair.b)] {
         let Some(given) = given else {
             line(out, format_args!("    {name:width$}  nothing more"));
