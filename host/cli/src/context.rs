@@ -91,7 +91,7 @@ impl Context {
 }
 
 /// Says how far something slow has come, once it is slow enough for somebody to wonder.
-fn progress() -> OnProgress {
+pub fn progress() -> OnProgress {
     const EVERY: Duration = Duration::from_secs(2);
     let said = Mutex::new(Instant::now());
     Arc::new(move |progress: Progress| {

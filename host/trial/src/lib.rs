@@ -3,6 +3,8 @@
 //! - [`Subject`]: what is tried. [`run`]: what it makes of a scenario.
 //! - [`scenario`]: small readable files that say what happens on a board and what a policy is to make of it.
 //! - [`conformance`]: scenarios that every policy has to pass, whatever it decides.
+//! - [`history`] makes a recorded history into work that can be done again, [`mod@replay`] does it again through another
+//!   policy, [`report`] says what differs, and [`picture`] draws it; [`course`] is what all of them tell it in.
 //! - `world` is the board, `judge` compares what came with what was expected, and `laws` are what must hold of every
 //!   board, whatever is decided there.
 //!
@@ -12,9 +14,14 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
 pub mod conformance;
+pub mod course;
 mod fresh;
+pub mod history;
 mod judge;
 mod laws;
+pub mod picture;
+pub mod replay;
+pub mod report;
 mod run;
 pub mod scenario;
 mod subject;

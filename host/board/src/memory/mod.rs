@@ -97,6 +97,8 @@ struct Shared {
 struct State {
     map: MemoryMap,
     entries: Vec<Entry>,
+    /// How many entries were taken out before these.
+    taken: u64,
     components: BTreeMap<Digest, Vec<u8>>,
     living: BTreeSet<SessionId>,
     /// How many sessions ended.
@@ -123,6 +125,7 @@ impl MemoryStore {
         let state = State {
             map,
             entries: Vec::new(),
+            taken: 0,
             components,
             living: BTreeSet::new(),
             deaths: 0,
@@ -149,6 +152,23 @@ impl MemoryStore {
         state.now.boot_ms = state.now.boot_ms.saturating_add(ms);
     }
 
+    /// Sets the wall clock. The boot clock goes on by as much as the wall clock does, and never back.
+    pub fn set_wall(&self, wall: Millis) {
+        let mut state = self.shared.state.lock();
+        let passed = wall.0.saturating_sub(state.now.wall.0);
+        state.now.wall = wall;
+        state.now.boot_ms = state.now.boot_ms.saturating_add(passed);
+    }
+
+    /// Takes the entries out that came since this was last called, oldest first: the board goes on as it is, and its
+    /// history begins after them. So a board that lives long needs no more memory than what stands on it.
+    pub fn take_entries(&self) -> Vec<Entry> {
+        let mut state = self.shared.state.lock();
+        let entries = std::mem::take(&mut state.entries);
+        state.taken += entries.len() as u64;
+        entries
+    }
+
     /// Locks a task by hand until the guard is dropped; `None` if it is locked already.
     pub fn lock_by_hand(&self, task: &TaskId) -> Option<Box<dyn LifeGuard>> {
         let locked = self.shared.state.lock().locked.insert(task.clone());
@@ -157,7 +177,7 @@ impl MemoryStore {
         })
     }
 
-    /// Every entry so far.
+    /// Every entry so far that wasn't taken out.
     pub fn entries(&self) -> Vec<Entry> {
         self.shared.state.lock().entries.clone()
     }
@@ -170,7 +190,7 @@ impl MemoryStore {
 
     fn commit(&self, entry: Entry) -> Result<Committed, ReadError> {
         let mut state = self.shared.state.lock();
-        let sequence = Sequence(state.entries.len() as u64 + 1);
+        let sequence = state.newest().next();
         // Taken out, so that nothing is copied. An entry that can't be applied leaves the board empty, and every
         // later read says that it is damaged.
         let mut map = std::mem::take(&mut state.map);
@@ -267,8 +287,12 @@ impl TaskLocks for MemoryTaskLocks {
 }
 
 impl State {
+    fn newest(&self) -> Sequence {
+        Sequence(self.taken + self.entries.len() as u64)
+    }
+
     fn mark(&self) -> Mark {
-        Mark { newest: Sequence(self.entries.len() as u64), deaths: self.deaths }
+        Mark { newest: self.newest(), deaths: self.deaths }
     }
 }
 
@@ -396,7 +420,11 @@ impl Store for MemoryStore {
         past: Sequence,
         each: &mut dyn FnMut(Sequence, Entry) -> bool,
     ) -> Result<(), ReadError> {
-        for (entry, number) in self.entries().into_iter().zip(1..) {
+        let (taken, entries) = {
+            let state = self.shared.state.lock();
+            (state.taken, state.entries.clone())
+        };
+        for (entry, number) in entries.into_iter().zip(taken + 1..) {
             if number > past.0 && !each(Sequence(number), entry) {
                 break;
             }

@@ -1,9 +1,12 @@
 //! `policy`: who decides on a board.
 
 mod check;
+mod compare;
 mod described;
 mod limits;
 mod list;
+mod replay;
+mod replaying;
 mod set;
 mod show;
 mod subject;
@@ -34,6 +37,8 @@ pub enum Command {
     Set(set::Args),
     Check(check::Args),
     Test(test::Args),
+    Compare(compare::Args),
+    Replay(replay::Args),
 }
 
 impl Command {
@@ -45,6 +50,8 @@ impl Command {
             Self::Set(args) => set::exec(context, args),
             Self::Check(args) => check::exec(context, &args),
             Self::Test(args) => test::exec(context, &args),
+            Self::Compare(args) => compare::exec(context, &args),
+            Self::Replay(args) => replay::exec(context, &args),
         }
     }
 }

@@ -1,0 +1,4 @@
+//! Histories that are replayed: on boards in memory, decided by the least policy there is, without WebAssembly.
+
+mod again;
+mod town;
