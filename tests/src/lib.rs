@@ -58,6 +58,18 @@ pub fn policy(package: &str) -> PathBuf {
     path
 }
 
+/// The component of a policy of this workspace in whatever language, as `cargo xtask guests` left it.
+pub fn built_policy(name: &str) -> PathBuf {
+    let target = taskhost_guest_build::target_dir(&workspace());
+    let component = target.join(format!("policies/{name}.wasm"));
+    assert!(
+        component.is_file(),
+        "there is no `{}`: `cargo xtask guests` builds it",
+        component.display()
+    );
+    component
+}
+
 /// A Python that has what tests import: the one that `cargo xtask test` makes.
 pub fn python() -> Command {
     let target = taskhost_guest_build::target_dir(&workspace());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use taskhost_tests::{Answer, TestBoard, policy, workspace};
+use taskhost_tests::{Answer, TestBoard, built_policy, policy, workspace};
 
 /// `policy test`, away from any board.
 fn tried(arguments: &[&str]) -> Answer {
@@ -47,6 +47,25 @@ fn scenarios_of_the_standard_policy_leave_no_setting_out() {
     ] {
         assert!(text.contains(value), "{value}");
     }
+}
+
+/// Every example, in whatever language, does what every policy must, and what its own scenarios say.
+#[test]
+fn examples_pass_the_suite_and_their_scenarios() {
+    let mut tried_any = false;
+    for example in fs::read_dir(workspace().join("guest/examples")).unwrap() {
+        let example = example.unwrap().path();
+        let scenarios = example.join("scenarios");
+        if !example.is_dir() {
+            continue;
+        }
+        assert!(scenarios.is_dir(), "{} has no scenarios", example.display());
+        let component = built_policy(&example.file_name().unwrap().to_string_lossy());
+        let answer = tried(&[&component.to_string_lossy(), &scenarios.to_string_lossy()]);
+        assert_eq!(answer.code, 0, "{}: {}", example.display(), answer.stdout);
+        tried_any = true;
+    }
+    assert!(tried_any);
 }
 
 #[test]
