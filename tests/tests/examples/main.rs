@@ -1,5 +1,5 @@
-//! The example policies do what their READMEs say: their scenarios, run by real components.
+//! The example policies: what stands about them in their common README.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
-mod scenarios;
+mod table;

@@ -114,7 +114,8 @@ fn choose(view: &View, tx: &Transaction, request: &Request) -> Result<Answer, Cl
     ))
 }
 
-/// Makes the shared books say that this board has spent `cost` more than its own; says whether there is as much.
+/// Makes the shared books say that this board has spent `cost` more than its own; says whether there is as much. What was
+/// given back on this board is entered in any case, for the others to spend.
 fn reserve(name: &str, account: &Account, cost: i64) -> Result<bool, Closed> {
     for _ in 0..TRIES_MAX {
         let found = match files::read(Place::Shared, name) {
@@ -122,14 +123,15 @@ fn reserve(name: &str, account: &Account, cost: i64) -> Result<bool, Closed> {
             found => found?,
         };
         let mut books = Books::parse(&found).map_err(Closed::Broken)?;
-        books.enter(&account.board, account.spent.saturating_add(cost), account.returned());
-        log::write(&format!("{} of {} would be spent", books.sum(), BUDGET.get()));
-        if books.sum() > BUDGET.get() {
-            return Ok(false);
-        }
-        match files::replace(Place::Shared, name, books.to_string().as_bytes(), Some(&found)) {
+        books.enter(&account.board, account.spent, account.returned());
+        let mut paid = books.clone();
+        paid.enter(&account.board, account.spent.saturating_add(cost), account.returned());
+        log::write(&format!("{} of {} would be spent", paid.sum(), BUDGET.get()));
+        let is_enough = paid.sum() <= BUDGET.get();
+        let content = if is_enough { paid } else { books }.to_string();
+        match files::replace(Place::Shared, name, content.as_bytes(), Some(&found)) {
             Err(FileError::Changed) => {}
-            done => return Ok(done.map(|()| true)?),
+            done => return Ok(done.map(|()| is_enough)?),
         }
     }
     Err(Closed::ForNow("the other boards are too busy with the books: ask again".to_owned()))

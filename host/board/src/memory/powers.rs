@@ -11,10 +11,11 @@ use crate::{
     LifeGuard, LockFailure, Millis, Owner, Place, Powers, TaskId,
 };
 
-/// Locks and files of policies whose board is in memory.
+/// Locks and files of policies whose board is in memory. Its shared directory is there, and no other board shares it.
 #[derive(Default)]
 pub(super) struct MemoryPowers {
-    files: Mutex<BTreeMap<String, Vec<u8>>>,
+    own: Mutex<BTreeMap<String, Vec<u8>>>,
+    shared: Mutex<BTreeMap<String, Vec<u8>>>,
     locks: Arc<(Mutex<BTreeSet<String>>, Condvar)>,
 }
 
@@ -46,8 +47,7 @@ impl Powers for MemoryPowers {
     }
 
     fn read(&self, at: Place, name: &str, _timeout: Duration) -> Result<Vec<u8>, FileFailure> {
-        only_board(at)?;
-        self.files.lock().get(name).cloned().ok_or(FileFailure::NotFound)
+        self.files(at).lock().get(name).cloned().ok_or(FileFailure::NotFound)
     }
 
     fn replace(
@@ -58,11 +58,10 @@ impl Powers for MemoryPowers {
         expected: Option<&[u8]>,
         _timeout: Duration,
     ) -> Result<(), FileFailure> {
-        only_board(at)?;
         if content.len() > FILE_BYTES_MAX {
             return Err(FileFailure::TooLarge);
         }
-        let mut files = self.files.lock();
+        let mut files = self.files(at).lock();
         let now = files.get(name).map(Vec::as_slice).unwrap_or_default();
         if expected.is_some_and(|expected| expected != now) {
             return Err(FileFailure::Changed);
@@ -72,11 +71,11 @@ impl Powers for MemoryPowers {
     }
 }
 
-fn only_board(at: Place) -> Result<(), FileFailure> {
-    match at {
-        Place::Board => Ok(()),
-        Place::Shared => {
-            Err(FileFailure::Forbidden("this board shares no files with others".into()))
+impl MemoryPowers {
+    fn files(&self, at: Place) -> &Mutex<BTreeMap<String, Vec<u8>>> {
+        match at {
+            Place::Board => &self.own,
+            Place::Shared => &self.shared,
         }
     }
 }
