@@ -10,18 +10,25 @@ use super::notes::{ChildrenPage, NOTE_BYTES, NOTES_BYTES_MAX, Notes, ReadyPage, 
 use crate::image::Record;
 use crate::{
     BoardSettings, Candidate, Census, Command, Due, Family, Head, Instant, Json, KeyRecord,
-    ListQuery, Millis, Name, OrderKey, Page, PolicySet, ReadError, ReadyQuery, Space, Task, TaskId,
-    TaskLocks, Transaction, View, Vital, Wake,
+    ListQuery, Millis, Name, NoTaskLocks, OrderKey, Page, PolicySet, ReadError, ReadyQuery, Space,
+    Task, TaskId, TaskLocks, Transaction, View, Vital, Wake,
 };
 
-/// What stands behind a desk where notes are taken.
+/// What stands behind a desk: the board, where notes are taken; where they answer, a copy of it, if it was small.
 struct Behind {
     view: Box<dyn View>,
     locks: Box<dyn TaskLocks>,
 }
 
+enum Mode {
+    /// The board answers, and it is noted.
+    Noting,
+    /// The notes answer, and the copy of the board whatever they don't.
+    Answering,
+}
+
 pub(super) struct Desk {
-    /// Absent where the notes answer.
+    mode: Mode,
     behind: Option<Behind>,
     head: Head,
     pub(super) notes: Notes,
@@ -39,17 +46,19 @@ pub(super) struct Shared(Arc<Mutex<Desk>>);
 impl Shared {
     /// A desk where notes are taken.
     pub(super) fn noting(head: Head) -> Self {
-        Self::over(head, Notes::default())
+        Self::over(Mode::Noting, None, head, Notes::default())
     }
 
-    /// A desk where the notes answer.
-    pub(super) fn answering(head: Head, notes: Notes) -> Self {
-        Self::over(head, notes)
+    /// A desk where the notes answer, and `copy` whatever they don't. What isn't noted to be locked by hand isn't.
+    pub(super) fn answering(head: Head, notes: Notes, copy: Option<Box<dyn View>>) -> Self {
+        let behind = copy.map(|view| Behind { view, locks: Box::new(NoTaskLocks) });
+        Self::over(Mode::Answering, behind, head, notes)
     }
 
-    fn over(head: Head, notes: Notes) -> Self {
+    fn over(mode: Mode, behind: Option<Behind>, head: Head, notes: Notes) -> Self {
         Self(Arc::new(Mutex::new(Desk {
-            behind: None,
+            mode,
+            behind,
             head,
             notes,
             bytes_left: NOTES_BYTES_MAX,
@@ -106,14 +115,16 @@ impl Desk {
         ask: impl FnOnce(&mut Behind, &Q) -> Result<A, ReadError>,
         words: impl FnOnce(&Q) -> String,
     ) -> Result<A, ReadError> {
+        if matches!(self.mode, Mode::Answering)
+            && let Some(answer) = notes(&mut self.notes).get(&question)
+        {
+            return Ok(answer.clone());
+        }
         let Some(behind) = &mut self.behind else {
-            return match notes(&mut self.notes).get(&question) {
-                Some(answer) => Ok(answer.clone()),
-                None => Err(ReadError::Failed(self.miss(words(&question)))),
-            };
+            return Err(ReadError::Failed(self.miss(words(&question))));
         };
         let answer = ask(behind, &question)?;
-        if self.has_room_for(&answer) {
+        if matches!(self.mode, Mode::Noting) && self.has_room_for(&answer) {
             notes(&mut self.notes).insert(question, answer.clone());
         }
         Ok(answer)

@@ -4,6 +4,8 @@
 //! - [`Recording`]: one call of a hook: what it was asked, what it found staged, what the board answered while it ran,
 //!   what came of it, and the policies by their digests. Written as one JSON object ([`SCHEMA`]).
 //! - [`Rerun`]: the same call again, answered from the notes; what it came to is a [`Came`].
+//! - `copy` is the board itself, which a recording has if it is small: a policy that is mended mostly asks for more than
+//!   the one that failed.
 //! - `desk` is where a hook's questions go meanwhile, `notes` what is written down of them, `powers` the same for locks
 //!   and files.
 //!
@@ -12,7 +14,7 @@
 //! - taking notes changes no answer, and nothing is noted where no recorder is asked for;
 //! - the notes of one call have a bound ([`NOTES_BYTES_MAX`]); past it nothing is kept, rather than a part;
 //! - a recording is handed over when the hooks are closed, when the board's lock is free again;
-//! - when a call is run again, what isn't in the notes isn't answered, and what came is called unknown then: it is never
+//! - when a call is run again, what isn't in the recording isn't answered, and what came is called unknown then: it is never
 //!   taken for the policy's failure.
 //!
 //! Only the call that failed is kept, not the ones before it in its transaction: what those staged is, and they were
@@ -21,6 +23,7 @@
 //! call's, and isn't kept.
 
 mod bytes;
+mod copy;
 mod desk;
 mod notes;
 mod powers;
@@ -37,6 +40,8 @@ use crate::{
     PolicyFailure, PolicyLimits, PolicySet, TaskId, Transaction, Verdict,
 };
 use bytes::Bytes;
+pub use copy::COPIED_TASKS_MAX;
+use copy::Copied;
 pub use notes::{NOTES_BYTES_MAX, Notes};
 pub use recorder::{OnKept, Recorder};
 pub use rerun::{Answer, Came, Reran, Rerun};
@@ -195,6 +200,9 @@ pub struct Recording {
     pub staged: Vec<Change>,
     /// What the board answered during the call.
     pub notes: Notes,
+    /// The board itself, if it was small, for what another build of the policy asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    board: Option<Copied>,
     /// The small ones of the components.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     components: BTreeMap<Digest, Bytes>,

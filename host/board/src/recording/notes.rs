@@ -114,15 +114,19 @@ pub(super) const NOTE_BYTES: usize = 128;
 /// What a short text in a list takes.
 const ENTRY_BYTES: usize = 64;
 
+impl Weight for Task {
+    fn weight(&self) -> usize {
+        let texts = [&self.reason, &self.error, &self.key];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let result = self.result.as_ref().map_or(0, |json| json.as_str().len());
+        let lists = self.after.len() + self.labels.len() + self.needs.len();
+        4 * ENTRY_BYTES + texts + result + self.data.as_str().len() + lists * ENTRY_BYTES
+    }
+}
+
 impl Weight for Option<Task> {
     fn weight(&self) -> usize {
-        self.as_ref().map_or(0, |task| {
-            let texts = [&task.reason, &task.error, &task.key];
-            let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-            let result = task.result.as_ref().map_or(0, |json| json.as_str().len());
-            let lists = task.after.len() + task.labels.len() + task.needs.len();
-            4 * ENTRY_BYTES + texts + result + task.data.as_str().len() + lists * ENTRY_BYTES
-        })
+        self.as_ref().map_or(0, Task::weight)
     }
 }
 

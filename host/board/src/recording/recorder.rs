@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::copy::Copied;
 use super::desk::Shared;
 use super::powers::{Noted, Running};
 use super::{Ending, HookCall, Recording, SCHEMA, TooLarge, refused_choice, refused_event};
@@ -192,6 +193,7 @@ impl WatchedHooks {
             transaction: before.standing,
             staged: staged.to_vec(),
             notes,
+            board: Copied::of(tx.view(), tx.now().wall),
             components: [].into(),
         })))
     }

@@ -50,9 +50,16 @@ pub struct Rerun<'r> {
 
 impl<'r> Rerun<'r> {
     /// Lays the notes out.
-    pub fn new(recording: &'r Recording) -> Self {
-        let desk = Shared::answering(recording.transaction.head.clone(), recording.notes.clone());
-        Self { recording, desk }
+    ///
+    /// # Errors
+    ///
+    /// If the recording contradicts itself.
+    pub fn new(recording: &'r Recording) -> Result<Self, ReadError> {
+        let copy = recording.board.as_ref();
+        let copy = copy.map(|copied| copied.view(&recording.policies, recording.transaction.now()));
+        let head = recording.transaction.head.clone();
+        let desk = Shared::answering(head, recording.notes.clone(), copy.transpose()?);
+        Ok(Self { recording, desk })
     }
 
     /// The locks and files, as they were; what runs the policy is to be given these.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::common::{Board, agent, board, id, name, request, soon, task};
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::recording::{
-    Answer, Came, Ending, HookCall, InvalidRecording, NOTES_BYTES_MAX, Recorder, Recording, Reran,
-    Rerun, TooLarge,
+    Answer, COPIED_TASKS_MAX, Came, Ending, HookCall, InvalidRecording, NOTES_BYTES_MAX, Recorder,
+    Recording, Reran, Rerun, TooLarge,
 };
 use taskhost_board::{
     Agent, Cause, Change, Choice, Classified, Description, Digest, Engine, Error, Event,
@@ -232,7 +232,7 @@ impl Recorded {
 
 /// The same call again, of the same policy or another one.
 fn again(recording: &Recording, mode: Mode) -> Reran {
-    let rerun = Rerun::new(recording);
+    let rerun = Rerun::new(recording).unwrap();
     let tried = Tried { mode, powers: rerun.powers(), log: Vec::new() };
     rerun.call(&tried).unwrap()
 }
@@ -313,14 +313,41 @@ fn failure_is_kept_with_its_kind_and_another_build_can_be_tried_on_it() {
 #[test]
 fn what_was_not_asked_then_is_unknown_and_not_the_policys_failure() {
     let recorded = Recorded::new(Mode::RefuseWork);
+    // Too large to be copied: only what was asked is there.
+    let many: Vec<NewTask> = (0..COPIED_TASKS_MAX).map(|n| task(&format!("t{n}"))).collect();
+    recorded.board.add(&many).unwrap();
     recorded.board.claim(&request(&agent("ann"))).unwrap_err();
     let recording = recorded.only();
+    assert_eq!(again(&recording, Mode::RefuseWork).came, Came::Ended(recording.ending.clone()));
     let unknown = |mode| match again(&recording, mode).came {
         Came::Unknown(what) => what,
         other => panic!("{other:?}"),
     };
     assert_eq!(unknown(Mode::AskMore), "the task `c`");
     assert_eq!(unknown(Mode::ReadMore), "one more reading of the file `file`");
+}
+
+/// The mended policy asked for what came after the place where the other one had failed, so that nobody could say
+/// whether it was mended.
+#[test]
+fn small_board_is_kept_whole_for_a_policy_that_asks_for_more() {
+    let recorded = Recorded::new(Mode::RefuseEvent);
+    let held = recorded.board.next("ann").unwrap();
+    let proof = crate::common::proof(&held);
+    recorded.board.finish("a", &proof, &Finish::Complete(None)).unwrap_err();
+    let mut recording = recorded.only();
+    let nothing = Choice::Nothing(None);
+    recording.call =
+        HookCall::Assignment { asker: agent("ann"), filter: Filter::default(), lease_ms: None };
+    assert_eq!(again(&recording, Mode::AskMore).came, Came::Answered(Answer::Assignment(nothing)));
+    // Locks and files are nobody's to copy.
+    let Came::Ended(Ending::Refused(_)) = again(&recording, Mode::RefuseWork).came else {
+        panic!("it refuses, having seen what the other one saw");
+    };
+    let Came::Unknown(what) = again(&recording, Mode::ReadMore).came else {
+        panic!("the file was read twice");
+    };
+    assert_eq!(what, "one more reading of the file `file`");
 }
 
 #[test]
