@@ -2,10 +2,11 @@
 //!
 //! - [`Subject`]: what is tried. [`run`]: what it makes of a scenario.
 //! - [`scenario`]: small readable files that say what happens on a board and what a policy is to make of it.
+//! - [`replay_recorded`]: a decision that was recorded on a board, made again.
 //! - `world` is the board, `judge` compares what came with what was expected, and `laws` are what must hold of every
 //!   board, whatever is decided there.
 //!
-//! Everything here runs on a board in memory, whose clock stands still until it is told otherwise, and through the same
+//! Whatever isn't recorded runs on a board in memory, whose clock stands still until it is told otherwise, and through the same
 //! [`taskhost_board::Engine`] as every other board: what is seen here is what a board does.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
@@ -13,11 +14,13 @@
 mod fresh;
 mod judge;
 mod laws;
+mod recorded;
 mod run;
 pub mod scenario;
 mod subject;
 mod world;
 
+pub use recorded::{Fetch, Instead, Replayed, replay_recorded};
 pub use run::{Fault, Outcome, run};
-pub use subject::{Runner, Subject};
+pub use subject::{Runner, Subject, Values};
 pub use world::Came;
