@@ -17,6 +17,7 @@ mod moving;
 mod names;
 mod planted;
 mod policies;
+mod recordings;
 mod regressions;
 mod repair;
 mod run;

@@ -3,6 +3,8 @@
 mod check;
 mod described;
 mod list;
+mod recorded;
+mod replay;
 mod set;
 mod show;
 
@@ -29,6 +31,7 @@ pub enum Command {
     Show(show::Args),
     Set(set::Args),
     Check(check::Args),
+    Replay(replay::Args),
 }
 
 impl Command {
@@ -39,6 +42,7 @@ impl Command {
             Self::Show(args) => show::exec(context, &args),
             Self::Set(args) => set::exec(context, args),
             Self::Check(args) => check::exec(context, &args),
+            Self::Replay(args) => replay::exec(context, args),
         }
     }
 }
