@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BootId, Name, SessionId};
 
 /// What kind of worker an agent or assignee is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentKind {
     /// A program that works by itself.
@@ -40,7 +40,7 @@ pub enum Vital {
 }
 
 /// Who asks: a name that may be shared, and the session that is one running agent of that name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Agent {
     /// The name it goes by.
     pub name: Name,

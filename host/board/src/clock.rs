@@ -36,7 +36,7 @@ impl Millis {
 pub struct BootId(pub String);
 
 /// One moment on both clocks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instant {
     /// The wall clock, which may jump.
     pub wall: Millis,

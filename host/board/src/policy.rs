@@ -4,13 +4,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Agent, Digest, Filter, Millis, PolicyLimits, PolicyPin, PolicySet, ReadError, Readiness,
     TaskId, Transaction,
 };
 
 /// How a policy failed. A refusal is an answer, not a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// It isn't a policy of this contract.
     InvalidComponent,
@@ -117,7 +120,8 @@ pub enum Rescue {
 }
 
 /// A word for what happened to a task, as `lifecycle` hears it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the words are the contract's and are documented there")]
 pub enum Event {
     Created,

@@ -221,7 +221,8 @@ pub type Ask<'a> = dyn FnMut(Box<dyn View>, Instant, Vec<TaskId>) -> Result<Vec<
     + 'a;
 
 /// Which directory a policy's file is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// This board's own.
     Board,

@@ -4,9 +4,14 @@
 //! policy's hook, to which it is lent, stages what follows, within its [`Access`]. Each step is checked here
 //! against the board's invariants before it is staged, so that nothing a policy does can break them.
 
+mod standing;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use standing::Standing;
 
 use crate::{
     Agent, Candidate, Change, Event, Family, Filter, Head, Instant, Json, KeyRecord, Name,
@@ -23,7 +28,7 @@ const MEMORY_VALUE_BYTES_MAX: usize = 64 * 1024;
 const MEMORY_KEYS_MAX: u32 = 10_000;
 
 /// An agent that asks for work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asking {
     /// Who asks.
     pub asker: Agent,
@@ -32,7 +37,8 @@ pub struct Asking {
 }
 
 /// What the hook that holds the transaction may do with it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Nothing but read.
     #[default]
@@ -416,7 +422,8 @@ impl Transaction {
         self.inner.claimed.as_ref()
     }
 
-    pub(crate) fn changes(&self) -> &[Change] {
+    /// What was staged so far, in order.
+    pub fn changes(&self) -> &[Change] {
         &self.inner.changes
     }
 

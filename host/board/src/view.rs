@@ -83,7 +83,8 @@ impl Counts {
 }
 
 /// Which of a task's children are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Family {
     /// All of them.
     Every,
@@ -105,7 +106,7 @@ impl Family {
 }
 
 /// In which order ready tasks are offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Lowest rank, then highest priority, then oldest.
@@ -118,7 +119,8 @@ pub enum Order {
 }
 
 /// A task's place in an [`Order`]; places of different orders don't compare in a useful way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct OrderKey([u64; 2]);
 
 impl OrderKey {
@@ -154,7 +156,7 @@ impl OrderKey {
 }
 
 /// What an agent asked for. Empty lists of types and labels match everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Filter {
     /// Any of these types.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -186,7 +188,8 @@ impl Filter {
 }
 
 /// For whom the offered tasks are reserved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reservation {
     /// For this agent.
     For(Agent),
@@ -217,7 +220,7 @@ impl Reservation {
 }
 
 /// Which ready tasks, in which order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ReadyQuery {
     /// What they must be like.
     pub filter: Filter,
@@ -237,7 +240,7 @@ impl ReadyQuery {
 }
 
 /// A ready task, with what a choice is usually made by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its place in the order asked for.
     pub place: OrderKey,

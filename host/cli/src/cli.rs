@@ -64,6 +64,11 @@ pub struct Global {
     /// Open the board even if its file system's locks can't be trusted (NFS, SMB, FUSE, 9p)
     #[arg(long, global = true, env = "TASKHOST_ALLOW_UNSAFE_FILE_SYSTEM", hide_env_values = true)]
     pub allow_unsafe_file_system: bool,
+    /// If the policy fails or refuses, keep what it was asked and told in this new file, for `policy replay`. What is in
+    /// tasks is in it, those of a small board all of them, and secrets with them: only you can read it.
+    /// `TASKHOST_RECORD` names a file for many commands, the first of which keeps its decision
+    #[arg(long, global = true, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use taskhost::{Board, Error, OnProgress, OpenOptions, Progress};
 
 use crate::cli::Global;
 use crate::output::{Output, note};
+use crate::record::Record;
 
 /// The board that commands are about when nobody says otherwise.
 const BOARD_DEFAULT: &str = ".taskhost";
@@ -22,6 +23,7 @@ pub struct Context {
     pub output: Output,
     timeout: Duration,
     allow_unsafe_file_system: bool,
+    record: Option<Record>,
     opened: OnceCell<Board>,
 }
 
@@ -32,6 +34,7 @@ impl Context {
             output: if global.json { Output::Json } else { Output::Text },
             timeout: global.timeout,
             allow_unsafe_file_system: global.allow_unsafe_file_system,
+            record: Record::asked_for(global.record),
             opened: OnceCell::new(),
         }
     }
@@ -42,8 +45,14 @@ impl Context {
             timeout: self.timeout,
             allow_unsafe_file_system: self.allow_unsafe_file_system,
             progress: Some(progress()),
+            record: self.record.as_ref().map(|record| record.keeping(self.output, self.taskhost())),
             ..OpenOptions::default()
         }
+    }
+
+    /// Whether a decision could be recorded where that was asked for: found out before anything is done.
+    pub fn check_record(&self) -> anyhow::Result<()> {
+        self.record.as_ref().map_or(Ok(()), Record::check)
     }
 
     /// Opens the board.

@@ -1,7 +1,7 @@
 //! The command `taskhost`: a board of tasks that agents share.
 //!
 //! - [`cli`]: the command line as it is typed; [`commands`]: one file per command.
-//! - [`context`]: which board, how long to wait, how to answer.
+//! - [`context`]: which board, how long to wait, how to answer; [`record`]: whether decisions are recorded, and where.
 //! - [`output`]: answers, as text or JSON; [`exit`]: the one place that maps errors to exit codes.
 //!
 //! Only this crate prints or exits.
@@ -15,6 +15,7 @@ mod exit;
 mod input;
 mod output;
 mod parse;
+mod record;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error, std::env::args_os()),
     };
     let context = Context::new(cli.global);
-    let code = match cli.command.exec(&context) {
+    let done = context.check_record().and_then(|()| cli.command.exec(&context));
+    let code = match done {
         Ok(code) => code.into(),
         Err(error) => exit::failed(context.output, &error),
     };

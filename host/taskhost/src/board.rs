@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use taskhost_board::recording::OnKept;
 use taskhost_board::{
     AddOutcome, Agent, BoardSettings, Census, ChangeRequest, Changed, Contexts, Digest, Engine,
     Entry, Explanation, Family, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name,
-    NewTask, Page, Policies as _, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Retention,
+    NewTask, Page, Policies, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Retention,
     Sequence, Store, Task, TaskId, View,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
@@ -19,7 +20,7 @@ use taskhost_store_file::{
 };
 
 use crate::tending::Tending;
-use crate::{Error, Session, SessionOptions, bare, system};
+use crate::{Error, Session, SessionOptions, bare, recorded, system};
 
 /// The standard policy that this version makes new boards with.
 pub const STANDARD_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
@@ -36,6 +37,9 @@ pub struct OpenOptions {
     /// The locks that are held around this process by `taskhost lock`: those that its environment names, unless said
     /// otherwise.
     pub inherited: InheritedLocks,
+    /// Given the first decision that fails or is refused, if there is one: see [`crate::recording`]. Nothing is recorded
+    /// unless it is there.
+    pub record: Option<OnKept>,
 }
 
 impl Default for OpenOptions {
@@ -45,6 +49,7 @@ impl Default for OpenOptions {
             allow_unsafe_file_system: false,
             progress: None,
             inherited: InheritedLocks::from_env(),
+            record: None,
         }
     }
 }
@@ -100,7 +105,7 @@ impl Board {
             settings: options.settings.clone(),
         };
         let store = FileStore::init(path.as_ref(), &plan, store_options(&options.open))?;
-        Self::over(store, options.open.timeout)
+        Self::recorded(store, &options.open)
     }
 
     /// Opens the board in the directory `path`.
@@ -110,16 +115,29 @@ impl Board {
 
     /// Opens the board in the directory `path`.
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        Self::over(FileStore::open(path.as_ref(), store_options(options))?, options.timeout)
+        Self::recorded(FileStore::open(path.as_ref(), store_options(options))?, options)
     }
 
     /// A board over a store that was opened in a way of the caller's own; its commands wait this long for the board's
     /// lock.
     pub fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
+        Self::recorded(store, &OpenOptions { timeout, ..OpenOptions::default() })
+    }
+
+    /// A board over an open store, whose decisions are recorded if the options say so.
+    pub(crate) fn recorded(store: FileStore, options: &OpenOptions) -> Result<Self, Error> {
         let store = Arc::new(store);
-        let runtime = Runtime::new(RuntimeOptions::new(store.powers()))?;
-        let engine = Engine::new(store.clone(), Arc::new(runtime), Arc::new(system::entropy));
-        Ok(Self { store, engine, timeout, tending: Arc::default() })
+        let recorder = options.record.clone().map(|kept| recorded::recorder(&store, kept));
+        let mut powers = store.powers();
+        if let Some(recorder) = &recorder {
+            powers = recorder.powers(powers);
+        }
+        let mut policies: Arc<dyn Policies> = Arc::new(Runtime::new(RuntimeOptions::new(powers))?);
+        if let Some(recorder) = &recorder {
+            policies = recorder.policies(policies);
+        }
+        let engine = Engine::new(store.clone(), policies, Arc::new(system::entropy));
+        Ok(Self { store, engine, timeout: options.timeout, tending: Arc::default() })
     }
 
     /// The same, whose commands have this bug, so that tests can show that they would find it.

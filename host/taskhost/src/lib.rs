@@ -28,6 +28,7 @@ mod bare;
 mod board;
 mod error;
 mod moving;
+mod recorded;
 mod session;
 mod system;
 mod tending;
@@ -36,9 +37,11 @@ pub use bare::{check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
 pub use moving::repair;
+pub use recorded::{KeepError, ReadRecordingError, keep_recording, read_recording};
 pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
 pub use system::hostname;
 pub use taskhost_board as domain;
+pub use taskhost_board::recording;
 pub use taskhost_board::{
     Action, AddOutcome, Agent, AgentKind, Assignee, BoardSettings, Census, Change, ChangeRequest,
     Changed, Claim, ClaimOutcome, ContextEntry, ContextFailure, Contexts, Digest, Entry,

@@ -30,7 +30,7 @@ impl Board {
         options: &OpenOptions,
     ) -> Result<Self, Error> {
         let store = FileStore::import(path.as_ref(), lines, store_options(options))?;
-        Self::over(store, options.timeout)
+        Self::recorded(store, options)
     }
 }
 

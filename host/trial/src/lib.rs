@@ -5,10 +5,11 @@
 //! - [`conformance`]: scenarios that every policy has to pass, whatever it decides.
 //! - [`history`] makes a recorded history into work that can be done again, [`mod@replay`] does it again through another
 //!   policy, [`report`] says what differs, and [`picture`] draws it; [`course`] is what all of them tell it in.
+//! - [`replay_recorded`]: a decision that was recorded on a board, made again.
 //! - `world` is the board, `judge` compares what came with what was expected, and `laws` are what must hold of every
 //!   board, whatever is decided there.
 //!
-//! Everything here runs on a board in memory, whose clock stands still until it is told otherwise, and through the same
+//! Whatever isn't recorded runs on a board in memory, whose clock stands still until it is told otherwise, and through the same
 //! [`taskhost_board::Engine`] as every other board: what is seen here is what a board does.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
@@ -20,6 +21,7 @@ pub mod history;
 mod judge;
 mod laws;
 pub mod picture;
+mod recorded;
 pub mod replay;
 pub mod report;
 mod run;
@@ -27,6 +29,7 @@ pub mod scenario;
 mod subject;
 mod world;
 
+pub use recorded::{Fetch, Instead, Replayed, replay_recorded};
 pub use run::{Fault, Outcome, run};
-pub use subject::{Runner, Subject};
+pub use subject::{Runner, Subject, Values};
 pub use world::Came;

@@ -19,6 +19,7 @@ mod moving;
 mod names;
 mod planted;
 mod policies;
+mod recordings;
 mod regressions;
 mod repair;
 mod run;

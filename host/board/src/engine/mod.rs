@@ -391,7 +391,9 @@ impl<'e> Work<'e> {
     /// Ends without a change, once everything is durable that was read: an error is an answer too.
     fn abandon(self) -> Result<(), CommitError> {
         drop(self.tx);
+        let ended = self.opened.finish();
+        // Only now that the board's lock is free: throwing instances away takes time.
         self.hooks.close(false);
-        self.opened.finish()
+        ended
     }
 }

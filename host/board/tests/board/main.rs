@@ -11,4 +11,5 @@ mod compiling;
 mod fallback;
 mod operating;
 mod properties;
+mod recording;
 mod regressions;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use taskhost::domain::Command;
 use taskhost::{Entry, Millis, Name, Sequence, TaskId, wire};
 
+pub use self::details::of as details;
 pub use self::gap::Gap;
 pub use self::wanted::Wanted;
 pub use self::who::Holders;

@@ -5,6 +5,7 @@ mod compare;
 mod described;
 mod limits;
 mod list;
+mod recorded;
 mod replay;
 mod replaying;
 mod set;
@@ -51,7 +52,7 @@ impl Command {
             Self::Check(args) => check::exec(context, &args),
             Self::Test(args) => test::exec(context, &args),
             Self::Compare(args) => compare::exec(context, &args),
-            Self::Replay(args) => replay::exec(context, &args),
+            Self::Replay(args) => replay::exec(context, args),
         }
     }
 }
