@@ -19,6 +19,7 @@ mod planted;
 mod policies;
 mod regressions;
 mod repair;
+mod replays;
 mod run;
 mod scale;
 mod seeing;

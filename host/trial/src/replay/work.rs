@@ -33,6 +33,7 @@ impl Hand {
             asked_at: None,
             told: None,
             is_working: false,
+            asks_again_at: Millis(0),
             in_vain: 0,
             usual_ms: (away, reaction),
         }
@@ -141,10 +142,14 @@ impl Replay<'_> {
         self.held_back.insert(worker);
         let again = self.now.plus(ASK_AGAIN_MS);
         let hand = &mut self.hands[worker];
+        if hand.asks_again_at > self.now {
+            return;
+        }
         if self.workload.basis.span.is_none_or(|(_, to)| again > to) {
             hand.in_vain += 1;
         }
         if hand.in_vain <= IN_VAIN_MAX {
+            hand.asks_again_at = again;
             self.queue.push(again, NOT_RECORDED, Step::Ask(worker));
         }
     }

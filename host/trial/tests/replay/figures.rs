@@ -99,6 +99,37 @@ fn who_was_held_back_is_told_with_what_it_was_told() {
     assert_eq!(pairs.first[0].agent, "ada");
 }
 
+/// Every time that something happened, each agent that was held back set another clock, and went away for good once all
+/// of them had rung: a policy that waits half a minute for an agent that has left was never asked again.
+#[test]
+fn who_is_held_back_for_a_while_is_still_there_after_the_history_ends() {
+    let mut town = Town::new();
+    for n in 0..300 {
+        town.add(&format!("t{n}"), |_| {});
+    }
+    town.add("late", |_| {});
+    for n in 0..300 {
+        town.claim("bob", |_| {}).unwrap();
+        town.wait(1);
+        if n == 0 {
+            town.claim("ada", |_| {}).unwrap();
+        }
+        let task = town.held.iter().find(|(_, held)| held.0.as_str() == "bob").unwrap().0.clone();
+        town.complete(task.as_str());
+    }
+    town.complete("t1");
+    let workload = workload(&town.store);
+    let course = through(&workload, Moody(Mood::HoldsBackFor("ada", 30_000)));
+    let ada: Vec<u64> = course
+        .decisions
+        .iter()
+        .filter(|one| one.agent.as_str() == "ada")
+        .map(|one| one.at.0 - one.asked_at.0)
+        .collect();
+    assert_eq!(ada.len(), 1);
+    assert!((29_000..40_000).contains(&ada[0]), "{ada:?}");
+}
+
 #[test]
 fn shares_are_parts_of_all() {
     let workload = queue_of_three();

@@ -16,6 +16,8 @@ pub enum Mood {
     Talks,
     /// Gives an agent of this name nothing while it holds nothing and no other does.
     HoldsBack(&'static str),
+    /// Gives an agent of this name nothing for so many milliseconds after the board was made.
+    HoldsBackFor(&'static str, u64),
     /// Refuses that a task is completed.
     RefusesCompletion,
     /// Fails whenever it is asked for work.
@@ -82,6 +84,11 @@ impl Hooks for MoodyHooks {
                 if other == 0 {
                     let told = Some("after bob".to_owned());
                     return Hooked { tx, answer: Ok(Choice::Nothing(told)) };
+                }
+            }
+            Mood::HoldsBackFor(name, ms) if asker.name.as_str() == name => {
+                if tx.now().wall.0 < 1_000_000_000_000 + ms {
+                    return Hooked { tx, answer: Ok(Choice::Nothing(None)) };
                 }
             }
             Mood::Fails => {
