@@ -22,6 +22,7 @@ mod policies;
 mod recordings;
 mod regressions;
 mod repair;
+mod replays;
 mod run;
 mod scale;
 mod seeing;

@@ -115,8 +115,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Something happened. Changes of tasks that nothing is known of are passed over.
     pub(crate) fn follow(&mut self, time: Millis, change: &Change) {
-        let first = self.course.span.map_or(time, |(first, _)| first);
-        self.course.span = Some((first, time));
+        if change.event().is_some_and(|event| event != "renewed") {
+            let first = self.course.span.map_or(time, |(first, _)| first);
+            self.course.span = Some((first, time));
+        }
         if let Change::FellBack { hook, detail, .. } = change {
             self.trouble(
                 time,

@@ -221,7 +221,8 @@ impl Reader {
     fn read_ending(&mut self, sequence: Sequence, entry: &Entry, change: &Change) {
         let Some(id) = change.task() else { return };
         let Some(ended) = self.ended(entry, id, change) else { return };
-        if let Some(open) = self.lines.ended(id, self.now) {
+        let is_lost = matches!(ended, Some(Ending::Died | Ending::Silent));
+        if let Some(open) = self.lines.ended(id, self.now, is_lost) {
             self.attempts.entry(id.clone()).or_default().push(Attempt {
                 ms: self.now.0.saturating_sub(open.since.0),
                 ending: ended,
@@ -286,7 +287,7 @@ impl Reader {
         let mut open: Vec<TaskId> = self.lines.open.keys().cloned().collect();
         open.sort_unstable();
         for id in open {
-            let Some(open) = self.lines.ended(&id, self.now) else { continue };
+            let Some(open) = self.lines.ended(&id, self.now, false) else { continue };
             let ms = self.now.0.saturating_sub(open.since.0);
             let cut = Attempt { ms, ending: None, sequence: u64::MAX };
             self.attempts.entry(id).or_default().push(cut);

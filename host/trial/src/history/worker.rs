@@ -22,7 +22,8 @@ pub struct Worker {
     pub hostname: Option<Name>,
     /// The requests, in their order.
     pub asked: Vec<Asked>,
-    /// When its last claim ended, or the history, if it was still working then.
+    /// When its last claim ended, or the history, if it was still working then; if it fell silent or died at its last
+    /// work, when that began.
     pub until: Millis,
 }
 
@@ -131,12 +132,12 @@ impl Lines {
         })
     }
 
-    /// A claim ended.
-    pub(super) fn ended(&mut self, id: &TaskId, at: Millis) -> Option<Open> {
+    /// A claim ended. `is_lost` if its holder was dead or silent, and so hadn't been there for as long.
+    pub(super) fn ended(&mut self, id: &TaskId, at: Millis, is_lost: bool) -> Option<Open> {
         let open = self.open.remove(id)?;
         self.free_since[open.worker] = Some(at);
         let worker = &mut self.workers[open.worker];
-        worker.until = worker.until.max(at);
+        worker.until = worker.until.max(if is_lost { open.since } else { at });
         Some(open)
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn magnitudes(max_ms: u64) -> Vec<f64> {
 /// A length of time as it is written at a tick.
 pub(super) fn label(ms: f64) -> String {
     let ms = ms.round() as u64;
-    if (1_000..60_000).contains(&ms) && ms % 1_000 != 0 {
+    if (1_000..60_000).contains(&ms) && !ms.is_multiple_of(1_000) {
         return format!("{}s", ms as f64 / 1_000.0);
     }
     taskhost_wire::show_duration(ms)

@@ -32,11 +32,9 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for Pictu
 /// In pixels.
 const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 1160;
-const TITLE_HEIGHT: u32 = 40;
-const ROW_HEIGHT: u32 = 370;
 
 /// Of the history, and of what was replayed.
-const RECORDED: RGBColor = RGBColor(0x77, 0x77, 0x77);
+const RECORDED: RGBColor = RGBColor(0xb0, 0xb0, 0xb0);
 const REPLAYED: [RGBColor; 2] = [RGBColor(0x00, 0x72, 0xb2), RGBColor(0xd5, 0x5e, 0x00)];
 
 /// Draws the history as it was `recorded`, and what was `replayed`, each with its name.
@@ -45,10 +43,11 @@ const REPLAYED: [RGBColor; 2] = [RGBColor(0x00, 0x72, 0xb2), RGBColor(0xd5, 0x5e
 ///
 /// If the drawing fails, which it doesn't for lack of anything outside.
 pub fn svg(recorded: &Course, replayed: &[(&str, &Course)]) -> Result<String, PictureError> {
-    let mut lines = vec![Drawn { name: "as recorded", course: recorded, color: RECORDED }];
+    let mut lines =
+        vec![Drawn { name: "as recorded", course: recorded, color: RECORDED, width: 6 }];
     let colors = REPLAYED.into_iter().cycle();
     let drawn = replayed.iter().zip(colors);
-    lines.extend(drawn.map(|((name, course), color)| Drawn { name, course, color }));
+    lines.extend(drawn.map(|((name, course), color)| Drawn { name, course, color, width: 2 }));
     // Of two policies, they; of one, what it did and what was.
     let shares = &lines[lines.len().saturating_sub(2)..];
     let mut picture = String::new();
@@ -56,11 +55,8 @@ pub fn svg(recorded: &Course, replayed: &[(&str, &Course)]) -> Result<String, Pi
         let root = SVGBackend::with_string(&mut picture, (WIDTH, HEIGHT)).into_drawing_area();
         root.fill(&WHITE)?;
         let font = ("sans-serif", 22).into_font();
-        let title = "The same work, decided differently";
-        let root = root.titled(title, font)?;
-        let (_, rows) = root.split_vertically(0);
-        debug_assert!(TITLE_HEIGHT < ROW_HEIGHT);
-        let rows = rows.split_evenly((3, 1));
+        let root = root.titled("The same work, decided differently", font)?;
+        let rows = root.split_evenly((3, 1));
         panel::waits(&rows[0], &lines)?;
         let sides = rows[1].split_evenly((1, shares.len().max(1)));
         for (side, drawn) in sides.iter().zip(shares) {

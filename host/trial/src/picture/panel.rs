@@ -19,6 +19,8 @@ pub(super) struct Drawn<'a> {
     pub(super) name: &'a str,
     pub(super) course: &'a Course,
     pub(super) color: RGBColor,
+    /// In pixels. What lies under another line is wider, so that it shows where both are the same.
+    pub(super) width: u32,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -62,14 +64,16 @@ pub(super) fn waits(area: &Area<'_>, lines: &[Drawn<'_>]) -> Result<(), PictureE
         .y_label_formatter(&|part| format!("{part:.0}%"))
         .draw()?;
     for drawn in lines {
-        let color = drawn.color;
+        let (color, width) = (drawn.color, drawn.width);
         chart
             .draw_series(LineSeries::new(
                 distribution(&drawn.course.ready_ms),
-                color.stroke_width(2),
+                color.stroke_width(width),
             ))?
             .label(short(drawn.name))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(3)));
+            .legend(move |(x, y)| {
+                PathElement::new([(x, y), (x + 18, y)], color.stroke_width(width + 1))
+            });
     }
     key(&mut chart, SeriesLabelPosition::LowerRight)
 }
@@ -168,14 +172,16 @@ pub(super) fn ready(area: &Area<'_>, lines: &[Drawn<'_>]) -> Result<(), PictureE
     let most = counts.max().unwrap_or_default().max(1);
     let x = Scale { end: took_ms.max(1) as f64, marks: axis::ticks(took_ms) };
     let mut chart = chart(area, "How many tasks were ready and waited for somebody")
-        .build_cartesian_2d(x, 0.0..(most as f64 * 1.05))?;
+        .build_cartesian_2d(x, 0.0..(most as f64 * 1.3))?;
     mesh(&mut chart, "ready tasks")?;
     for drawn in lines {
-        let color = drawn.color;
+        let (color, width) = (drawn.color, drawn.width);
         chart
-            .draw_series(LineSeries::new(waiting(drawn.course), color.stroke_width(2)))?
+            .draw_series(LineSeries::new(waiting(drawn.course), color.stroke_width(width)))?
             .label(short(drawn.name))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(3)));
+            .legend(move |(x, y)| {
+                PathElement::new([(x, y), (x + 18, y)], color.stroke_width(width + 1))
+            });
     }
     key(&mut chart, SeriesLabelPosition::UpperRight)
 }

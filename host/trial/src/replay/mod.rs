@@ -110,6 +110,10 @@ struct Hand {
     /// What it was told when it got nothing.
     told: Option<String>,
     is_working: bool,
+    /// When it asks again although nothing has happened, if it was held back: one such time is enough.
+    asks_again_at: Millis,
+    /// How often in a row it did so after the history ends.
+    in_vain: u32,
     /// How long it is away, and how long it takes to ask, where the history has no more requests.
     usual_ms: (u64, u64),
 }

@@ -11,6 +11,8 @@ use crate::history::{Asked, Ending, Told, Wanted, Worker, median};
 
 /// After how long a worker that got nothing asks again, if nothing happens: as taskhost's waiting does.
 const ASK_AGAIN_MS: u64 = 10_000;
+/// How often in a row it does so after the history ends: a policy may never give it anything.
+const IN_VAIN_MAX: u32 = 100;
 /// How often a lease is extended during one try, at most.
 const BEATS_MAX: u64 = 10_000;
 
@@ -31,6 +33,8 @@ impl Hand {
             asked_at: None,
             told: None,
             is_working: false,
+            asks_again_at: Millis(0),
+            in_vain: 0,
             usual_ms: (away, reaction),
         }
     }
@@ -137,7 +141,15 @@ impl Replay<'_> {
     fn hold_back(&mut self, worker: usize) {
         self.held_back.insert(worker);
         let again = self.now.plus(ASK_AGAIN_MS);
-        if self.workload.basis.span.is_some_and(|(_, to)| again <= to) {
+        let hand = &mut self.hands[worker];
+        if hand.asks_again_at > self.now {
+            return;
+        }
+        if self.workload.basis.span.is_none_or(|(_, to)| again > to) {
+            hand.in_vain += 1;
+        }
+        if hand.in_vain <= IN_VAIN_MAX {
+            hand.asks_again_at = again;
             self.queue.push(again, NOT_RECORDED, Step::Ask(worker));
         }
     }
@@ -160,6 +172,7 @@ impl Replay<'_> {
         let Some(claim) = &task.claim else { return };
         let hand = &mut self.hands[worker];
         hand.is_working = true;
+        hand.in_vain = 0;
         hand.next += 1;
         let tries = self.ledger.tasks.get(&task.id).map_or(1, |known| known.claims) as usize;
         let fate = self.workload.attempts.fate(&task.id, &task.task_type, tries - 1);

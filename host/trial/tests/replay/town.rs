@@ -80,10 +80,6 @@ impl Town {
         self.store.advance(Duration::from_millis(ms));
     }
 
-    pub fn now(&self) -> u64 {
-        self.store.snapshot().unwrap().1.wall.0
-    }
-
     pub fn add(&self, task: &str, edit: impl FnOnce(&mut NewTask)) {
         let mut new = NewTask { id: Some(id(task)), ..NewTask::new(name("work")) };
         edit(&mut new);
