@@ -60,10 +60,11 @@ impl HookFigures {
                 [hook.into(), count.to_string(), p50, p99, max, memory]
             })
             .collect();
+        line(out, "");
         if rows.is_empty() {
-            line(out, "\nno policy was asked anything yet");
+            line(out, "no policy was asked anything yet");
         } else {
-            line(out, format_args!("\nasked since {}, whichever policy it was:", self.since));
+            line(out, format_args!("asked since {}, whichever policy it was:", self.since));
             table(out, ["HOOK", "COUNT", "P50", "P99", "MAX", "MEMORY"], &rows);
         }
     }

@@ -135,7 +135,8 @@ fn write(out: &mut String, answer: &Answer) {
     write_types(out, answer);
     write_agents(out, answer);
     let Leading { name, version, digest, settings } = &answer.policy;
-    line(out, format_args!("\npolicy    {name} {version}, digest {}…", &digest[..16]));
+    line(out, "");
+    line(out, format_args!("policy    {name} {version}, digest {}…", &digest[..16]));
     for (name, value) in settings {
         line(out, format_args!("          {name}={value}"));
     }

@@ -123,8 +123,7 @@ fn read_names(bytes: &[u8], limits: &HookLimits) -> Result<(Vec<String>, Vec<Str
             Payload::ModuleSection { unchecked_range, .. }
             | Payload::ComponentSection { unchecked_range, .. } => {
                 let inner = unchecked_range.end - unchecked_range.start;
-                let after = usize::try_from(inner).ok().and_then(|inner| rest.get(inner..));
-                rest = after.ok_or("it is cut off or damaged: it ends too soon")?;
+                rest = rest.get(inner..).ok_or("it is cut off or damaged: it ends too soon")?;
             }
             Payload::ComponentImportSection(section) => {
                 for import in section {

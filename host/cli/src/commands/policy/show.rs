@@ -62,7 +62,8 @@ pub fn exec(context: &Context, _: &Args) -> Result<Code> {
     context.output.answer(&answer, |out| {
         answer.leading.write(out);
         if set.custom.is_some() {
-            line(out, "\nwhat it leaves open is decided by");
+            line(out, "");
+            line(out, "what it leaves open is decided by");
             answer.standard.write(out);
         }
         answer.asked.write_table(out);
