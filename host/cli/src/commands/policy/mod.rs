@@ -1,8 +1,10 @@
-//! `policy`: who decides on a board.
+//! `policy`: who decides on a board, and how one makes a policy.
 
+mod build;
 mod check;
 mod described;
 mod list;
+mod new;
 mod set;
 mod show;
 
@@ -17,11 +19,16 @@ Example: try a policy, then let it decide on the board, for every agent at one i
   taskhost policy check newest-first.wasm
   taskhost policy set newest-first.wasm
 
+Example: a policy of your own, in Rust, Python, JavaScript or C
+
+  taskhost policy new mine --lang python
+  taskhost policy build mine
+
 Example: back to the standard policy, with a setting
 
   taskhost policy set standard --setting parent=children-first";
 
-/// See and set the policy that decides on the board: who gets which task, and what follows
+/// See, make and set the policy that decides on the board: who gets which task, and what follows
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum Command {
@@ -29,6 +36,8 @@ pub enum Command {
     Show(show::Args),
     Set(set::Args),
     Check(check::Args),
+    New(new::Args),
+    Build(build::Args),
 }
 
 impl Command {
@@ -39,6 +48,8 @@ impl Command {
             Self::Show(args) => show::exec(context, &args),
             Self::Set(args) => set::exec(context, args),
             Self::Check(args) => check::exec(context, &args),
+            Self::New(args) => new::exec(context, &args),
+            Self::Build(args) => build::exec(context, &args),
         }
     }
 }
