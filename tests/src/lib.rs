@@ -4,7 +4,7 @@
 //! - [`TestBoard`]: a fresh board, taken away when the test ends.
 //! - [`Answer`]: how a command ended, with checks that say what it printed when they fail.
 //! - [`Holder`]: another program that holds a lock; [`signal`] stops one; [`python`]: one that has what such programs need.
-//! - [`policy`]: a policy of this workspace, built once for all tests.
+//! - [`policy`]: a policy of this workspace, built once for all tests; [`tools`]: what others are built with.
 
 #![expect(
     clippy::expect_used,
@@ -68,6 +68,20 @@ pub fn built_policy(name: &str) -> PathBuf {
         component.display()
     );
     component
+}
+
+/// The tools that policies in other languages than Rust are built with: those that `cargo xtask setup --for-tests` gets.
+///
+/// Crates are built where the workspace's own policies are, so that the standard library isn't compiled again.
+pub fn tools() -> PathBuf {
+    let guests = taskhost_guest_build::target_dir(&workspace());
+    let tools = guests.parent().unwrap_or(&guests).join("guest-tools");
+    std::fs::create_dir_all(&tools).expect("the target directory can be written");
+    // Another test may be doing the same.
+    if let Err(error) = std::os::unix::fs::symlink(&guests, tools.join("rust")) {
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{error}");
+    }
+    tools
 }
 
 /// A Python that has what tests import: the one that `cargo xtask test` makes.

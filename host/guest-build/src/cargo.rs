@@ -11,6 +11,36 @@ use std::process::Command;
 /// The profile of the workspace's `Cargo.toml` that policies are built with.
 const PROFILE: &str = "guest";
 
+/// The same profile, for crates whose manifest doesn't have it.
+const PROFILE_SETTINGS: [&str; 6] = [
+    r#"inherits = "release""#,
+    r#"opt-level = "s""#,
+    "lto = true",
+    "codegen-units = 1",
+    r#"panic = "abort""#,
+    "strip = true",
+];
+
+/// A crate outside this workspace: a library of type `cdylib`.
+#[derive(Debug, Clone, Copy)]
+pub struct ForeignCrate<'a> {
+    /// Where its `Cargo.toml` is.
+    pub directory: &'a Path,
+    /// The name of its library, as in `-` for `_`.
+    pub library: &'a str,
+    /// Whether its dependencies may be downloaded.
+    pub network: Network,
+}
+
+/// Whether cargo may download anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// It may.
+    Allowed,
+    /// It may not.
+    Forbidden,
+}
+
 impl Toolchain {
     /// Builds one package. See [`Toolchain::build_all`].
     ///
@@ -47,19 +77,44 @@ impl Toolchain {
         packages
             .iter()
             .map(|package| {
-                let path = module_path(target_dir, package);
-                let module =
-                    fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
+                let module = read_module(target_dir, package)?;
                 crate::component(&module)
                     .with_context(|| format!("the package `{package}` isn't a policy"))
             })
             .collect()
     }
 
+    /// Builds a crate outside this workspace to a core module; `None` if it doesn't compile, and then cargo has said why
+    /// on standard error.
+    ///
+    /// The crate needs no profile for policies. No other build in this target directory may go on at the same time, since
+    /// libraries of one name have one place there.
+    ///
+    /// # Errors
+    ///
+    /// If cargo can't be started, or what it built can't be read.
+    pub fn build_foreign(
+        &self,
+        krate: &ForeignCrate<'_>,
+        target_dir: &Path,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut cargo = self.cargo(krate.directory, target_dir);
+        for setting in PROFILE_SETTINGS {
+            cargo.arg("--config").arg(format!("profile.{PROFILE}.{setting}"));
+        }
+        if krate.network == Network::Forbidden {
+            cargo.arg("--offline");
+        }
+        let status = cargo.status().context("`cargo` can't be started")?;
+        if !status.success() {
+            return Ok(None);
+        }
+        read_module(target_dir, krate.library).map(Some)
+    }
+
     /// `cargo build` for the target, with packages still to be named.
     fn cargo(&self, workspace_root: &Path, target_dir: &Path) -> Command {
-        let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut cargo = Command::new(program);
+        let mut cargo = Command::new(crate::cargo());
         for (name, _) in env::vars_os().filter(|(name, _)| is_in_the_way(name)) {
             cargo.env_remove(name);
         }
@@ -122,9 +177,10 @@ fn is_in_the_way(name: &OsStr) -> bool {
     is_cargos && !STAYS.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn module_path(target_dir: &Path, package: &str) -> PathBuf {
-    let file = format!("{}.wasm", package.replace('-', "_"));
-    target_dir.join(TARGET).join(PROFILE).join(file)
+fn read_module(target_dir: &Path, library: &str) -> Result<Vec<u8>> {
+    let file = format!("{}.wasm", library.replace('-', "_"));
+    let path = target_dir.join(TARGET).join(PROFILE).join(file);
+    fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))
 }
 
 fn quoted(packages: &[&str]) -> String {
@@ -133,8 +189,18 @@ fn quoted(packages: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_in_the_way;
+    use super::{PROFILE, PROFILE_SETTINGS, is_in_the_way};
     use std::ffi::OsStr;
+
+    /// An author's crate is built as the workspace's own: neither larger, nor with panics that unwind to nobody.
+    #[test]
+    fn foreign_crates_get_the_workspaces_profile() {
+        let workspace = include_str!("../../../Cargo.toml");
+        let (_, profile) =
+            workspace.split_once(&format!("[profile.{PROFILE}]\n")).expect("it is there");
+        let lines: Vec<&str> = profile.lines().take_while(|line| !line.is_empty()).collect();
+        assert_eq!(lines, PROFILE_SETTINGS);
+    }
 
     /// Under `cargo clippy` a build script sees `RUSTC_WORKSPACE_WRAPPER=clippy-driver`, under coverage
     /// tools `CARGO_ENCODED_RUSTFLAGS`: a policy built with either fails or is another policy.

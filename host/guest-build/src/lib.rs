@@ -5,16 +5,20 @@
 //! builds the standard policy so, `cargo xtask guests` all of them; both share one target directory
 //! ([`target_dir`]), and so one compiled standard library.
 //!
+//! A crate elsewhere is built by [`Toolchain::build_foreign`], and wrapped by whoever asked for it.
+//!
 //! The policies are built with the workspace's `guest` profile. They import nothing but the contract:
 //! a module that wanted WASI would be refused, since no adapter for it is given.
 
 mod cargo;
 mod toolchain;
 
-pub use toolchain::Toolchain;
+pub use cargo::{ForeignCrate, Network};
+pub use toolchain::{TARGET, Toolchain};
 
 use anyhow::Result;
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use wit_component::ComponentEncoder;
 
@@ -47,6 +51,12 @@ pub fn build_all(
 /// If the module has no such description, doesn't match it, or imports anything else.
 pub fn component(module: &[u8]) -> Result<Vec<u8>> {
     ComponentEncoder::default().validate(true).module(module)?.encode()
+}
+
+/// The cargo that started us, if one did, or the one in the path.
+#[must_use]
+pub fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Where policies are built: `guests` in the workspace's target directory.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What policies are compiled for: no operating system, so nothing that could want WASI.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Where Debian's packages put their compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";

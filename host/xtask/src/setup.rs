@@ -1,10 +1,12 @@
 //! `cargo xtask setup`.
 
+use crate::guests::tools;
 use crate::{compiler, python};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use taskhost_authoring::Language;
 use taskhost_guest_build::Toolchain;
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -17,7 +19,8 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
 /// Tries rustup's target first, then Debian's packages; then says what is missing.
 #[derive(Args, Default)]
 pub struct Setup {
-    /// Also get the Python that tests lock files with, and what fuzzing is built with
+    /// Also get the Python that tests lock files with, what policies in Python, JavaScript and C are built with, and
+    /// what fuzzing is built with
     #[arg(long)]
     pub for_tests: bool,
 }
@@ -27,6 +30,11 @@ impl Setup {
     pub fn run(self) -> Result<()> {
         if self.for_tests {
             python::prepare()?;
+            // After Python, which they are installed by.
+            for language in [Language::Python, Language::JavaScript, Language::C] {
+                let tool = tools(&|text| println!("{text}")).prepare(language)?;
+                println!("policies in {language} are built with {tool}");
+            }
             compiler::prepare()?;
         }
         for provide in [nothing, rustup_target, debian_packages] {

@@ -25,3 +25,8 @@ pub fn target_dir() -> PathBuf {
     let guests = taskhost_guest_build::target_dir(root());
     guests.parent().map_or(guests.clone(), Path::to_owned)
 }
+
+/// Where the tools are that policies in other languages than Rust are built with.
+pub fn tools() -> PathBuf {
+    target_dir().join("guest-tools")
+}

@@ -37,6 +37,9 @@ pub fn problem(error: &anyhow::Error) -> Problem {
     } else if let Some(failed) = error.downcast_ref::<LineFailed>() {
         let inner = problem(&failed.why);
         inner.with("line", failed.line).with("added", failed.added)
+    } else if let Some(error) = error.downcast_ref::<taskhost_authoring::Error>() {
+        let exit = if error.is_usage() { Code::Usage } else { Code::Unexpected };
+        new(exit, error.word(), false)
     } else if error.is::<Usage>() {
         new(Code::Usage, "usage", false)
     } else if error.is::<NoSuchValue>() {

@@ -1,10 +1,12 @@
-//! `policy`: who decides on a board.
+//! `policy`: who decides on a board, and how one makes a policy.
 
+mod build;
 mod check;
 mod compare;
 mod described;
 mod limits;
 mod list;
+mod new;
 mod recorded;
 mod replay;
 mod replaying;
@@ -25,11 +27,16 @@ Example: try a policy, then let it decide on the board, for every agent at one i
   taskhost policy test newest-first.wasm
   taskhost policy set newest-first.wasm
 
+Example: a policy of your own, in Rust, Python, JavaScript or C
+
+  taskhost policy new mine --lang python
+  taskhost policy build mine
+
 Example: back to the standard policy, with a setting
 
   taskhost policy set standard --setting parent=children-first";
 
-/// See and set the policy that decides on the board: who gets which task, and what follows
+/// See, make and set the policy that decides on the board: who gets which task, and what follows
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum Command {
@@ -40,6 +47,8 @@ pub enum Command {
     Test(test::Args),
     Compare(compare::Args),
     Replay(replay::Args),
+    New(new::Args),
+    Build(build::Args),
 }
 
 impl Command {
@@ -53,6 +62,8 @@ impl Command {
             Self::Test(args) => test::exec(context, &args),
             Self::Compare(args) => compare::exec(context, &args),
             Self::Replay(args) => replay::exec(context, args),
+            Self::New(args) => new::exec(context, &args),
+            Self::Build(args) => build::exec(context, &args),
         }
     }
 }

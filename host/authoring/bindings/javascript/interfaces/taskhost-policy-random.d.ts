@@ -1,0 +1,3 @@
+declare module 'taskhost:policy/random@0.1.0' {
+  export function next(): number;
+}

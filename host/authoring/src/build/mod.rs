@@ -1,0 +1,163 @@
+//! Building a project into a component: one file per language.
+//!
+//! - [`Project::build`]: the steps that all languages share. [`Options`], [`Built`].
+//! - `prepare`: what a project is given beside its author's files.
+//! - `stamp`: by which it is told that nothing has changed.
+//!
+//! Invariant: the component takes the place of the one before in one step, and only if all went well.
+
+mod c;
+mod javascript;
+mod python;
+mod rust;
+mod stamp;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::carried;
+use crate::error::{Result, at};
+use crate::files::{replace, write, write_all};
+use crate::languages::Language;
+use crate::project::Project;
+use crate::tools::Tools;
+use crate::world::{self, World};
+
+pub use rust::toolchain;
+use stamp::Stamp;
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Build even if nothing has changed.
+    pub force: bool,
+    /// Where the component goes; `NAME.wasm` in the project if not given.
+    pub output: Option<PathBuf>,
+    /// Where generated files go; `build` in the project if not given.
+    pub work: Option<PathBuf>,
+}
+
+/// Whether anything had to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was built.
+    Built,
+    /// The component is the one that a build would make.
+    Unchanged,
+}
+
+/// A component that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// What it is called.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Whether anything had to be done.
+    pub outcome: Outcome,
+}
+
+/// What the builder of a language is given.
+struct Workshop<'a> {
+    project: &'a Project,
+    tools: &'a Tools<'a>,
+    /// Where generated files are, absolute.
+    work: PathBuf,
+}
+
+impl Project {
+    /// Builds its component.
+    ///
+    /// # Errors
+    ///
+    /// If what it takes is missing, or the author's source is wrong.
+    pub fn build(&self, tools: &Tools<'_>, options: &Options) -> Result<Built> {
+        let work = options.work.clone().unwrap_or_else(|| self.directory.join("build"));
+        let work = std::path::absolute(&work).map_err(at(&work))?;
+        fs::create_dir_all(&work).map_err(at(&work))?;
+        let workshop = Workshop { project: self, tools, work };
+        let _alone = workshop.lock()?;
+        let (name, outcome, path) = match self.language {
+            Language::Rust => self.build_rust(&workshop, options)?,
+            _ => self.build_other(&workshop, options)?,
+        };
+        let size_bytes = fs::metadata(&path).map_err(at(&path))?.len();
+        Ok(Built { name, path, size_bytes, outcome })
+    }
+
+    /// Only cargo knows what a crate is made of; it is asked each time, and knows quickly.
+    fn build_rust(
+        &self,
+        at: &Workshop<'_>,
+        options: &Options,
+    ) -> Result<(String, Outcome, PathBuf)> {
+        let krate = rust::Crate::of(self)?;
+        let path = self.output(options, &krate.package);
+        let component = rust::build(at, &krate)?;
+        let is_old = !options.force && fs::read(&path).is_ok_and(|old| old == component);
+        if is_old {
+            return Ok((krate.package, Outcome::Unchanged, path));
+        }
+        replace(&path, &component)?;
+        Ok((krate.package, Outcome::Built, path))
+    }
+
+    fn build_other(
+        &self,
+        at: &Workshop<'_>,
+        options: &Options,
+    ) -> Result<(String, Outcome, PathBuf)> {
+        let path = self.output(options, &self.name);
+        let world = World::read(&self.directory)?;
+        let stamp = Stamp::of(at)?;
+        if !options.force && stamp.is_on(at, &path) {
+            return Ok((self.name.clone(), Outcome::Unchanged, path));
+        }
+        prepare(self, &at.work)?;
+        let component = match self.language {
+            Language::Python => python::build(at, &world)?,
+            Language::JavaScript => javascript::build(at, &world)?,
+            Language::C | Language::Rust => c::build(at, &world)?,
+        };
+        replace(&path, &component)?;
+        stamp.put(at, &component)?;
+        Ok((self.name.clone(), Outcome::Built, path))
+    }
+
+    fn output(&self, options: &Options, name: &str) -> PathBuf {
+        options.output.clone().unwrap_or_else(|| self.directory.join(format!("{name}.wasm")))
+    }
+}
+
+impl Workshop<'_> {
+    /// Waits until nobody else builds this project.
+    fn lock(&self) -> Result<fs::File> {
+        let path = self.work.join("lock");
+        let file = fs::File::create(&path).map_err(at(&path))?;
+        file.lock().map_err(at(&path))?;
+        Ok(file)
+    }
+
+    /// A directory of its own for one build, taken away when it ends.
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let made = tempfile::Builder::new().prefix("scratch-").tempdir_in(&self.work);
+        made.map_err(at(&self.work))
+    }
+}
+
+/// Puts the contract beside the author's world, and bindings where editors look for them.
+pub fn prepare(project: &Project, work: &Path) -> Result<()> {
+    let wit = work.join("wit");
+    write_all(&wit.join("deps/taskhost-policy"), carried::CONTRACT)?;
+    let source = project.directory.join(world::FILE);
+    let text = fs::read(&source).map_err(at(&source))?;
+    write(&wit.join(world::FILE), &text)?;
+    match project.language {
+        Language::Python => write_all(&work.join("python"), carried::PYTHON_BINDINGS),
+        Language::JavaScript => write_all(&work.join("javascript"), carried::JAVASCRIPT_BINDINGS),
+        Language::C => c::write_bindings(&work.join("c"), &mut World::read(&project.directory)?),
+        Language::Rust => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+//! Writing and finding the files of a project.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::carried::Carried;
+use crate::error::{Result, at};
+
+/// Writes files into a directory, which is made if need be.
+pub fn write_all(directory: &Path, files: &[Carried]) -> Result<()> {
+    files.iter().try_for_each(|(path, content)| write(&directory.join(path), content.as_bytes()))
+}
+
+/// Writes a file, and makes its directory if need be. One that has the content already is left alone, so that no editor
+/// or compiler takes it for a new one.
+pub fn write(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(at(directory))?;
+    }
+    fs::write(path, content).map_err(at(path))
+}
+
+/// Puts a file in the place of another in one step: whoever reads it sees the old one or the new one.
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    fs::create_dir_all(directory).map_err(at(directory))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .permissions(plain_permissions())
+        .tempfile_in(directory)
+        .map_err(at(directory))?;
+    file.write_all(content).map_err(at(path))?;
+    file.persist(path).map_err(|error| at(path)(error.error))?;
+    Ok(())
+}
+
+/// Those of any file that a program makes, less what the user's mask takes away: temporary files are private otherwise.
+fn plain_permissions() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::Permissions::from_mode(0o666)
+}
+
+/// Directories that have nothing of the author's source in them.
+const NOT_SOURCE: [&str; 4] = ["build", "node_modules", "target", "scenarios"];
+
+/// The files of a project with one of these extensions, below its directory and sorted. Hidden ones, and what tools have
+/// made, don't belong to it; nor does what lies behind a symbolic link to a directory, which might lead in a circle.
+pub fn sources(directory: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    collect(directory, Path::new(""), extensions, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn collect(root: &Path, below: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) -> Result<()> {
+    let directory = root.join(below);
+    for entry in fs::read_dir(&directory).map_err(at(&directory))? {
+        let entry = entry.map_err(at(&directory))?;
+        let name = entry.file_name();
+        let shown = name.to_string_lossy();
+        let path = below.join(&name);
+        let file_type = entry.file_type().map_err(at(&directory))?;
+        if shown.starts_with('.') || shown == "__pycache__" {
+            continue;
+        }
+        let is_ours = below != Path::new("") || !NOT_SOURCE.contains(&&*shown);
+        // A virtual environment has one of these at its root.
+        let is_environment = || entry.path().join("pyvenv.cfg").is_file();
+        if file_type.is_dir() && is_ours && !is_environment() {
+            collect(root, &path, extensions, found)?;
+        } else if !file_type.is_dir() && entry.path().is_file() {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if extension.is_some_and(|extension| extensions.contains(&extension)) {
+                found.push(path);
+            }
+        }
+    }
+    Ok(())
+}

