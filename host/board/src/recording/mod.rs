@@ -154,7 +154,8 @@ pub struct Failure {
 
 impl From<&PolicyFailure> for Failure {
     fn from(failure: &PolicyFailure) -> Self {
-        let PolicyFailure { kind, policy, hook, detail } = failure.clone();
+        // Nothing is recorded of a component that is no policy, so there are no mismatches.
+        let PolicyFailure { kind, policy, hook, detail, mismatches: _ } = failure.clone();
         Self { kind, policy, hook: hook.to_owned(), detail }
     }
 }
