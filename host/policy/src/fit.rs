@@ -4,7 +4,7 @@ use taskhost_board::{Digest, PolicyFailure};
 
 use crate::anatomy::{Names, Parts};
 use crate::contract::{Contract, Hook, Interface, compare_function, names, spoken};
-use crate::failure::mismatched;
+use crate::failure::{mismatched, not_a_policy};
 
 /// What is compared with, in sentences.
 const OWNER: &str = "the contract";
@@ -38,6 +38,17 @@ pub(crate) fn by_type(bytes: &[u8], names: &Names, parts: &Parts) -> Result<(), 
         exported(contract, name, interface.as_ref(), &mut found);
     }
     none(bytes, &found)
+}
+
+/// What is wrong with a component whose types can't be read: that, and every name that the contract doesn't have.
+pub(crate) fn unreadable(bytes: &[u8], names: &Names, detail: String) -> PolicyFailure {
+    let policy = Digest::of(bytes).short();
+    let mut found = named(names);
+    if found.is_empty() {
+        return not_a_policy(&policy, detail);
+    }
+    found.push(detail);
+    mismatched(&policy, &found)
 }
 
 fn none(bytes: &[u8], mismatches: &[String]) -> Result<(), PolicyFailure> {

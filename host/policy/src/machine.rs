@@ -112,13 +112,8 @@ impl Machine {
     ) -> Result<Anatomy, PolicyFailure> {
         let names = anatomy::names(bytes, limits, &self.contracts)?;
         // Misspelt names are told even where the rest can't be read.
-        let parts = match anatomy::parts(bytes, &names) {
-            Ok(parts) => parts,
-            Err(detail) => {
-                fit::by_name(bytes, &names)?;
-                return Err(not_a_policy(&Digest::of(bytes).short(), detail));
-            }
-        };
+        let parts = anatomy::parts(bytes, &names)
+            .map_err(|detail| fit::unreadable(bytes, &names, detail))?;
         fit::by_type(bytes, &names, &parts)?;
         Ok(names.anatomy(bytes, &parts))
     }

@@ -211,6 +211,44 @@ fn anatomy_says_what_a_component_is_made_of() {
     assert_eq!((&*anatomy.contract, &anatomy.wasi[..]), ("0.1.0", &[][..]));
 }
 
+// What is in a file in a few bytes may stand for a great many: 150 functions of a type
+// that doubles ten times.
+#[test]
+fn component_of_a_great_many_parts_is_told_soon() {
+    let mut types = String::from(r#"(type $t0 (tuple u8 u8))"#);
+    for n in 1..=10 {
+        let inner = n - 1;
+        types += &format!("(type $t{n} (tuple $t{inner} $t{inner}))");
+    }
+    let functions: String =
+        (0..150).map(|n| format!(r#"(export "f{n}" (func (param "a" $t10)))"#)).collect();
+    let text = format!(
+        r#"(component {types} (import "taskhost:policy/clock@0.1.0" (instance {functions})))"#
+    );
+    let failure = refused(&wat::parse_str(text).unwrap(), &["it imports `f0`"]);
+    let (last, told) = failure.mismatches.split_last().unwrap();
+    assert_eq!((told.len(), &**last), (100, "and 51 more"));
+
+    let names: String = (0..1001).map(|n| format!(r#"(import "a{n}" (func))"#)).collect();
+    refused(
+        &wat::parse_str(format!("(component {names})")).unwrap(),
+        &["imports and exports more than 1000 things"],
+    );
+}
+
+// `use` in an author's world names a type there, which the component then imports by that name.
+#[test]
+fn type_that_an_author_names_is_no_unknown_import() {
+    let component = made::trapping(
+        "use taskhost:policy/types@0.1.0.{status}; import show: func(it: status);
+         export taskhost:policy/about@0.1.0;",
+    );
+    let failure = refused(&component, &["it imports `show`"]);
+    assert_eq!(failure.mismatches.len(), 1, "{failure}");
+    let component = made::policy("use taskhost:policy/types@0.1.0.{status};", "", "");
+    assert!(Board::standard().runtime.check(&component).is_ok());
+}
+
 // componentize-py leaves an export of its own in every policy.
 #[test]
 fn what_a_tool_exports_for_itself_is_no_misspelt_hook() {

@@ -190,3 +190,12 @@ fn wasi_beyond_the_empty_one_is_refused() {
     assert_eq!(failure.kind, FailureKind::InvalidComponent);
     assert!(failure.detail.contains("imports `wasi:http/outgoing-handler@0.2.0`"), "{failure}");
 }
+
+// Threads would run beside the hook, and go on after it.
+#[test]
+fn memory_for_threads_is_refused() {
+    let policy = made::policy("", "", "(memory $shared 1 1 shared)");
+    let failure = Board::standard().runtime.check(&policy).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::InvalidComponent);
+    assert!(failure.detail.contains("can't be compiled"), "{failure}");
+}

@@ -13,12 +13,18 @@ use std::sync::Arc;
 
 use taskhost_board::{Digest, PolicyFailure};
 use wasmparser::types::Types;
-use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
+use wasmparser::{
+    ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, ValidPayload,
+    Validator, WasmFeatures,
+};
 
 use self::types::Reader;
 use crate::contract::{Contract, Contracts, Interface, names};
 use crate::failure::not_a_policy;
 use crate::limits::HookLimits;
+
+/// How many things a component may import and export before it is taken for one that nobody means.
+const NAMES_MAX: usize = 1000;
 
 /// What a component is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +56,17 @@ pub(crate) struct Names {
 pub(crate) struct Parts {
     pub(crate) code_bytes: u64,
     pub(crate) data_bytes: u64,
-    /// In the order of the names; nothing for what isn't an interface.
+    /// In the order of the names; nothing for what isn't an interface, or isn't this package's.
     pub(crate) imports: Vec<Option<Interface>>,
     pub(crate) exports: Vec<Option<Interface>>,
 }
 
 impl Names {
+    /// Whether what stands behind a name is compared with anything.
+    fn is_compared(&self, name: &str) -> bool {
+        self.contract.interface_of(name).is_some() || names::is_tools_own(name)
+    }
+
     pub(crate) fn wants_wasi(&self) -> bool {
         self.imports.iter().any(|name| name.starts_with("wasi:"))
     }
@@ -127,13 +138,23 @@ fn read_names(bytes: &[u8], limits: &HookLimits) -> Result<(Vec<String>, Vec<Str
             }
             Payload::ComponentImportSection(section) => {
                 for import in section {
-                    imports.push(import.map_err(damaged)?.name.name.to_owned());
+                    let import = import.map_err(damaged)?;
+                    // A type that its author gave a name in a world of their own is nothing to be given.
+                    if !matches!(import.ty, ComponentTypeRef::Type(TypeBounds::Eq(_))) {
+                        imports.push(import.name.name.to_owned());
+                    }
                 }
             }
             Payload::ComponentExportSection(section) => {
                 for export in section {
-                    exports.push(export.map_err(damaged)?.name.name.to_owned());
+                    let export = export.map_err(damaged)?;
+                    if export.kind != ComponentExternalKind::Type {
+                        exports.push(export.name.name.to_owned());
+                    }
                 }
+            }
+            _ if imports.len() + exports.len() > NAMES_MAX => {
+                return Err(format!("it imports and exports more than {NAMES_MAX} things"));
             }
             Payload::End(_) if rest.is_empty() => return Ok((imports, exports)),
             Payload::End(_) => {
@@ -192,7 +213,7 @@ pub(crate) fn parts(bytes: &[u8], names: &Names) -> Result<Parts, String> {
     }
     let types = types.ok_or("it is cut off or damaged: it has no end")?;
     let mut reader = Reader::new(&types, names);
-    parts.imports = reader.interfaces(&names.imports, Types::component_item_for_import);
-    parts.exports = reader.interfaces(&names.exports, Types::component_item_for_export);
+    parts.imports = reader.interfaces(names, &names.imports, Types::component_item_for_import);
+    parts.exports = reader.interfaces(names, &names.exports, Types::component_item_for_export);
     Ok(parts)
 }

@@ -12,8 +12,11 @@ use wasmparser::types::Types;
 use super::Names;
 use crate::contract::{Interface, Named, Shape, Signature};
 
-/// Of how many parts a function's types may be made before they are taken for some that no contract has.
-const PARTS_MAX: u32 = 2000;
+/// Of how many parts all types together may be made before they are taken for some that no contract has: a few parts in
+/// a file can stand for a great many.
+const PARTS_MAX: u32 = 100_000;
+/// How many functions and types are looked at in one interface.
+const ITEMS_MAX: usize = 1000;
 
 /// Turns wasmparser's types into shapes.
 pub(super) struct Reader<'a> {
@@ -56,13 +59,16 @@ impl<'a> Reader<'a> {
 
     pub(super) fn interfaces(
         &mut self,
+        all: &Names,
         names: &[String],
         item: impl Fn(&'a Types, &str) -> Option<&'a ComponentItem>,
     ) -> Vec<Option<Interface>> {
         let mut interfaces = Vec::new();
         for name in names {
             interfaces.push(match item(self.types, name).map(|item| item.ty) {
-                Some(ComponentEntityType::Instance(id)) => Some(self.interface(id)),
+                Some(ComponentEntityType::Instance(id)) if all.is_compared(name) => {
+                    Some(self.interface(id))
+                }
                 _ => None,
             });
         }
@@ -71,7 +77,11 @@ impl<'a> Reader<'a> {
 
     fn interface(&mut self, id: ComponentInstanceTypeId) -> Interface {
         let mut interface = Interface::default();
-        for (name, item) in &self.types[id].exports {
+        let exports = &self.types[id].exports;
+        if exports.len() > ITEMS_MAX {
+            interface.others.push(format!("more than {ITEMS_MAX} things"));
+        }
+        for (name, item) in exports.iter().take(ITEMS_MAX) {
             match item.ty {
                 ComponentEntityType::Func(id) => {
                     let signature = self.signature(id);
@@ -89,7 +99,6 @@ impl<'a> Reader<'a> {
     }
 
     fn signature(&mut self, id: ComponentFuncTypeId) -> Signature {
-        self.parts_left = PARTS_MAX;
         let function = &self.types[id];
         let params = function.params.iter();
         Signature {

@@ -46,6 +46,11 @@ const WASI: [(&str, &[&str]); 6] = [
 /// ran a policy when it was built. It is never called, and none of these could be a misspelt hook.
 pub(crate) const TOOLS_OWN: [(&str, &str); 1] = [("exports", "init")];
 
+/// Whether `name` is what a tool exports for itself.
+pub(crate) fn is_tools_own(name: &str) -> bool {
+    TOOLS_OWN.iter().any(|(tools, _)| *tools == name)
+}
+
 /// The interface and the version that `name` has, if it is one of this package.
 pub(crate) fn own(name: &str) -> Option<(&str, Option<&str>)> {
     let rest = name.strip_prefix(PACKAGE)?.strip_prefix('/')?;
@@ -133,7 +138,7 @@ fn wasi_mismatch(name: &str, rest: &str) -> Option<String> {
 /// Why `name` can't be exported, if it can't.
 pub(crate) fn export_mismatch(contract: &Contract, name: &str) -> Option<String> {
     let known = contract.interface_of(name).is_some_and(|own| contract.hooks.contains_key(own))
-        || TOOLS_OWN.iter().any(|(tools, _)| *tools == name);
+        || is_tools_own(name);
     let there = || list(contract.hooks.keys());
     (!known).then(|| {
         format!("it exports `{name}`, which the contract doesn't have: the hooks are {}", there())
