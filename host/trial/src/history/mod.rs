@@ -292,6 +292,10 @@ impl Reader {
             let cut = Attempt { ms, ending: None, sequence: u64::MAX };
             self.attempts.entry(id).or_default().push(cut);
         }
+        // Whether something was left is known only where all of it is.
+        if self.basis.tasks_before == 0 {
+            self.lines.close(&mut self.ledger.offers);
+        }
         Workload {
             basis: self.basis,
             workers: self.lines.workers,
