@@ -2,7 +2,7 @@
 //!
 //! - [`Course`]: what is told of a history, and of a replay, in the same terms. [`Decision`]: one task given to one
 //!   agent.
-//! - [`Ledger`]: keeps the books while changes come in; [`Ledger::close`] makes a [`Course`] of them.
+//! - `Ledger`: keeps the books while changes come in; `Ledger::close` makes a [`Course`] of them.
 //! - `offers`: what is ready, for whom, and since when.
 
 mod offers;

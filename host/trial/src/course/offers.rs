@@ -44,6 +44,8 @@ struct Wished {
     by_age: BTreeSet<u64>,
     since: Option<Millis>,
     ended: Option<Millis>,
+    /// When it was open and for how long, but only what was open longer than everything after it: the latest last.
+    closings: Vec<(Millis, u64)>,
 }
 
 /// What there is for an asker.
@@ -86,6 +88,7 @@ impl Offers {
             by_age: BTreeSet::new(),
             since: None,
             ended: None,
+            closings: Vec::new(),
         };
         for ready in self.ready.values() {
             if wished.matches(&ready.task) {
@@ -163,7 +166,7 @@ impl Offers {
                 wished.by_rank.remove(&place(task));
                 wished.by_age.remove(&task.born);
                 if wished.by_rank.is_empty() {
-                    (wished.since, wished.ended) = (None, Some(now));
+                    wished.close(now);
                 }
             }
         }
@@ -188,6 +191,17 @@ impl Offers {
         ready.filter(move |ready| {
             self.wishes[wish.0].filter.matches(&ready.task) && mine.matches(&ready.task)
         })
+    }
+
+    /// For how long, in milliseconds, there was something at most that ended after `past`; `None` if there is something
+    /// still.
+    pub(crate) fn longest_past(&self, wish: Wish, past: Millis) -> Option<u64> {
+        let wished = &self.wishes[wish.0];
+        if wished.since.is_some() {
+            return None;
+        }
+        let later = wished.closings.iter().find(|(ended, _)| *ended > past);
+        Some(later.map_or(0, |(_, open_ms)| *open_ms))
     }
 
     /// How a ready task stands among those that `asker` could get.
@@ -222,6 +236,15 @@ impl Offers {
 }
 
 impl Wished {
+    fn close(&mut self, now: Millis) {
+        let open_ms = now.0.saturating_sub(self.since.unwrap_or(now).0);
+        while self.closings.last().is_some_and(|(_, longest)| *longest <= open_ms) {
+            self.closings.pop();
+        }
+        self.closings.push((now, open_ms));
+        (self.since, self.ended) = (None, Some(now));
+    }
+
     fn matches(&self, task: &Task) -> bool {
         task.assignee.is_none() && self.filter.matches(task)
     }

@@ -3,7 +3,7 @@
 //! [`Workload::of`] reads a board's entries once, or twice where the older ones aren't kept. What it makes of them:
 //!
 //! - tasks come at their recorded times, as they were added; so do reservations, updates, cancellations, tasks parked
-//!   or taken back by an operator, archiving, and the workflow's metadata ([`told`]);
+//!   or taken back by an operator, archiving, and the workflow's metadata (`told`);
 //! - what an operator did in answer to something that a task came to (a review, an unblocking, a retry) comes as long
 //!   after that as it did;
 //! - each agent is one worker for every claim that it held at a time ([`Worker`]);
@@ -291,6 +291,10 @@ impl Reader {
             let ms = self.now.0.saturating_sub(open.since.0);
             let cut = Attempt { ms, ending: None, sequence: u64::MAX };
             self.attempts.entry(id).or_default().push(cut);
+        }
+        // Whether something was left is known only where all of it is.
+        if self.basis.tasks_before == 0 {
+            self.lines.close(&mut self.ledger.offers);
         }
         Workload {
             basis: self.basis,

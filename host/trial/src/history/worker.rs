@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use taskhost_board::{Agent, AgentKind, Claim, Filter, Millis, Name, SessionId, TaskId};
 
-use crate::course::{Offer, Wish};
+use crate::course::{Offer, Offers, Wish};
 
 /// A line of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct Worker {
     /// When its last claim ended, or the history, if it was still working then; if it fell silent or died at its last
     /// work, when that began.
     pub until: Millis,
+    /// Whether it may have been there still when the history ended, where nothing was left for it: then how long it
+    /// must have taken to ask, in milliseconds, not to get what others got after its last work.
+    pub stays_ms: Option<u64>,
 }
 
 /// A request that was answered with a task.
@@ -126,6 +129,7 @@ impl Lines {
                 hostname: claim.hostname.clone(),
                 asked: Vec::new(),
                 until: at,
+                stays_ms: None,
             });
             self.free_since.push(None);
             line
@@ -139,6 +143,22 @@ impl Lines {
         let worker = &mut self.workers[open.worker];
         worker.until = worker.until.max(if is_lost { open.since } else { at });
         Some(open)
+    }
+}
+
+impl Lines {
+    /// The history ends: says of each worker whether it may be there still.
+    pub(super) fn close(&mut self, offers: &mut Offers) {
+        for (worker, free_since) in self.workers.iter_mut().zip(&self.free_since) {
+            // Whoever was lost at its last work isn't.
+            let was_there = *free_since == Some(worker.until);
+            let Some(last) = worker.asked.last().filter(|_| was_there) else { continue };
+            if last.filter.only.is_none() {
+                let wish = offers.wish(&last.filter);
+                let missed = offers.longest_past(wish, worker.until);
+                worker.stays_ms = missed.map(|open_ms| open_ms + 1);
+            }
+        }
     }
 }
 

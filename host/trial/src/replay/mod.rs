@@ -5,7 +5,8 @@
 //!
 //! - A worker is there from its first recorded request on. It asks, works, is away for as long as it was between the
 //!   same two tasks, and asks again. If there is nothing for it, it waits, and asks as soon after there is something
-//!   as it did. It leaves when it has been there as long as in the history, and has got as many tasks.
+//!   as it did. It leaves when it has been there as long as in the history, and has got as many tasks; but if the history
+//!   ends with nothing left for it, it stays, as slow as it must have been not to get what others got after its last.
 //! - A task's n-th try takes as long, and ends, as it did in the history, whoever makes it. Of a try that isn't there,
 //!   the time is the median of that task's tries, or else of its type's, or else of all, and the end that of the
 //!   task's last try (completed or failed). A try that somebody cut short would have been completed.

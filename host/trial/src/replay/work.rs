@@ -50,14 +50,19 @@ impl Replay<'_> {
         if hand.next < recorded.asked.len() {
             return Some((asked, Some(asked), wanted));
         }
-        let stays = self.now < recorded.until && matches!(wanted, Wanted::Any(_));
+        let is_there = self.now < recorded.until || recorded.stays_ms.is_some();
+        let stays = is_there && matches!(wanted, Wanted::Any(_));
         stays.then_some((asked, None, wanted))
     }
 
     fn reaction_ms(&self, worker: usize) -> u64 {
-        let hand = &self.hands[worker];
-        let recorded = self.workload.workers[worker].asked.get(hand.next);
-        recorded.map_or(hand.usual_ms.1, |asked| asked.reaction_ms)
+        let (hand, worker) = (&self.hands[worker], &self.workload.workers[worker]);
+        let usual = hand.usual_ms.1;
+        match worker.asked.get(hand.next) {
+            Some(asked) => asked.reaction_ms,
+            None if self.now < worker.until => usual,
+            None => usual.max(worker.stays_ms.unwrap_or_default()),
+        }
     }
 
     /// A worker may ask: it does, if there is something for it, and it has noticed.

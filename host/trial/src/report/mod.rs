@@ -2,7 +2,7 @@
 //!
 //! - [`Report`]: everything that is told, the same for people and programs; [`Report::of`] makes it.
 //! - [`Column`]: one course in figures. [`Spread`]: how lengths of time are distributed.
-//! - [`difference`]: where two courses gave different tasks.
+//! - `difference`: where two courses gave different tasks.
 //!
 //! Lengths of time are in milliseconds, times in RFC 3339. The same courses give the same report.
 

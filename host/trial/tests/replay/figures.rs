@@ -107,7 +107,9 @@ fn who_is_held_back_for_a_while_is_still_there_after_the_history_ends() {
     for n in 0..300 {
         town.add(&format!("t{n}"), |_| {});
     }
+    // One for ada, and one that is left, so that bob goes.
     town.add("late", |_| {});
+    town.add("left", |_| {});
     for n in 0..300 {
         town.claim("bob", |_| {}).unwrap();
         town.wait(1);

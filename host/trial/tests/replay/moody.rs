@@ -9,6 +9,9 @@ use taskhost_board::{
     PrepareError, ReadError, Rescue, TaskId, Transaction, Verdict,
 };
 
+/// When a board in memory is made, by its own clock.
+const BORN_MS: u64 = 1_000_000_000_000;
+
 /// What it does otherwise.
 #[derive(Debug, Clone, Copy)]
 pub enum Mood {
@@ -86,10 +89,10 @@ impl Hooks for MoodyHooks {
                     return Hooked { tx, answer: Ok(Choice::Nothing(told)) };
                 }
             }
-            Mood::HoldsBackFor(name, ms) if asker.name.as_str() == name => {
-                if tx.now().wall.0 < 1_000_000_000_000 + ms {
-                    return Hooked { tx, answer: Ok(Choice::Nothing(None)) };
-                }
+            Mood::HoldsBackFor(name, ms)
+                if asker.name.as_str() == name && tx.now().wall.0 < BORN_MS + ms =>
+            {
+                return Hooked { tx, answer: Ok(Choice::Nothing(None)) };
             }
             Mood::Fails => {
                 let failure = PolicyFailure {

@@ -119,6 +119,8 @@ impl Report<'_> {
         writeln!(f, "next:")?;
         writeln!(f, "  {call} history {task}")?;
         writeln!(f, "  {call} policy show")?;
+        let other = crate::workspace::policies().join("newest-first.wasm");
+        writeln!(f, "  {call} policy compare standard {} --history", shown(&other))?;
         writeln!(f, "  {call} --help")?;
         writeln!(f, "  cargo xtask demo --check-only, after a change in the evidence")
     }

@@ -31,7 +31,8 @@ whoever makes it.
 
 What is assumed: a try that the history doesn't have takes the median of that task's tries, or else of its type's, or \
 else of all, and ends as the task's last one. Who took a task as soon as it was ready had waited for it; who let one \
-pass was away. A worker leaves when it has been there as long as in the history and has got as many tasks. Whoever \
+pass was away. A worker leaves when it has been there as long as in the history and has got as many tasks, or, where the history ends \
+with nothing left for it, when nothing is. Whoever \
 lives keeps its lease. The policy begins with no memory and no files. The board's own settings are those of today, and \
 the standard policy is the board's.
 

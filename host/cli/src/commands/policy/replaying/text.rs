@@ -26,7 +26,10 @@ pub fn write(out: &mut String, answer: &Answer) {
 fn write_history(out: &mut String, answer: &Answer) {
     let history = &answer.report.history;
     let (Some(from), Some(to)) = (&history.from, &history.to) else {
-        line(out, "nothing has happened on this board yet");
+        line(
+            out,
+            "no history is kept: nothing has happened on this board yet, or what has is kept no more",
+        );
         return;
     };
     let agents = counted(history.workers, "line of work", "lines of work");
@@ -89,16 +92,14 @@ fn write_figures(out: &mut String, columns: &[Column]) {
         rows.push((what.to_owned(), columns.iter().map(of).collect()));
     };
     row("tasks given to somebody", &|column| column.claims.to_string());
-    let spreads: [(&str, fn(&Column) -> Spread); 3] = [
-        ("ready until claimed", |column| column.ready_to_claim),
-        ("added until first claimed", |column| column.added_to_claim),
-        ("added until completed", |column| column.added_to_completed),
-    ];
-    for (what, of) in spreads {
+    let mut lengths = |what: &str, of: fn(&Column) -> Spread| {
         row(&format!("{what}: half within"), &|column| show_duration(of(column).p50_ms));
         row(&format!("{what}: 95% within"), &|column| show_duration(of(column).p95_ms));
         row(&format!("{what}: longest"), &|column| show_duration(of(column).max_ms));
-    }
+    };
+    lengths("ready until claimed", |column| column.ready_to_claim);
+    lengths("added until first claimed", |column| column.added_to_claim);
+    lengths("added until completed", |column| column.added_to_completed);
     row("from the first to the last event", &|column| show_duration(column.took_ms));
     row("tasks that came", &|column| column.tasks.arrived.to_string());
     if columns.iter().any(|column| column.tasks.not_added > 0) {
