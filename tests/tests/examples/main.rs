@@ -1,5 +1,6 @@
-//! The example policies: what stands about them in their common README.
+//! The example policies, and policies in every language that try to reach what is not theirs.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod isolation;
 mod table;

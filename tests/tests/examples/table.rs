@@ -81,6 +81,8 @@ fn shows(source: &str, shown: &str) -> bool {
             [format!("tx.{snake}("), format!("tx.{camel}("), format!("transaction_{snake}(")]
                 .iter()
                 .any(|call| source.contains(call))
+                // What the SDK has for the usual claim.
+                || (shown == "transaction.claim" && source.contains(".claim_first("))
         }
         "settings" => {
             source.contains("Setting<")
