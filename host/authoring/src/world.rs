@@ -35,19 +35,18 @@ impl World {
     }
 
     pub fn parse(text: &str) -> Result<Self> {
-        Self::try_parse(text).map_err(|error| Error::World(format!("{error:#}")))
-    }
-
-    fn try_parse(text: &str) -> anyhow::Result<Self> {
         let mut resolve = Resolve::default();
         let mut contract = SourceMap::default();
         for (path, content) in carried::CONTRACT {
             contract.push_str(path, *content);
         }
-        let contract = contract.parse().map_err(|(_, error)| error)?;
-        resolve.push_group(contract)?;
-        let package = resolve.push_str(FILE, text)?;
-        let id = resolve.select_world(&[package], Some(NAME))?;
+        let contract = contract.parse().map_err(|(_, error)| Error::Unexpected(error.into()))?;
+        resolve.push_group(contract).map_err(|error| Error::Unexpected(error.into()))?;
+        // With the place in the file.
+        let package = resolve.push_str(FILE, text);
+        let package = package.map_err(|error| Error::World(resolve.render_error(&error)))?;
+        let id = resolve.select_world(&[package], Some(NAME));
+        let id = id.map_err(|error| Error::World(format!("{error:#}")))?;
         Ok(Self { resolve, id })
     }
 

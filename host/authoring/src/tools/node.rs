@@ -12,6 +12,9 @@ use crate::error::{Result, at};
 /// The tool's version.
 pub const VERSION: &str = "0.23.0";
 
+/// What the tool loads without saying that it needs it.
+const SHIM: &str = "\"@bytecodealliance/preview2-shim\": \"0.25.0\"";
+
 /// What it needs, each with the version and digest that it was tried with.
 const LOCK: &str = include_str!("componentize-js.lock.json");
 
@@ -80,15 +83,16 @@ impl Tools<'_> {
 
 fn install(place: &Path, node: &Node, what: &str) -> Result<()> {
     let manifest = format!(
-        "{{ \"private\": true, \"dependencies\": {{ \"@bytecodealliance/componentize-js\": \"{VERSION}\" }} }}\n"
+        "{{ \"private\": true, \"dependencies\": {{ \"@bytecodealliance/componentize-js\": \"{VERSION}\", {SHIM} }} }}\n"
     );
     for (name, content) in [("package.json", manifest.as_str()), ("package-lock.json", LOCK)] {
         let path = place.join(name);
         fs::write(&path, content).map_err(at(&path))?;
     }
     let mut npm = node.program();
+    // Not `ci`: the lock has no packages for other systems than the one it was made on, and `ci` wants them.
     npm.arg(&node.npm).args([
-        "ci",
+        "install",
         "--ignore-scripts",
         "--no-audit",
         "--no-fund",
@@ -115,5 +119,7 @@ mod tests {
     #[test]
     fn lock_is_of_the_version_that_is_installed() {
         assert!(LOCK.contains(&format!("\"@bytecodealliance/componentize-js\": \"{VERSION}\"")));
+        // Without it the tool didn't start, and said so only when something was to be built.
+        assert!(LOCK.contains(SHIM) && !LOCK.contains("extraneous"));
     }
 }
