@@ -130,6 +130,7 @@ impl Hooks for Tried {
                     policy: "tried".into(),
                     hook: "assignment",
                     detail: "division by zero".into(),
+                    mismatches: Vec::new(),
                 };
                 Hooked { tx, answer: Err(failure.into()) }
             }

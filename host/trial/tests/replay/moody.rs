@@ -100,6 +100,7 @@ impl Hooks for MoodyHooks {
                     policy: "moody".into(),
                     hook: "assignment",
                     detail: "not today".into(),
+                    mismatches: Vec::new(),
                 };
                 return Hooked { tx, answer: Err(HookError::Policy(failure)) };
             }
