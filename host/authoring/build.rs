@@ -29,7 +29,14 @@ fn main() {
         let directory = package.join(directory).canonicalize().expect("the directory is there");
         println!("cargo::rerun-if-changed={}", directory.display());
         let mut files = Vec::new();
-        collect(&directory, &mut files);
+        if name == "CONTRACT" {
+            // Beside it stand its guide and what was published of it, which are no part of it.
+            files.extend(
+                entries(&directory).filter(|path| path.extension() == Some("wit".as_ref())),
+            );
+        } else {
+            collect(&directory, &mut files);
+        }
         files.sort();
         writeln!(source, "pub const {name}: &[(&str, &str)] = &[").expect("a text takes all");
         for file in files {
@@ -44,12 +51,16 @@ fn main() {
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).expect("the directory can be read") {
-        let path = entry.expect("the directory can be read").path();
+    for path in entries(directory) {
         if path.is_dir() {
             collect(&path, files);
         } else {
             files.push(path);
         }
     }
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory can be read");
+    entries.map(|entry| entry.expect("the directory can be read").path())
 }
