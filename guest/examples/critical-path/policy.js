@@ -99,11 +99,22 @@ function reconsiderAbove(view, tx, id) {
   for (const at of seen) {
     const task = find(view, at);
     if (!task) continue;
-    if (task.status === "pending" && isFree(view, task)) tx.reconsider(at);
+    if (task.status === "pending" && isFree(view, task) && !reconsider(tx, at)) return;
     if (task.isFinished && at !== id) continue;
     for (const before of task.before) {
       if (seen.size < TOUCHED_MAX) seen.add(before);
     }
+  }
+}
+
+/** Has a task reconsidered. A command may stage only so many steps: whoever comes after those keeps the rank it has. */
+function reconsider(tx, id) {
+  try {
+    tx.reconsider(id);
+    return true;
+  } catch (error) {
+    log(`\`${id}\` keeps its rank: ${error.payload?.val}`);
+    return false;
   }
 }
 

@@ -4,7 +4,9 @@ use std::cell::OnceCell;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use taskhost::{Board, Error, OnProgress, OpenOptions, Progress};
@@ -109,6 +111,23 @@ pub fn progress() -> OnProgress {
             *said = Instant::now();
             note(&format!("taskhost: {}: {}", progress.doing, progress.done));
         }
+    })
+}
+
+/// Does something of which nobody knows how far it has come, and says so now and then if it is slow.
+pub fn slowly<T>(doing: &str, work: impl FnOnce() -> T) -> T {
+    const EVERY: Duration = Duration::from_secs(2);
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let began = Instant::now();
+            while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                note(&format!("taskhost: {doing}: {} s", began.elapsed().as_secs()));
+            }
+        });
+        let answer = work();
+        drop(done);
+        answer
     })
 }
 

@@ -84,8 +84,16 @@ impl Part {
     }
 
     fn instance(&self) -> Result<Instance, HookError> {
-        let idle = self.idle.lock().pop();
-        idle.map_or_else(|| Instance::new(&self.compiled, &self.around), Ok)
+        if let Some(idle) = self.idle.lock().pop() {
+            return Ok(idle);
+        }
+        let mut fresh = Instance::new(&self.compiled, &self.around)?;
+        if self.compiled.wasi {
+            // At their first call the runtimes of some languages draw numbers for tables of their own. Drawn in a hook,
+            // they would shift the hook's own, and it would decide otherwise than in an instance that was used before.
+            fresh.describe(&self.compiled, &self.around)?;
+        }
+        Ok(fresh)
     }
 }
 

@@ -38,15 +38,23 @@ fn bytes_that_are_no_component_are_named_for_what_they_are() {
     refused(&wat::parse_str("(module)").unwrap(), &["core module", "wasm-tools component new"]);
 }
 
+// One that was cut off between two of its exports was accepted, and had fewer hooks: the standard policy decided instead.
 #[test]
 fn truncated_component_is_refused_wherever_it_is_cut() {
     let whole = &guests().standard;
-    for cut in (0..whole.len()).step_by(97).chain([4, 8, whole.len() - 1]) {
-        let failure = refused(&whole[..cut], &[]);
-        // A section may end just there, and those that come last are the exports.
-        let words = ["cut off or damaged", "doesn't export `taskhost:policy/about@0.1.0`"];
-        let is_told = words.iter().any(|words| failure.detail.contains(words));
-        assert!(cut < 4 || is_told, "{cut}: {failure}");
+    let runtime = Board::standard().runtime;
+    // The exports come last.
+    let (body, end) = (0..whole.len() - 2000, whole.len() - 2000..whole.len());
+    for cut in body.step_by(97).chain([4, 8]).chain(end) {
+        match runtime.check(&whole[..cut]) {
+            // Only what a tool notes about itself is missing.
+            Ok(about) => assert_eq!(about.hooks.len(), 4, "{cut}"),
+            Err(failure) => {
+                let words = ["cut off or damaged", "doesn't export `taskhost:policy/about@0.1.0`"];
+                let is_told = words.iter().any(|words| failure.detail.contains(words));
+                assert!(cut < 4 || is_told, "{cut}: {failure}");
+            }
+        }
     }
 }
 

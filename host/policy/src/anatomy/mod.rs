@@ -183,6 +183,17 @@ fn foreign(bytes: &[u8]) -> &'static str {
     }
 }
 
+/// A component has no length of its own, so one that was cut off between two sections is a component too, with fewer
+/// hooks; the standard policy would decide instead of them. But its code comes first, and has them all.
+fn all_there(names: &Names, exported_by_code: &str) -> Result<(), String> {
+    let Some((interface, _)) = exported_by_code.split_once('#') else { return Ok(()) };
+    let is_there = names.exports.iter().any(|name| name == interface);
+    if is_there || names::own(interface).is_none() {
+        return Ok(());
+    }
+    Err(format!("it is cut off or damaged: its code has `{interface}`, and it doesn't export it"))
+}
+
 /// Reads the types of what `names` has.
 ///
 /// # Errors
@@ -202,6 +213,11 @@ pub(crate) fn parts(bytes: &[u8], names: &Names) -> Result<Parts, String> {
             Payload::DataSection(section) => {
                 let range = section.range();
                 parts.data_bytes += (range.end - range.start) as u64;
+            }
+            Payload::ExportSection(section) => {
+                for export in section.clone() {
+                    all_there(names, export.map_err(damaged)?.name)?;
+                }
             }
             _ => {}
         }

@@ -81,7 +81,8 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         }
         let component = word(as_typed(&path));
         line(out, "next:");
-        line(out, format_args!("  taskhost policy check {component}"));
+        let scenarios = word(as_typed(&args.directory.join("scenarios")));
+        line(out, format_args!("  taskhost policy test {component} {scenarios}"));
         line(out, format_args!("  {} policy set {component}", context.taskhost()));
     })?;
     Ok(Code::Done)

@@ -11,7 +11,7 @@ use serde::Serialize;
 use taskhost::{Anatomy, Digest, HookLimits};
 
 use super::described::Described;
-use crate::context::Context;
+use crate::context::{Context, slowly};
 use crate::exit::{Code, Usage};
 use crate::output::line;
 use crate::parse;
@@ -53,7 +53,7 @@ struct Component {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let bytes = read(&args.component)?;
-    let (about, anatomy) = taskhost::examine_policy(&bytes)?;
+    let (about, anatomy) = slowly("compiling the policy", || taskhost::examine_policy(&bytes))?;
     let Anatomy { bytes: size, code_bytes, data_bytes, contract, imports, wasi } = anatomy;
     let answer = Answer {
         policy: Described::new(about, Digest::of(&bytes), &BTreeMap::new()),

@@ -9,7 +9,7 @@ use taskhost::domain::{Error as BoardError, PolicyPin};
 use taskhost::{Digest, PolicyChange, PolicyTarget};
 
 use super::check;
-use crate::context::Context;
+use crate::context::{Context, slowly};
 use crate::exit::{Code, Usage};
 use crate::output::line;
 use crate::parse;
@@ -74,10 +74,11 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     };
     let board = context.open()?;
     let before = board.policies()?;
-    let set = board
-        .set_policy(&change)
-        .map_err(|error| with_hint(error, &change, before.custom.is_some()))
-        .map_err(|error| of_file(error, &args.target))?;
+    let set = slowly("compiling the policy and asking it about every open task", || {
+        board.set_policy(&change)
+    })
+    .map_err(|error| with_hint(error, &change, before.custom.is_some()))
+    .map_err(|error| of_file(error, &args.target))?;
     let about = board.engine().describe(set.leading().digest).map_err(taskhost::Error::from)?;
     let answer = Answer { leading: set.leading().clone(), standard: set.standard.clone() };
     context.output.answer(&answer, |out| {

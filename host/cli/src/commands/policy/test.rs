@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use taskhost::Progress;
 use taskhost_trial::scenario::{GUIDE, Scenario};
 use taskhost_trial::{Outcome, Subject, conformance, run};
 
 use super::subject::{runner, subject};
-use crate::context::Context;
+use crate::context::{Context, progress};
 use crate::exit::{Code, Usage};
 use crate::output::{line, note};
 use crate::parse;
@@ -128,8 +129,11 @@ fn tried(
     scenarios: Vec<(String, Scenario)>,
     settings: &[(String, String)],
 ) -> Result<Vec<Tried>> {
+    let on_progress = progress();
     let mut all = Vec::new();
     for (name, mut scenario) in scenarios {
+        let done = all.iter().map(|tried: &Tried| tried.steps as u64).sum();
+        on_progress(Progress { doing: "trying the policy, steps", done });
         // What a scenario says comes after, and so holds.
         scenario.settings.policy.splice(0..0, settings.iter().cloned());
         let Outcome { steps, faults } =
