@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use anyhow::Result;
 use taskhost::Json;
@@ -79,6 +81,38 @@ fn read(source: io::Result<impl Read>, place: &str, max: u64) -> Result<Vec<u8>>
     let unread = |error: io::Error| Usage(format!("{place} can't be read: {error}"));
     let mut bytes = Vec::new();
     source.map_err(unread)?.take(max + 1).read_to_end(&mut bytes).map_err(unread)?;
+    Ok(bytes)
+}
+
+/// Why a file wasn't read.
+#[derive(Debug)]
+pub enum FileError {
+    Failed(io::Error),
+    /// It is something else than a file.
+    NoFile(&'static str),
+    /// It has so many bytes.
+    TooLarge(u64),
+}
+
+/// The bytes of a file.
+///
+/// Only a file is read: whatever else has a name may have no end, or keep whoever opens it waiting.
+pub fn file(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
+    // A pipe that nobody writes to is opened without waiting for them.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(FileError::Failed)?;
+    let found = file.metadata().map_err(FileError::Failed)?;
+    if !found.is_file() {
+        let what = if found.is_dir() { "a directory" } else { "a pipe or a device" };
+        return Err(FileError::NoFile(what));
+    }
+    if found.len() > max {
+        return Err(FileError::TooLarge(found.len()));
+    }
+    let mut bytes = Vec::new();
+    // One that grows meanwhile is cut off, and no good then.
+    file.take(max + 1).read_to_end(&mut bytes).map_err(FileError::Failed)?;
     Ok(bytes)
 }
 

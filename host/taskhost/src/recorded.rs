@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,6 +73,12 @@ pub fn keep_recording(path: &Path, recording: &Recording) -> Result<(), KeepErro
 pub fn read_recording(path: &Path) -> Result<Recording, ReadRecordingError> {
     let mut text = Vec::new();
     // One byte more than a recording has: what is larger isn't one.
-    File::open(path)?.take(RECORDING_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
+    // Nor is a pipe, which might keep whoever opens it waiting.
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it isn't a file").into());
+    }
+    file.take(RECORDING_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
     Ok(Recording::parse(&text)?)
 }

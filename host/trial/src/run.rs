@@ -27,6 +27,8 @@ pub struct Fault {
 pub struct Outcome {
     /// How many steps were taken.
     pub steps: usize,
+    /// How many tasks were given to somebody.
+    pub given: u32,
     /// What isn't as it should be. After a failure of the policy, or what breaks a law of the board, nothing more is
     /// tried.
     pub faults: Vec<Fault>,
@@ -45,6 +47,7 @@ pub fn run(scenario: &Scenario, subject: &Subject, runner: &Runner<'_>) -> Resul
     }
     let fresh = |powers| Ok(Arc::new(Fresh(runner(powers)?)) as Arc<dyn Policies>);
     let (_, fresh) = once(scenario, subject, &fresh)?;
+    // What would be wrong with the fresh ones alone is a difference too.
     if let Some((line, found)) = difference(scenario, &reused, &fresh) {
         // A policy that decides by something else would do so too if nothing were fresh.
         let (_, again) = once(scenario, subject, runner)?;
@@ -80,16 +83,19 @@ fn once(
         };
         let failed = wrong.is_some() && matches!(came, Came::Failed(_));
         outcome.faults.extend(wrong.map(fault));
-        if failed {
-            break;
-        }
         let entries = world.entries_since(trace.iter().map(|(_, entries)| entries.len()).sum());
-        if let Some(broken) = laws.look(&line.step, &entries, &came, &world)? {
-            outcome.faults.push(fault(broken));
+        let broken = match failed {
+            true => None,
+            false => laws.look(&line.step, &entries, &came, &world)?,
+        };
+        let is_over = failed || broken.is_some();
+        outcome.faults.extend(broken.map(fault));
+        trace.push((came, entries));
+        if is_over {
             break;
         }
-        trace.push((came, entries));
     }
+    outcome.given = world.given.values().sum();
     Ok((outcome, trace))
 }
 

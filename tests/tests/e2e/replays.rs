@@ -147,3 +147,42 @@ fn board_without_history_and_board_that_was_imported_can_be_replayed() {
     assert_eq!(rest["history"]["tasks_before"], 26, "{rest}");
     assert_eq!(rest["differences"]["same"], 1, "{rest}");
 }
+
+/// In the middle of a first run nothing was completed yet: work then took no time at all, and one agent got everything.
+#[test]
+fn history_in_which_nothing_is_done_yet_is_guessed_from_what_goes_on() {
+    let board = TestBoard::new();
+    board.add_many(12, |_, _| {});
+    for agent in ["ada", "bob", "cy"] {
+        board.claim(agent);
+    }
+    let newest = policy("newest-first");
+    let arguments = ["policy", "compare", "standard", newest.to_str().unwrap(), "--history"];
+    let answer = board.run(&arguments).exits(0).json();
+    assert_eq!(answer["history"]["lengths_are_guessed"], true, "{answer}");
+    for column in answer["columns"].as_array().unwrap() {
+        assert_eq!(column["agents"].as_array().unwrap().len(), 3, "{column}");
+    }
+    let plain = board.run_plain(&arguments).exits(0).stdout;
+    assert!(plain.contains("is guessed from what isn't done yet"), "{plain}");
+}
+
+/// `--svg .taskhost/board.json` was done, and the board was damaged.
+#[test]
+fn picture_is_put_neither_into_the_board_nor_through_a_link() {
+    let board = worked_off();
+    let compare = |more: &[&str]| {
+        board.run(&[&["policy", "compare", "standard", "current", "--history"], more].concat())
+    };
+    let pointer = board.path().join("board.json");
+    compare(&["--svg", pointer.to_str().unwrap()]).exits(2);
+    compare(&["--svg", "same", "--html", "same"]).exits(2);
+    compare(&["--svg", "no/such/folder.svg"]).exits(2);
+    let (target, link) = (board.folder().join("target"), board.folder().join("link.svg"));
+    fs::write(&target, "mine").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    compare(&["--svg", link.to_str().unwrap()]).exits(0);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    assert!(fs::read_to_string(&link).unwrap().contains("<svg"));
+    board.assert_healthy();
+}

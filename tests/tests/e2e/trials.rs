@@ -82,8 +82,61 @@ fn suite_finds_every_policy_that_misbehaves() {
         let found = answer["scenarios"].to_string();
         assert!(found.contains(words), "{mode}: {found}");
     }
-    // One that refuses everybody decides badly, and breaks no rule.
-    tried(&[&hostile.to_string_lossy(), "--setting", "mode=refuse"]).exits(0);
+}
+
+/// A policy that fails in every fresh instance, but not in one that was used before, passed: what the fresh ones did wrong
+/// was dropped, and that they had stopped early wasn't seen.
+#[test]
+fn policy_that_fails_in_a_fresh_instance_is_found_out() {
+    let board = TestBoard::missing();
+    let file = board.folder().join("used.scenario");
+    fs::write(&file, "add a\nclaim ada => a\ncomplete a => completed\n").unwrap();
+    let answer = tried(&[
+        &policy("hostile").to_string_lossy(),
+        &file.to_string_lossy(),
+        "--only",
+        "--setting",
+        "mode=unprepared",
+    ]);
+    let fault = &answer.exits(8).json()["scenarios"][0]["faults"][0];
+    assert_eq!(fault["line"], 2, "{fault}");
+    let what = fault["what"].as_str().unwrap();
+    assert!(what.contains("it gave `a`; the policy failed"), "{what}");
+    assert!(what.ends_with("keep nothing in globals that a decision depends on"), "{what}");
+}
+
+/// Scenarios were read without bound: from a device for ever, and `repeat` could make any number of tasks.
+#[test]
+fn scenario_without_an_end_is_refused() {
+    let board = TestBoard::missing();
+    let file = board.folder().join("long.scenario");
+    for (text, words) in [
+        ("repeat 4294967295\nend\n", "at most 100000 times"),
+        ("repeat 10000\nadd a{n} --count 10000\nend\n", "at most 100000 tasks"),
+        ("# Nothing happens.\n", "there is no step in it"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let answer =
+            board.run(&["policy", "test", "standard", "--only", &file.to_string_lossy()]).exits(2);
+        let message = answer.text("/error/message");
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    for device in ["/dev/zero", "/dev/tty"] {
+        board.run(&["policy", "test", "standard", "--only", device]).exits(2);
+    }
+    // As an editor may leave it before the first line.
+    fs::write(&file, "\u{feff}add a\nclaim ada => a\n").unwrap();
+    board.run(&["policy", "test", "standard", "--only", &file.to_string_lossy()]).exits(0);
+}
+
+#[test]
+fn policy_that_gives_nobody_anything_conforms_and_people_are_told() {
+    let hostile = policy("hostile");
+    let hostile = hostile.to_string_lossy();
+    let arguments = ["policy", "test", &hostile, "--setting", "mode=refuse"];
+    let plain = TestBoard::missing().run_plain(&arguments).exits(0);
+    assert!(plain.stderr.contains("nobody was given anything"), "{}", plain.stderr);
+    assert_eq!(TestBoard::missing().run(&arguments).exits(0).json()["given"], 0);
 }
 
 #[test]

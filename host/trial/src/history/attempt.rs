@@ -50,6 +50,7 @@ pub struct Attempts {
     by_task: HashMap<TaskId, Vec<Attempt>>,
     by_type: BTreeMap<Name, u64>,
     of_all: u64,
+    is_guessed: bool,
 }
 
 impl Attempts {
@@ -63,11 +64,22 @@ impl Attempts {
                 all.push(attempt.ms);
             }
         }
+        // In the middle of a first run nothing may be done yet. It takes at least as long as it has taken.
+        let is_guessed = all.is_empty() && by_task.values().any(|tries| !tries.is_empty());
+        if is_guessed {
+            all.extend(by_task.values().flatten().map(|one| one.ms.max(1)));
+        }
         Self {
+            is_guessed,
             by_task,
             by_type: by_type.into_iter().map(|(name, times)| (name, median(times))).collect(),
             of_all: median(all),
         }
+    }
+
+    /// Whether no try was ended, so that how long work takes is guessed.
+    pub fn are_guessed(&self) -> bool {
+        self.is_guessed
     }
 
     /// The recorded tries at this task.

@@ -46,6 +46,8 @@ pub struct History {
     pub workers: u64,
     /// How often policies or their settings were set meanwhile.
     pub policies_set: u64,
+    /// Whether nothing in it was completed or failed, so that how long work takes is guessed.
+    pub lengths_are_guessed: bool,
 }
 
 /// One course in figures.
@@ -163,6 +165,7 @@ impl History {
             tasks_before: basis.tasks_before,
             workers: workload.workers.len() as u64,
             policies_set: basis.policies_set,
+            lengths_are_guessed: workload.attempts.are_guessed(),
         }
     }
 }

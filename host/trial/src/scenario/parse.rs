@@ -6,16 +6,29 @@ use super::{Line, Malformed, NotAScenario, Scenario, Settings, Step, expectation
 
 /// The most steps that a scenario may come to, with its repetitions.
 const STEPS_MAX: usize = 100_000;
+/// The most tasks that it may add.
+const TASKS_MAX: usize = 100_000;
 
 impl Scenario {
     /// Reads a scenario.
     pub fn parse(text: &str) -> Result<Self, NotAScenario> {
+        // As some editors leave it before the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let comment = |line: &str| line.trim().strip_prefix('#').map(|text| text.trim().to_owned());
         let title: Vec<String> = text.lines().map_while(comment).collect();
         let lines: Vec<&str> = text.lines().collect();
-        let mut reader =
-            Reader { lines: &lines, at: 0, settings: Settings::default(), found: Vec::new() };
+        let mut reader = Reader {
+            lines: &lines,
+            at: 0,
+            settings: Settings::default(),
+            found: Vec::new(),
+            tasks: 0,
+        };
         reader.block(None)?;
+        if reader.found.is_empty() {
+            let why = "there is no step in it, so nothing would be tried";
+            return Err(NotAScenario { line: lines.len(), why: Malformed::new(why) });
+        }
         Ok(Self { title: title.join(" "), settings: reader.settings, lines: reader.found })
     }
 }
@@ -26,6 +39,8 @@ struct Reader<'a> {
     at: usize,
     settings: Settings,
     found: Vec<Line>,
+    /// How many tasks the steps so far add.
+    tasks: usize,
 }
 
 impl Reader<'_> {
@@ -62,7 +77,14 @@ impl Reader<'_> {
                 }
                 name => {
                     let line = step_line(number, &line, name, rest).map_err(here)?;
+                    if let Step::Add { tasks, .. } = &line.step {
+                        self.tasks += tasks.len();
+                    }
                     self.found.push(line);
+                    if self.tasks > TASKS_MAX {
+                        let why = format!("a scenario adds at most {TASKS_MAX} tasks");
+                        return Err(here(Malformed::new(why)));
+                    }
                     if self.found.len() > STEPS_MAX {
                         return Err(here(Malformed::new(format!(
                             "a scenario has at most {STEPS_MAX} steps"
@@ -85,8 +107,9 @@ impl Reader<'_> {
         let mut arguments = Arguments::of(words).map_err(here)?;
         let count: u32 = arguments.next("how often").map_err(here)?;
         arguments.end("repeat").map_err(here)?;
-        if count == 0 {
-            return Err(here(Malformed::new("a `repeat` is done at least once")));
+        if count == 0 || count as usize > STEPS_MAX {
+            let why = format!("a `repeat` is done at least once, and at most {STEPS_MAX} times");
+            return Err(here(Malformed::new(why)));
         }
         let first = self.at;
         for round in 1..=count {

@@ -1,7 +1,8 @@
 //! The hooks: each misbehaves if it is the one that the setting `hook` names.
 
-use crate::misdeeds::{Answer, Given, commit};
+use crate::misdeeds::{Answer, Given, HEARD, commit};
 use crate::{HOOK, Hostile, MODE, TARGET};
+use std::sync::atomic::Ordering;
 use taskhost_sdk::{
     Assignment, Lifecycle, Readiness, Recovery, Request, Task, Transaction, View, assignment,
     lifecycle, readiness, recovery,
@@ -40,6 +41,7 @@ impl Lifecycle for Hostile {
         _event: String,
         _detail: String,
     ) -> lifecycle::Answer {
+        HEARD.store(true, Ordering::Relaxed);
         match act("lifecycle", view, Some(tx)) {
             Answer::Refused(text) => lifecycle::Answer::Refused(text),
             // Wrong for every event but one: the host must notice.

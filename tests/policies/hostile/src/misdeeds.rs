@@ -1,7 +1,7 @@
 //! What the policy can do wrong, whichever hook it is in.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use taskhost_sdk::files::{self, Place};
 use taskhost_sdk::{Filter, Order, Reservation, Status, Transaction, View, clock, locks, log};
 
@@ -52,6 +52,7 @@ pub fn commit(mode: &str, given: &Given<'_>) -> Answer {
         "cancel-all" => Answer::Cancel,
         "keep-forever" => Answer::Keep(u64::MAX),
         "globals" => count_calls(),
+        "unprepared" => panic_in_fresh_instance(),
         "fickle" => claim_by_globals(given),
         "log" => log_a_line(),
         "steer" => steer(),
@@ -204,6 +205,15 @@ fn forbidden_files() -> Answer {
 fn count_calls() -> Answer {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     Answer::Refused(format!("call {}", CALLS.fetch_add(1, Ordering::Relaxed) + 1))
+}
+
+/// Whether this instance has heard of anything.
+pub static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Fails in an instance that wasn't used before.
+fn panic_in_fresh_instance() -> Answer {
+    assert!(HEARD.load(Ordering::Relaxed), "this instance has never heard of a task");
+    Answer::Standard
 }
 
 /// Gives the oldest task in a fresh instance, and the newest in one that had a call before.

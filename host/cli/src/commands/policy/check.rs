@@ -1,9 +1,6 @@
 //! `policy check`: is this component a policy?
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -13,6 +10,7 @@ use taskhost::{Anatomy, Digest, HookLimits};
 use super::described::Described;
 use crate::context::{Context, slowly};
 use crate::exit::{Code, Usage};
+use crate::input::{self, FileError};
 use crate::output::line;
 use crate::parse;
 
@@ -84,32 +82,19 @@ impl Component {
 }
 
 /// The bytes of a component.
-///
-/// Only a file is read: whatever else has a name may have no end, or keep whoever opens it waiting.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let wrong =
-        |what: String| Usage(format!("`{}` can't be read as a policy: {what}", path.display()));
-    let failed = |error: std::io::Error| wrong(error.to_string());
-    // A pipe that nobody writes to is opened without waiting for them.
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let opened = File::options().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(failed)?;
-    let found = file.metadata().map_err(failed)?;
-    if !found.is_file() {
-        let what = if found.is_dir() { "a directory" } else { "a pipe or a device" };
-        return Err(wrong(format!("it is {what}: give the `.wasm` file of a component")).into());
-    }
     let max = HookLimits::default().component_bytes_max as u64;
-    if found.len() > max {
-        let size = found.len();
-        let what = format!(
-            "it has {size} bytes, and a policy at most {}: leave out what it doesn't need",
-            parse::show_bytes(max)
-        );
-        return Err(wrong(what).into());
-    }
-    let mut bytes = Vec::new();
-    // One that grows meanwhile is refused by its size.
-    file.take(max + 1).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    input::file(path, max).map_err(|error| {
+        let what = match error {
+            FileError::Failed(error) => error.to_string(),
+            FileError::NoFile(what) => {
+                format!("it is {what}: give the `.wasm` file of a component")
+            }
+            FileError::TooLarge(size) => format!(
+                "it has {size} bytes, and a policy at most {}: leave out what it doesn't need",
+                parse::show_bytes(max)
+            ),
+        };
+        Usage(format!("`{}` can't be read as a policy: {what}", path.display())).into()
+    })
 }

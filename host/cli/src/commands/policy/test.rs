@@ -12,6 +12,7 @@ use taskhost_trial::{Outcome, Subject, conformance, run};
 use super::subject::{runner, subject};
 use crate::context::{Context, progress};
 use crate::exit::{Code, Usage};
+use crate::input::{self, FileError};
 use crate::output::{line, note};
 use crate::parse;
 
@@ -30,10 +31,14 @@ Example: a scenario, which is a text file
   claim ada     => old
 
 No board is needed. The suite of scenarios that every policy must pass, whatever it decides, is run first: no task has \
-two holders, what is finished stays so, nothing fails, and the same inputs give the same decisions. Each scenario is run \
+two holders, what is finished stays so, nothing fails, and the same inputs give the same decisions. That it decides \
+well is for your own scenarios to say: one that gives nobody anything breaks no rule. Each scenario is run \
 in instances that are used again and in fresh ones. If something isn't as it should be, the exit code is 8.
 
 `policy test --guide` says what may stand in a scenario, `policy test --print NAME` prints one of the suite.";
+
+/// The largest scenario, in bytes.
+const SCENARIO_BYTES_MAX: u64 = 4 << 20;
 
 /// Try a policy on scenarios: those that every policy must pass, and those given
 #[derive(Debug, clap::Args)]
@@ -62,16 +67,19 @@ pub struct Args {
 #[derive(Serialize)]
 struct Answer {
     passed: bool,
+    /// How many tasks were given to somebody: a policy that gives nothing breaks no rule.
+    given: u64,
     scenarios: Vec<Tried>,
     total: usize,
 }
 
-/// `steps`: how many were taken. `faults` are what isn't as it should be.
+/// `steps`: how many were taken; `given`: how many tasks were given to somebody meanwhile. `faults` are what isn't as it should be.
 #[derive(Serialize)]
 struct Tried {
     scenario: String,
     shows: String,
     steps: usize,
+    given: u32,
     faults: Vec<Fault>,
 }
 
@@ -136,7 +144,7 @@ fn tried(
         on_progress(Progress { doing: "trying the policy, steps", done });
         // What a scenario says comes after, and so holds.
         scenario.settings.policy.splice(0..0, settings.iter().cloned());
-        let Outcome { steps, faults } =
+        let Outcome { steps, given, faults } =
             run(&scenario, subject, &runner).map_err(taskhost::Error::from).map_err(|error| {
                 anyhow::Error::from(error).context(format!("`{name}` can't be run"))
             })?;
@@ -145,14 +153,21 @@ fn tried(
             step: fault.step,
             what: fault.what,
         });
-        all.push(Tried { scenario: name, shows: scenario.title, steps, faults: faults.collect() });
+        all.push(Tried {
+            scenario: name,
+            shows: scenario.title,
+            steps,
+            given,
+            faults: faults.collect(),
+        });
     }
     Ok(all)
 }
 
 fn report(context: &Context, scenarios: Vec<Tried>) -> Result<Code> {
     let passed = scenarios.iter().all(|tried| tried.faults.is_empty());
-    let answer = Answer { passed, total: scenarios.len(), scenarios };
+    let given = scenarios.iter().map(|tried| u64::from(tried.given)).sum();
+    let answer = Answer { passed, given, total: scenarios.len(), scenarios };
     context.output.answer(&answer, |out| {
         let of_suite = |tried: &&Tried| tried.scenario.starts_with("suite/");
         let suite: Vec<&Tried> = answer.scenarios.iter().filter(of_suite).collect();
@@ -175,6 +190,11 @@ fn report(context: &Context, scenarios: Vec<Tried>) -> Result<Code> {
     let failed = answer.scenarios.iter().filter(|tried| !tried.faults.is_empty()).count();
     if failed > 0 {
         note(&format!("{failed} of {} scenarios failed", answer.total));
+    }
+    if given == 0 {
+        note(
+            "taskhost: nobody was given anything in any of them: is that what the policy is to do?",
+        );
     }
     Ok(if passed { Code::Done } else { Code::PolicyFailed })
 }
@@ -208,7 +228,17 @@ fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 fn read(path: &Path) -> Result<Scenario> {
     let wrong = |why: String| Usage(format!("`{}` can't be read: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let bytes = input::file(path, SCENARIO_BYTES_MAX).map_err(|error| {
+        wrong(match error {
+            FileError::Failed(error) => error.to_string(),
+            FileError::NoFile(what) => format!("it is {what}, and a scenario is a text file"),
+            FileError::TooLarge(size) => {
+                let max = parse::show_bytes(SCENARIO_BYTES_MAX);
+                format!("it has {size} bytes, and a scenario at most {max}: use `repeat`")
+            }
+        })
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it isn't UTF-8".into()))?;
     Ok(Scenario::parse(&text).map_err(|error| {
         wrong(format!("{error} (`taskhost policy test --guide` says what may stand there)"))
     })?)

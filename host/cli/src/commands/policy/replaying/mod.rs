@@ -4,11 +4,13 @@
 mod text;
 
 use std::ffi::OsStr;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use taskhost::domain::{Error as BoardError, Policies, PolicyPin, Powers};
+use taskhost::domain::{Error as BoardError, PolicyPin};
 use taskhost::{Board, PolicyTarget, Progress};
 use taskhost_trial::course::Course;
 use taskhost_trial::history::Workload;
@@ -17,8 +19,9 @@ use taskhost_trial::replay::{Candidate, replay};
 use taskhost_trial::report::Report;
 
 use super::check;
+use super::subject::runner;
 use crate::context::{Context, progress};
-use crate::exit::Code;
+use crate::exit::{Code, Usage};
 
 /// What a replay stands on, for the manual.
 pub const MODEL: &str = "\
@@ -30,13 +33,14 @@ how it ends (completed, failed, handed back, parked, the holder died or fell sil
 whoever makes it.
 
 What is assumed: a try that the history doesn't have takes the median of that task's tries, or else of its type's, or \
-else of all, and ends as the task's last one. Who took a task as soon as it was ready had waited for it; who let one \
+else of all, and ends as the task's last one; where no try was ended, the median of those that go on. Who took a task as soon as it was ready had waited for it; who let one \
 pass was away. A worker leaves when it has been there as long as in the history and has got as many tasks, or, where the history ends \
 with nothing left for it, when nothing is. Whoever \
 lives keeps its lease. The policy begins with no memory and no files. The board's own settings are those of today, and \
 the standard policy is the board's.
 
-The same history gives the same answer, byte for byte. A history of which the beginning isn't kept any more begins with \
+The same history gives the same answer, byte for byte, unless a policy runs into its deadline, which depends on the \
+machine: that is counted and told. A history of which the beginning isn't kept any more begins with \
 the tasks that stood on the board then, as far as that can be told.";
 
 /// How the answer is given besides.
@@ -90,6 +94,7 @@ pub fn exec(
     told: &Told,
 ) -> Result<Code> {
     let board = context.open()?;
+    told.check(&context.board)?;
     let mut candidates = Vec::new();
     for one in tried {
         candidates.push(candidate(&board, one, standard_settings)?);
@@ -113,13 +118,6 @@ pub fn exec(
     draw(&answer, &workload, &courses, told)?;
     context.output.answer(&answer, |out| text::write(out, &answer))?;
     Ok(Code::Done)
-}
-
-fn runner(powers: std::sync::Arc<dyn Powers>) -> Result<std::sync::Arc<dyn Policies>, BoardError> {
-    taskhost::policies(powers).map_err(|error| match error {
-        taskhost::Error::Board(error) => error,
-        other => BoardError::Invalid(other.to_string()),
-    })
 }
 
 /// What would decide if this were set on the board.
@@ -176,6 +174,40 @@ fn draw(
     Ok(())
 }
 
+impl Told {
+    /// Says before anything is done what could not be written in the end.
+    fn check(&self, board: &Path) -> Result<(), Usage> {
+        if self.svg.is_some() && self.svg == self.html {
+            return Err(Usage("`--svg` and `--html` name the same file: give each its own".into()));
+        }
+        for path in self.svg.iter().chain(&self.html) {
+            let wrong =
+                |why: String| Usage(format!("`{}` can't be written: {why}", path.display()));
+            if path.is_dir() {
+                return Err(wrong("it is a directory".into()));
+            }
+            let folder = folder(path).canonicalize().map_err(|error| wrong(error.to_string()))?;
+            if board.canonicalize().is_ok_and(|board| folder.starts_with(board)) {
+                return Err(wrong("what is in there is the board's: write it elsewhere".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Puts it in the place of what was there, whole or not at all; of a link, in the link's own place.
 fn write(path: &Path, content: &str) -> Result<()> {
-    std::fs::write(path, content).with_context(|| format!("`{}` can't be written", path.display()))
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .permissions(std::fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder(path))?;
+        file.write_all(content.as_bytes())?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("`{}` can't be written", path.display()))
 }

@@ -45,6 +45,12 @@ fn write_history(out: &mut String, answer: &Answer) {
             ),
         );
     }
+    if history.lengths_are_guessed {
+        line(
+            out,
+            "no task in it was completed or failed: how long work takes is guessed from what isn't done yet",
+        );
+    }
     if history.policies_set > 0 {
         let times = counted(history.policies_set, "time", "times");
         line(out, format_args!("its policies or their settings were set {times} meanwhile"));
@@ -201,9 +207,15 @@ fn write_differences(out: &mut String, answer: &Answer) {
     line(
         out,
         format_args!(
-            "{a} and {b} gave the same {} of {} times; the first differences (after the first one the two boards \
-             aren't the same any more, so others may only follow from it):",
-            pairs.same, pairs.total
+            "{a} and {b} gave the same {} of {} times{}",
+            pairs.same,
+            pairs.total,
+            if pairs.first.is_empty() {
+                ""
+            } else {
+                "; the first differences (after the first one the two boards aren't the same any more, so others may \
+                 only follow from it):"
+            }
         ),
     );
     for pair in &pairs.first {
