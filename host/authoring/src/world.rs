@@ -50,18 +50,27 @@ impl World {
         Ok(Self { resolve, id })
     }
 
+    /// The interfaces of the contract that it imports, by their names there.
+    pub fn imports(&self) -> Vec<String> {
+        let imports = self.resolve.worlds[self.id].imports.keys();
+        imports.filter_map(|key| self.name_in_contract(key)).collect()
+    }
+
     /// The hooks that it exports, in their order.
     pub fn hooks(&self) -> Vec<Hook> {
         let exports = &self.resolve.worlds[self.id].exports;
         let hook = |(key, item): (&WorldKey, &WorldItem)| {
             let WorldItem::Interface { id, .. } = item else { return None };
             let functions = self.resolve.interfaces[*id].functions.keys().cloned().collect();
-            let name = self.resolve.name_world_key(key);
-            let (_, name) = name.split_once('/')?;
-            let interface = name.split('@').next()?.to_owned();
-            Some(Hook { interface, functions })
+            Some(Hook { interface: self.name_in_contract(key)?, functions })
         };
         exports.iter().filter_map(hook).collect()
+    }
+
+    fn name_in_contract(&self, key: &WorldKey) -> Option<String> {
+        let name = self.resolve.name_world_key(key);
+        let (_, name) = name.split_once('/')?;
+        Some(name.split('@').next()?.to_owned())
     }
 }
 

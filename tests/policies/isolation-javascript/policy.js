@@ -1,6 +1,7 @@
 // Tries, when it is asked for work, to reach what the setting `power` names, and answers with what it got. What it can't
 // have it answers as `refused`, with what JavaScript says about it; what ends the hook, it doesn't live to tell.
 
+import { now } from "taskhost:policy/clock@0.1.0";
 import { get } from "taskhost:policy/settings@0.1.0";
 
 /** @type {typeof import("taskhost:policy/about@0.1.0")} */
@@ -18,6 +19,20 @@ export const about = {
     };
   },
 };
+
+class Moment extends Date {}
+
+/** Each way in which JavaScript tells the time, in milliseconds. */
+const CLOCKS = [
+  () => Number(now()),
+  () => Date.now(),
+  () => new Date().getTime(),
+  () => new Date(0).constructor.now(),
+  () => new Moment().getTime(),
+  () => performance.timeOrigin + performance.now(),
+  // As text it has whole seconds.
+  () => Date.parse(Date()) + new Date().getMilliseconds(),
+];
 
 /** Calls a global, however deep; there may be none of that name. */
 const call = (path, ...args) => {
@@ -41,8 +56,10 @@ const POWERS = {
     for (let n = 0; n < 100_000; n += 1);
     return `${first} ${Date.now()}`;
   },
+  clocks: () => [...new Set(CLOCKS.map((clock) => clock()))].join(),
   entropy: () => Array.from(crypto.getRandomValues(new Uint8Array(8))).join(),
   random: () => String(Math.random()),
+  uuid: () => crypto.randomUUID(),
   sleep: () => String(call("setTimeout", () => {}, 10)),
   thread: () => String(new Worker("policy.js")),
   subprocess: () => call("require", "child_process").execSync("echo hello"),

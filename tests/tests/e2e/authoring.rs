@@ -51,6 +51,11 @@ impl Case {
         assert_eq!(checked.json()["policy"]["hooks"], serde_json::json!(["assignment"]));
         assert_eq!(checked.text("/policy/settings/0/value"), "30m");
 
+        let tried = run(&board, &["policy", "test", "mine/mine.wasm", "mine/scenarios"]).exits(0);
+        assert_eq!(tried.json()["passed"], true);
+        let scenarios = tried.json()["scenarios"].as_array().unwrap().len();
+        assert!(scenarios > 1, "the suite, and the project's own: {tried:?}");
+
         board.add(&["old", "middle", "new"]);
         assert_eq!(board.claim("ada").0, "old", "the standard policy gives the oldest first");
         board.run(&["policy", "set", "mine/mine.wasm"]).exits(0);

@@ -93,10 +93,10 @@ fn policy_in_c_reaches_nothing_of_the_machine() {
     assert_is_alone("c");
 }
 
-/// JavaScript's own clock stands still too, at the time of its build: its policies ask the contract's.
+/// JavaScript's own clock stood still at the time of its build.
 #[test]
-fn clocks_of_python_and_c_are_the_transactions() {
-    for language in ["python", "c"] {
+fn clocks_of_all_languages_are_the_transactions() {
+    for language in ["python", "javascript", "c"] {
         let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let said = reached(&board(language), "wall-clock", "");
         let time: u128 = said.split(' ').next().unwrap().parse().unwrap();
@@ -118,20 +118,43 @@ fn drawn(language: &str, power: &str) -> String {
     outcome.faults.into_iter().map(|fault| fault.what).collect()
 }
 
-/// Entropy is the transaction's: the same when a hook is run again, in an instance that was used before as in a fresh one.
+/// There are many ways to ask for the time, and `new Date()` is the one that is found in most code.
 #[test]
-fn numbers_of_python_are_the_transactions() {
-    for power in ["entropy", "random"] {
-        assert_eq!(drawn("python", power), "", "{power}");
+fn every_clock_of_javascript_tells_the_transactions_time() {
+    let said = reached(&board("javascript"), "clocks", "");
+    assert!(said.parse::<u64>().is_ok(), "different times, or none: {said}");
+}
+
+/// JavaScript's numbers were seeded when the policy was built, and went on from there in an instance that was used again.
+#[test]
+fn numbers_of_javascript_are_the_transactions() {
+    for power in ["entropy", "random", "uuid"] {
+        assert_eq!(drawn("javascript", power), "", "{power}");
     }
 }
 
-/// What these languages draw themselves was seeded when the policy was built: never the machine's entropy, but not the
-/// transaction's either. A policy that uses it is found out when it is tried.
+/// Numbers that never change would be the same in every instance too.
 #[test]
-fn numbers_of_javascripts_and_cs_own_are_found_out_when_a_policy_is_tried() {
-    for (language, power) in [("javascript", "entropy"), ("javascript", "random"), ("c", "random")]
-    {
+fn numbers_of_javascript_differ_between_transactions_and_have_their_shape() {
+    let board = board("javascript");
+    let [first, second] = [(); 2].map(|()| reached(&board, "random", ""));
+    assert_ne!(first, second);
+    for number in [first, second] {
+        let number: f64 = number.parse().unwrap();
+        assert!((0.0..1.0).contains(&number), "{number}");
+    }
+    let uuid = reached(&board, "uuid", "");
+    let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+    assert_eq!(lengths, [8, 4, 4, 4, 12], "{uuid}");
+    assert_eq!(uuid.as_bytes()[14], b'4', "{uuid}");
+}
+
+/// C's `rand` is the library's own, with its own state. Python's entropy is the transaction's, but a fresh instance draws
+/// some of it for itself, and so its policy gets what comes after. Neither is ever the machine's, and a policy that
+/// decides by them is found out when it is tried: the contract's `random` is what it should ask.
+#[test]
+fn numbers_of_pythons_and_cs_own_are_found_out_when_a_policy_is_tried() {
+    for (language, power) in [("python", "entropy"), ("python", "random"), ("c", "random")] {
         let said = drawn(language, power);
         assert!(said.contains("in a fresh instance"), "{language} {power}: {said}");
     }

@@ -6,6 +6,8 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 const SOURCE = "policy.js";
+/** Loads it; a hidden file, since none of those is the author's. */
+const ENTRY = ".entry.js";
 const [tools, witPath, worldName, output] = process.argv.slice(2);
 const require = createRequire(`${tools}/package.json`);
 const load = async (name) => import(pathToFileURL(require.resolve(name)));
@@ -27,7 +29,7 @@ if (errors.length > 0) {
 }
 try {
   const { component } = await componentize({
-    sourcePath: SOURCE,
+    sourcePath: ENTRY,
     sourceName: SOURCE,
     witPath,
     worldName,

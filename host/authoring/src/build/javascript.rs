@@ -3,19 +3,36 @@
 //! It runs the modules' top level once, at build time, in a sandbox that sees copies of the project's files of JavaScript
 //! and nothing else of the machine. The engine draws random numbers then, so that no two components are the same byte
 //! for byte.
+//!
+//! Invariant: a policy never sees those numbers, nor the time of its build. What it is loaded by evaluates a prelude
+//! first, in which JavaScript's own time and random numbers become the contract's.
 
 use std::fs;
 
 use super::Workshop;
 use super::stamp::extensions;
+use crate::carried::Carried;
 use crate::error::{Error, Result, at};
-use crate::files::{sources, write};
+use crate::files::{sources, write, write_all};
 use crate::world::{NAME, World};
 
 /// What calls the tool.
 const SCRIPT: &str = include_str!("javascript.mjs");
 
+/// What is put beside the author's source. Hidden files, since none of those is the author's.
+const ADDED: [Carried; 2] =
+    [(".entry.js", include_str!("entry.js")), (".prelude.js", include_str!("prelude.js"))];
+
+/// What the prelude imports.
+const NEEDED: [&str; 2] = ["clock", "random"];
+
+/// What makes a component of the author's source, beside the tool.
+pub fn parts() -> impl Iterator<Item = &'static str> {
+    ADDED.map(|(_, content)| content).into_iter().chain([SCRIPT])
+}
+
 pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
+    check_imports(world)?;
     let node = workshop.tools.node()?;
     let tool = workshop.tools.componentize_js(&node)?;
     let scratch = workshop.scratch()?;
@@ -24,6 +41,7 @@ pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
         let source = workshop.project.directory.join(&file);
         write(&directory.join(&file), &fs::read(&source).map_err(at(&source))?)?;
     }
+    write_all(&directory, &ADDED)?;
     let script = scratch.path().join("build.mjs");
     write(&script, SCRIPT.as_bytes())?;
     let output = scratch.path().join("component.wasm");
@@ -38,6 +56,18 @@ pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
         return Err(failure(&format!("{}{}", said.stdout, said.stderr), world));
     }
     fs::read(&output).map_err(at(&output))
+}
+
+/// The prelude can't do without these, whether or not the author's source uses them.
+fn check_imports(world: &World) -> Result<()> {
+    let imports = world.imports();
+    match NEEDED.iter().find(|needed| !imports.iter().any(|import| import == *needed)) {
+        None => Ok(()),
+        Some(needed) => Err(Error::World(format!(
+            "it doesn't import `{needed}`, from which JavaScript's own time and random numbers come: \
+             write `include taskhost:policy/imports@0.1.0;` into its world"
+        ))),
+    }
 }
 
 /// What the author needs of what was said.
@@ -105,6 +135,17 @@ mod tests {
                 "`policy.js` exports no `lifecycle` with a function `onEvent`, which `world.wit` exports as `lifecycle`"
             );
         }
+    }
+
+    /// Without this the tool would say that a module isn't there, of which the author has never heard.
+    #[test]
+    fn world_without_time_or_random_numbers_is_refused_with_what_to_write() {
+        let text = "package my:policy; world policy { import taskhost:policy/clock@0.1.0; \
+                    export taskhost:policy/about@0.1.0; }";
+        let partial = World::parse(text).expect("it is a world");
+        let error = check_imports(&partial).expect_err("it has no `random`").to_string();
+        assert!(error.contains("`random`") && error.contains("`include taskhost"), "{error}");
+        check_imports(&world()).expect("it has both");
     }
 
     #[test]

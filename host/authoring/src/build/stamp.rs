@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::Workshop;
+use super::{Workshop, javascript};
 use crate::carried;
 use crate::digest::{self, Digest};
 use crate::error::Result;
@@ -26,6 +26,9 @@ impl Stamp {
         digest.add(env!("CARGO_PKG_VERSION").as_bytes());
         digest.add(language.word().as_bytes());
         digest.add(tool(language).as_bytes());
+        if language == Language::JavaScript {
+            javascript::parts().for_each(|part| digest.add(part.as_bytes()));
+        }
         digest.add_carried(carried::CONTRACT);
         let directory = &at.project.directory;
         digest.add_files(directory, &[world::FILE.into()])?;

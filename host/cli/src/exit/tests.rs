@@ -321,6 +321,33 @@ fn error_of_a_line_keeps_its_kind_and_says_the_line() {
     check(LineFailed { line: 3, added: 2, why }, Code::Missing, "no_such_task", false, more);
 }
 
+/// Programs that build policies tell these apart: the author's source, and what is missing on the machine.
+#[test]
+fn errors_of_building_a_policy_say_whose_they_are() {
+    use taskhost_authoring::Error;
+    let found = [
+        (Error::World("no".into()), "does_not_compile"),
+        (Error::Manifest("no".into()), "does_not_compile"),
+        (Error::Source("policy.js:1:1 no".into()), "does_not_compile"),
+        (Error::MissingHook("no".into()), "missing_hook"),
+        (Error::ToolMissing("no".into()), "tool_missing"),
+        (Error::Install { what: "zig".into(), why: "no".into() }, "not_installed"),
+    ];
+    for (error, code) in found {
+        check(error, Code::Unexpected, code, false, json!({}));
+    }
+    let asked = [
+        (Error::Name("a b".into()), "usage"),
+        (Error::Language("cobol".into(), "`c`".into()), "usage"),
+        (Error::Exists("mine".into()), "project_exists"),
+        (Error::NoProject { directory: ".".into(), files: "`policy.c`".into() }, "no_project"),
+        (Error::Ambiguous { directory: ".".into(), files: "`policy.c`".into() }, "no_project"),
+    ];
+    for (error, code) in asked {
+        check(error, Code::Usage, code, false, json!({}));
+    }
+}
+
 #[test]
 fn context_does_not_hide_the_kind() {
     let error = anyhow::Error::from(taskhost::Error::Board(BoardError::Refused("no".into())))

@@ -12,6 +12,15 @@ use crate::state::State;
 /// How many locks a hook may hold at a time.
 const HELD_MAX: u32 = 16;
 
+/// What is wrong with a lock's name. It has the rule of a task's id: it becomes the name of a file too.
+fn fault_of_name(name: &str) -> Option<String> {
+    TaskId::new(name).err().map(|_| {
+        format!(
+            "`{name}` can't be a lock's name: use a letter or digit, then at most 127 letters, digits, `.`, `_`, `:` and `-`"
+        )
+    })
+}
+
 impl Host for State {
     fn acquire(
         &mut self,
@@ -22,9 +31,8 @@ impl Host for State {
         if self.call("locks.acquire")?.acts_at_once().is_err() {
             return Ok(Err(LockError::Forbidden));
         }
-        // A lock's name has the rule of a task's id: it becomes the name of a file too.
-        if let Err(error) = TaskId::new(&*name) {
-            return Ok(Err(LockError::Limit(error.to_string())));
+        if let Some(fault) = fault_of_name(&name) {
+            return Ok(Err(LockError::Limit(fault)));
         }
         if self.handles.guards() >= HELD_MAX {
             return Ok(Err(LockError::Limit(format!("a hook holds at most {HELD_MAX} locks"))));
@@ -46,5 +54,20 @@ impl Host for State {
 impl HostGuard for State {
     fn drop(&mut self, guard: Resource<Guard>) -> wasmtime::Result<()> {
         self.handles.close(guard.rep())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was said to be no valid task id, though nobody had spoken of a task.
+    #[test]
+    fn name_that_no_lock_can_have_is_refused_as_a_locks_name() {
+        assert_eq!(fault_of_name("crane-1:a.b_c"), None);
+        for name in ["", "../x", "two words", &"x".repeat(129)] {
+            let fault = fault_of_name(name).expect("it is wrong");
+            assert!(fault.starts_with(&format!("`{name}` can't be a lock's name: use")), "{fault}");
+        }
     }
 }

@@ -27,6 +27,7 @@ declare module 'taskhost:policy/recovery@0.1.0' {
   }
   /**
    * Leave it with its holder until then: at least one second and at most 30 days ahead.
+   * If the holder dies meanwhile, that isn't noticed before this time.
    */
   export interface AnswerKeepUntil {
     tag: 'keep-until',

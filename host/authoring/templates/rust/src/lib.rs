@@ -1,10 +1,7 @@
 //! Who asks for work gets the newest ready task.
 
 use taskhost_sdk::assignment::Answer;
-use taskhost_sdk::{
-    About, Assignment, Description, DurationMs, Order, Request, Reservation, Setting, Transaction,
-    View,
-};
+use taskhost_sdk::{Assignment, DurationMs, Order, Request, Reservation, Setting, Transaction, View};
 
 /// In which order tasks are given: `Newest`, `Oldest`, or `Rank` (the most urgent first).
 const ORDER: Order = Order::Newest;
@@ -14,30 +11,18 @@ const LEASE: Setting<DurationMs> =
 
 struct Policy;
 
-/// What `taskhost policy show` prints.
-impl About for Policy {
-    fn describe() -> Description {
-        let summary = "The newest ready task first.";
-        Description::new("{{name}}", env!("CARGO_PKG_VERSION"), summary).with(&LEASE)
-    }
-}
-
 impl Assignment for Policy {
     fn choose(view: &View, tx: &Transaction, request: Request) -> Answer {
         let lease = request.lease.unwrap_or_else(|| LEASE.get());
         let ready = view.candidates(&request.filter, Reservation::Either, ORDER);
-        // Usually the first will do; one that somebody has locked by hand can't be claimed.
-        for task in ready.next(16) {
-            if tx.claim(&task.id, Some(lease)).is_ok() {
-                return Answer::Staged;
-            }
-        }
-        Answer::Nothing(None)
+        // One that somebody has locked by hand can't be claimed, and is passed over.
+        ready.claim_first(tx, Some(lease))
     }
 }
 
-// Exports the hooks that are named; what they leave out is decided by the standard policy.
-taskhost_sdk::policy!(Policy: assignment);
+// Exports the hooks that are named; what they leave out is decided by the standard policy. Then comes what
+// `taskhost policy show` prints: what the policy does, and its settings.
+taskhost_sdk::policy!(Policy: assignment; "The newest ready task first.", LEASE);
 
 #[cfg(test)]
 mod tests {
