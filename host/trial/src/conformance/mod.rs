@@ -2,7 +2,7 @@
 //! refusal says why and leaves nothing, nothing fails, and the same inputs give the same decisions, in an instance that
 //! was used before and in a fresh one.
 //!
-//! [`suite`]: the scenarios that people wrote, and some that were [`drawn`].
+//! [`suite`]: the scenarios that people wrote, and some that were drawn by chance.
 
 mod drawn;
 
