@@ -101,8 +101,9 @@ impl Tools<'_> {
     }
 }
 
-/// How the names of directories begin in which something is being installed.
-const NEW: &str = ".new-";
+/// How the names of directories begin in which something is being installed. The directory is the user's choice, so the
+/// name is one that nobody else gives to anything.
+const NEW: &str = ".taskhost-installing-";
 
 fn missing(tool: &Tool<'_>, place: &Path, is_damaged: bool) -> Error {
     let found = if is_damaged { "is damaged" } else { "isn't installed" };
@@ -194,7 +195,8 @@ mod tests {
     #[test]
     fn installation_that_fails_or_was_stopped_leaves_nothing_behind() {
         let directory = tempfile::tempdir().expect("there is room");
-        fs::create_dir(directory.path().join(".new-stopped")).expect("it can be made");
+        let stopped = directory.path().join(format!("{NEW}stopped"));
+        fs::create_dir(stopped).expect("it can be made");
         let tools = Tools::in_directory(directory.path(), Installing::Allowed, &|_| ());
         let failed = tools.ensure(&TOOL, |place| {
             fs::write(place.join("half"), "").map_err(at(place))?;
@@ -204,5 +206,15 @@ mod tests {
         let left = fs::read_dir(directory.path()).expect("it is there");
         let left: Vec<_> = left.map(|entry| entry.expect("it is there").file_name()).collect();
         assert_eq!(left, ["lock"]);
+    }
+
+    /// The directory may be any that `TASKHOST_TOOLS` names, and every `.new-*` in it was deleted, whoever had made it.
+    #[test]
+    fn what_others_keep_in_the_directory_is_left_alone() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let others = directory.path().join(".new-pictures");
+        fs::create_dir(&others).expect("it can be made");
+        ensure(directory.path(), Installing::Allowed, &Cell::new(0)).expect("it can be installed");
+        assert!(others.is_dir());
     }
 }

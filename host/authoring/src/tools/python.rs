@@ -49,7 +49,7 @@ impl PythonTool {
         match self {
             Self::ComponentizePy => "",
             Self::Zig => ", or put `zig` into the path",
-            Self::Node => ", or install Node.js 22.12 or later with `npm`",
+            Self::Node => ", or install Node.js 20.19, or 22.12 or later, with `npm`",
         }
     }
 }
