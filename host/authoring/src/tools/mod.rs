@@ -13,6 +13,7 @@ mod program;
 mod python;
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -102,6 +103,26 @@ impl<'a> Tools<'a> {
 
 /// The first program of this name in the path.
 pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
+    first_in(&env::var_os("PATH")?, program)
+}
+
+/// Only of whole paths: others would lead into the current directory, which is somebody's project.
+fn first_in(path: &OsStr, program: &str) -> Option<PathBuf> {
+    let directories = env::split_paths(path).filter(|directory| directory.is_absolute());
+    directories.map(|directory| directory.join(program)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path of `.`, or one that ends in `:`, made a `python3` of the project that was built run.
+    #[test]
+    fn programs_are_not_looked_for_in_the_current_directory() {
+        let here = env::current_dir().expect("there is one");
+        let path = |directories: &[&Path]| env::join_paths(directories).expect("no colons");
+        assert!(first_in(&path(&[Path::new("."), Path::new("")]), "Cargo.toml").is_none());
+        let found = first_in(&path(&[Path::new("."), &here]), "Cargo.toml");
+        assert_eq!(found, Some(here.join("Cargo.toml")));
+    }
 }
