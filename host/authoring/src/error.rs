@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the functions of this crate answer.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -59,6 +60,16 @@ pub enum Error {
         /// What was said about it.
         why: String,
     },
+    /// Somebody else was at it all the while.
+    #[error(
+        "{what} didn't end within {waited:.1?}: try again later, or give `--timeout` a longer time"
+    )]
+    Busy {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        waited: Duration,
+    },
     /// The author's source is wrong; what the compiler said.
     #[error("the policy doesn't compile{}", after_colon(.0))]
     Source(String),
@@ -103,6 +114,7 @@ impl Error {
             Self::MissingHook(_) => "missing_hook",
             Self::ToolMissing(_) => "tool_missing",
             Self::Install { .. } => "not_installed",
+            Self::Busy { .. } => "lock_timeout",
             Self::Io { .. } => "io",
             Self::Unexpected(_) => "unexpected",
         }

@@ -21,6 +21,7 @@ mod files;
 mod languages;
 mod project;
 mod tools;
+mod waiting;
 mod world;
 
 pub use build::{Built, Options, Outcome};

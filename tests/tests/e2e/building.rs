@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use taskhost_tests::{Answer, TestBoard};
+use taskhost_tests::{Answer, Holder, TestBoard};
 
 /// `python -m pip` takes modules from the current directory first: whoever built a project by standing in it ran its
 /// `pip.py`, with all his rights, when a tool was installed. The same is tried with everything that runs then.
@@ -34,4 +34,20 @@ fn nothing_of_a_project_runs_when_its_tools_are_installed() {
     let answer = Answer::of(build.output().unwrap()).exits(1);
     assert_eq!(answer.text("/error/code"), "not_installed", "pip was asked: {answer:?}");
     assert_eq!(fs::read_to_string(&marker).ok(), None, "it ran");
+}
+
+/// Whoever built a project that another process was building waited without end and without a word, whatever `--timeout`
+/// said.
+#[test]
+fn another_build_of_the_same_is_waited_for_aloud_and_not_for_ever() {
+    let board = TestBoard::missing();
+    board.run(&["policy", "new", "mine", "--lang", "c"]).exits(0);
+    let _other = Holder::flock(&board.folder().join("mine/build/lock"));
+    let build = ["policy", "build", "mine", "--offline", "--timeout", "200ms"];
+    let answer = board.run(&build).exits(6);
+    assert_eq!(answer.text("/error/code"), "lock_timeout");
+    assert_eq!(answer.json()["error"]["retryable"], true);
+    assert!(answer.number("/error/waited_ms") >= 200);
+    assert!(answer.stderr.contains("waiting for another build of this project"), "{answer:?}");
+    assert!(!board.folder().join("mine/mine.wasm").exists());
 }

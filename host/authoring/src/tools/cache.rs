@@ -5,12 +5,12 @@
 //! at a time, behind a lock on the permanent file `lock`.
 
 use std::fs;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{Installing, Tools};
 use crate::digest::Digest;
 use crate::error::{Error, Result, at};
+use crate::waiting::alone;
 
 /// The file that says what was installed.
 const INSTALLED: &str = "installed";
@@ -43,7 +43,9 @@ impl Tools<'_> {
             return Err(missing(tool, &place, is_damaged));
         }
         fs::create_dir_all(&self.directory).map_err(at(&self.directory))?;
-        let _alone = self.lock(tool)?;
+        let lock = self.directory.join("lock");
+        let _alone =
+            alone(self, &lock, "another process that installs what policies are built with")?;
         // Whoever held the lock before may have done it.
         if is_whole(&place) {
             return Ok(place);
@@ -72,21 +74,6 @@ impl Tools<'_> {
         }
         fs::rename(&made, &place).map_err(at(&place))?;
         Ok(place)
-    }
-
-    /// Waits until nobody else installs anything.
-    fn lock(&self, tool: &Tool<'_>) -> Result<File> {
-        let path = self.directory.join("lock");
-        let file = File::create(&path).map_err(at(&path))?;
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                self.say(&format!("{}: waiting for another process that installs", tool.shown));
-            }
-            Err(TryLockError::Error(why)) => return Err(at(&path)(why)),
-        }
-        file.lock().map_err(at(&path))?;
-        Ok(file)
     }
 
     /// Takes away what installations left that were stopped; only while the lock is held.

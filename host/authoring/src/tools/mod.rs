@@ -15,6 +15,7 @@ mod python;
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::languages::Language;
@@ -22,6 +23,9 @@ use crate::languages::Language;
 pub use node::VERSION as NODE_TOOL_VERSION;
 pub use program::Program;
 pub use python::PythonTool;
+
+/// Longer than any build, and than an installation over a slow network mostly is.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Whether tools may be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub enum Installing {
 pub struct Tools<'a> {
     pub(crate) directory: PathBuf,
     pub(crate) installing: Installing,
+    /// How long another process is waited for.
+    pub(crate) patience: Duration,
     say: &'a dyn Fn(&str),
 }
 
@@ -45,7 +51,13 @@ impl<'a> Tools<'a> {
     pub fn in_directory(directory: &Path, installing: Installing, say: &'a dyn Fn(&str)) -> Self {
         // Tools are started in other directories.
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-        Self { directory, installing, say }
+        Self { directory, installing, patience: PATIENCE, say }
+    }
+
+    /// Waits for another process that builds the same, or installs, no longer than this; for 10 minutes otherwise.
+    #[must_use]
+    pub fn waiting_at_most(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The user's: `$TASKHOST_TOOLS`, or `taskhost/tools` in `$XDG_CACHE_HOME` or in `~/.cache`.
