@@ -15,6 +15,16 @@ pub enum Error {
         "`{0}` can't be the name of a policy: use a letter, then at most 63 letters, digits, `-` and `_`"
     )]
     Name(String),
+    /// A name that no crate of Rust's can have.
+    #[error(
+        "`{name}` can't be the name of a policy in Rust, since it is {taken}: use another name"
+    )]
+    Taken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        taken: &'static str,
+    },
     /// There is something where the project would be made.
     #[error("`{}` is there already and isn't empty: name another directory", .0.display())]
     Exists(PathBuf),
@@ -96,6 +106,7 @@ impl Error {
         matches!(
             self,
             Self::Name(_)
+                | Self::Taken { .. }
                 | Self::Exists(_)
                 | Self::Language(..)
                 | Self::NoProject { .. }
@@ -107,7 +118,7 @@ impl Error {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Name(_) | Self::Language(..) => "usage",
+            Self::Name(_) | Self::Taken { .. } | Self::Language(..) => "usage",
             Self::Exists(_) => "project_exists",
             Self::NoProject { .. } | Self::Ambiguous { .. } => "no_project",
             Self::World(_) | Self::Manifest(_) | Self::Source(_) => "does_not_compile",

@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod languages;
 mod project;
+mod rust_names;
 mod tools;
 mod waiting;
 mod world;
