@@ -47,8 +47,7 @@ impl PythonTool {
 
     fn otherwise(self) -> &'static str {
         match self {
-            Self::ComponentizePy => "",
-            Self::Zig => ", or put `zig` into the path",
+            Self::ComponentizePy | Self::Zig => "",
             Self::Node => ", or install Node.js 20.19, or 22.12 or later, with `npm`",
         }
     }
