@@ -2,12 +2,13 @@
 parent. Where there is nothing for it any more, it gets what everybody gets.
 """
 
+import json
 from collections.abc import Iterator
 
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import about, assignment, lifecycle, recovery
-from wit_world.imports import clock, settings
+from wit_world.imports import clock, log, settings
 from wit_world.imports.board import Family, Task, View
 from wit_world.imports.transactions import Transaction
 from wit_world.imports.types import Filter, Order, Request, Reservation, Status, Summary
@@ -26,8 +27,15 @@ STOP = about.Setting(
     "Whether the rest of a family is blocked when one of it fails, until somebody has looked.",
 )
 
-# More would come near the deadline of a hook.
+# More would come near the deadline of a hook: how many children are looked at for somebody who asks, and when one of a
+# family has failed.
 RELATIVES_MAX = 200
+SIBLINGS_MAX = 1_000
+
+# What agents know is remembered in so many values, each of the last few agents that have a share in it: so nothing grows
+# without end, however many agents come by, and a claim writes little. A prime number, which spreads names that are alike.
+VALUES = 251
+AGENTS_MAX = 32
 
 
 class About(exports.About):
@@ -58,11 +66,10 @@ def ready(view: View, wanted: Filter, limit: int) -> list[Summary]:
 
 def relatives(view: View, request: Request) -> list[Summary]:
     """What the asker can have of its families, the nearest first: children before siblings."""
-    remembered = view.recall(key(request.asker.name))
     found = []
-    for parent in remembered.decode().split("\n") if remembered else []:
+    for parent in known_agents(view, request.asker.name).get(request.asker.name, []):
         family = []
-        for child in open_children(view, parent):
+        for child in open_children(view, parent, RELATIVES_MAX):
             # Through a cursor, which knows what is ready, matches the filter and is reserved for nobody else.
             wanted = Filter(
                 request.filter.task_types, request.filter.labels, request.filter.capabilities, child
@@ -72,13 +79,17 @@ def relatives(view: View, request: Request) -> list[Summary]:
     return found
 
 
-def open_children(view: View, parent: str) -> Iterator[str]:
+def open_children(view: View, parent: str, limit: int) -> Iterator[str]:
+    """The first of them, page by page, as the caller takes them."""
     task = view.get(parent)
     if task is None:
         return
     with task:
-        children = task.children(Family.OPEN, None, RELATIVES_MAX)
-    yield from children
+        past = None
+        while limit > 0 and (page := task.children(Family.OPEN, past, min(limit, 100))):
+            yield from page
+            past = page[-1]
+            limit -= len(page)
 
 
 def remember(view: View, tx: Transaction, agent: str, given: str) -> None:
@@ -87,12 +98,27 @@ def remember(view: View, tx: Transaction, agent: str, given: str) -> None:
     assert task is not None, "it was just claimed"
     with task:
         families = [given, task.parent()]
-    text = "\n".join(family for family in families if family)
-    tx.remember(key(agent), text.encode())
+    known = known_agents(view, agent)
+    # Whoever was given something last stands last.
+    known.pop(agent, None)
+    known[agent] = [family for family in families if family]
+    while len(known) > AGENTS_MAX:
+        del known[next(iter(known))]
+    try:
+        tx.remember(key(agent), json.dumps(known).encode())
+    except Err as error:
+        # It has the task all the same, and is somebody new when it asks again.
+        log.write(f"what `{agent}` knows isn't remembered: {error.value.value}")
+
+
+def known_agents(view: View, agent: str) -> dict[str, list[str]]:
+    """The families that this agent and others know, as far as they are remembered together."""
+    remembered = view.recall(key(agent))
+    return json.loads(remembered) if remembered else {}
 
 
 def key(agent: str) -> str:
-    return f"family:{agent}"
+    return f"families:{int.from_bytes(agent.encode()) % VALUES}"
 
 
 class Lifecycle(exports.Lifecycle):
@@ -101,11 +127,19 @@ class Lifecycle(exports.Lifecycle):
     ) -> lifecycle.Answer:
         parent = task.parent()
         if event == "failed" and parent and settings.get(STOP.name) == "true":
-            why = f"`{task.summary().id}` of the same family failed"
-            for sibling in open_children(view, parent):
-                if is_pending(view, sibling):
-                    tx.set_status(sibling, Status.BLOCKED, why)
+            block_pending(view, tx, parent, f"`{task.summary().id}` of the same family failed")
         return lifecycle.Answer_Standard()
+
+
+def block_pending(view: View, tx: Transaction, parent: str, why: str) -> None:
+    for child in open_children(view, parent, SIBLINGS_MAX):
+        if is_pending(view, child):
+            try:
+                tx.set_status(child, Status.BLOCKED, why)
+            except Err as error:
+                # A command may take only so many steps. That the task has failed counts all the same.
+                log.write(f"`{child}` and what comes after it isn't blocked: {error.value.value}")
+                return
 
 
 def is_pending(view: View, id: str) -> bool:

@@ -82,8 +82,9 @@ static size_t find(const line *line, const policy_string_t *name) {
     return at;
 }
 
-// The line as it is remembered, without those who asked before `since`.
-static void recall(taskhost_policy_board_borrow_view_t view, line *line, uint64_t since) {
+// The line as it is remembered, without those who asked before `since`, or later than it is: that is so when the clock was
+// set back, and nobody should wait until it is that late again.
+static void recall(taskhost_policy_board_borrow_view_t view, line *line, uint64_t since, uint64_t now) {
     policy_string_t key;
     policy_list_u8_t text;
     policy_string_set(&key, "line");
@@ -94,7 +95,7 @@ static void recall(taskhost_policy_board_borrow_view_t view, line *line, uint64_
         while (*at != ' ') asked = asked * 10 + (uint64_t)(*at++ - '0');
         const uint8_t *name = ++at;
         while (*at != '\n') at++;
-        if (asked >= since) append(line, name, (size_t)(at - name), asked);
+        if (asked >= since && asked <= now) append(line, name, (size_t)(at - name), asked);
         at++;
     }
     policy_list_u8_free(&text);
@@ -165,7 +166,7 @@ void exports_taskhost_policy_assignment_choose(
     exports_taskhost_policy_assignment_answer_t *ret) {
     uint64_t now = taskhost_policy_clock_now(), patience = patience_ms();
     line *line = calloc(1, sizeof *line);
-    recall(view, line, now > patience ? now - patience : 0);
+    recall(view, line, now > patience ? now - patience : 0, now);
 
     taskhost_policy_board_own_cursor_t ready = taskhost_policy_board_method_view_candidates(
         view, &request->filter, TASKHOST_POLICY_TYPES_RESERVATION_EITHER, TASKHOST_POLICY_TYPES_ORDER_RANK);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the functions of this crate answer.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -14,6 +15,16 @@ pub enum Error {
         "`{0}` can't be the name of a policy: use a letter, then at most 63 letters, digits, `-` and `_`"
     )]
     Name(String),
+    /// A name that no crate of Rust's can have.
+    #[error(
+        "`{name}` can't be the name of a policy in Rust, since it is {taken}: use another name"
+    )]
+    Taken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        taken: &'static str,
+    },
     /// There is something where the project would be made.
     #[error("`{}` is there already and isn't empty: name another directory", .0.display())]
     Exists(PathBuf),
@@ -59,6 +70,16 @@ pub enum Error {
         /// What was said about it.
         why: String,
     },
+    /// Somebody else was at it all the while.
+    #[error(
+        "{what} didn't end within {waited:.1?}: try again later, or give `--timeout` a longer time"
+    )]
+    Busy {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        waited: Duration,
+    },
     /// The author's source is wrong; what the compiler said.
     #[error("the policy doesn't compile{}", after_colon(.0))]
     Source(String),
@@ -85,6 +106,7 @@ impl Error {
         matches!(
             self,
             Self::Name(_)
+                | Self::Taken { .. }
                 | Self::Exists(_)
                 | Self::Language(..)
                 | Self::NoProject { .. }
@@ -96,13 +118,14 @@ impl Error {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Name(_) | Self::Language(..) => "usage",
+            Self::Name(_) | Self::Taken { .. } | Self::Language(..) => "usage",
             Self::Exists(_) => "project_exists",
             Self::NoProject { .. } | Self::Ambiguous { .. } => "no_project",
             Self::World(_) | Self::Manifest(_) | Self::Source(_) => "does_not_compile",
             Self::MissingHook(_) => "missing_hook",
             Self::ToolMissing(_) => "tool_missing",
             Self::Install { .. } => "not_installed",
+            Self::Busy { .. } => "lock_timeout",
             Self::Io { .. } => "io",
             Self::Unexpected(_) => "unexpected",
         }

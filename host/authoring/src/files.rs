@@ -47,17 +47,43 @@ fn plain_permissions() -> fs::Permissions {
 
 /// Directories that have nothing of the author's source in them.
 const NOT_SOURCE: [&str; 4] = ["build", "node_modules", "target", "scenarios"];
+/// Those that tools have made.
+const MADE: [&str; 3] = ["build", "node_modules", "target"];
 
 /// The files of a project with one of these extensions, below its directory and sorted. Hidden ones, and what tools have
 /// made, don't belong to it; nor does what lies behind a symbolic link to a directory, which might lead in a circle.
 pub fn sources(directory: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let is_wanted = |path: &Path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| extensions.contains(&extension))
+    };
     let mut found = Vec::new();
-    collect(directory, Path::new(""), extensions, &mut found)?;
+    collect(directory, Path::new(""), &NOT_SOURCE, &is_wanted, &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn collect(root: &Path, below: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) -> Result<()> {
+/// Whatever a source could include, below a project's directory and sorted: all files, whatever they are called, but for
+/// what tools have made and what no compiler reads. Where [`sources`] doesn't look, this doesn't either; except among
+/// the scenarios, which may have other files beside them.
+pub fn includable(directory: &Path) -> Result<Vec<PathBuf>> {
+    let is_wanted = |path: &Path| {
+        path.extension().is_none_or(|extension| extension != "scenario" && extension != "wasm")
+    };
+    let mut found = Vec::new();
+    collect(directory, Path::new(""), &MADE, &is_wanted, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+/// The files below `below` that are wanted. `skipped` are directories at the root.
+fn collect(
+    root: &Path,
+    below: &Path,
+    skipped: &[&str],
+    is_wanted: &dyn Fn(&Path) -> bool,
+    found: &mut Vec<PathBuf>,
+) -> Result<()> {
     let directory = root.join(below);
     for entry in fs::read_dir(&directory).map_err(at(&directory))? {
         let entry = entry.map_err(at(&directory))?;
@@ -68,16 +94,13 @@ fn collect(root: &Path, below: &Path, extensions: &[&str], found: &mut Vec<PathB
         if shown.starts_with('.') || shown == "__pycache__" {
             continue;
         }
-        let is_ours = below != Path::new("") || !NOT_SOURCE.contains(&&*shown);
+        let is_ours = below != Path::new("") || !skipped.contains(&&*shown);
         // A virtual environment has one of these at its root.
         let is_environment = || entry.path().join("pyvenv.cfg").is_file();
         if file_type.is_dir() && is_ours && !is_environment() {
-            collect(root, &path, extensions, found)?;
-        } else if !file_type.is_dir() && entry.path().is_file() {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            if extension.is_some_and(|extension| extensions.contains(&extension)) {
-                found.push(path);
-            }
+            collect(root, &path, skipped, is_wanted, found)?;
+        } else if !file_type.is_dir() && is_wanted(&path) && entry.path().is_file() {
+            found.push(path);
         }
     }
     Ok(())

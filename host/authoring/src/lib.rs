@@ -20,7 +20,9 @@ mod error;
 mod files;
 mod languages;
 mod project;
+mod rust_names;
 mod tools;
+mod waiting;
 mod world;
 
 pub use build::{Built, Options, Outcome};

@@ -11,6 +11,7 @@ use crate::carried;
 use crate::error::{Error, Result, at};
 use crate::files::{write, write_all};
 use crate::languages::Language;
+use crate::rust_names;
 
 /// The longest name of a policy.
 const NAME_LENGTH_MAX: usize = 64;
@@ -38,12 +39,15 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// If there is something already, or the name can't be a policy's; then nothing was written. Or if something can't be
+    /// If there is something already, or the name can't be a policy's in this language; then nothing was written. Or if something can't be
     /// written.
     pub fn create(directory: &Path, language: Language) -> Result<Self> {
         let name = name_of(directory)?;
         if !is_a_name(&name) {
             return Err(Error::Name(name));
+        }
+        if let (Language::Rust, Some(taken)) = (language, rust_names::taken(&name)) {
+            return Err(Error::Taken { name, taken });
         }
         let is_free = match fs::read_dir(directory) {
             Ok(mut entries) => entries.next().is_none(),
@@ -151,6 +155,11 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").expect("it can be written");
         assert!(matches!(Project::create(&file, Language::C), Err(Error::Exists(_))));
+        // A project of this name was made in Rust, and could never be built.
+        let reserved = folder.path().join("self");
+        assert!(matches!(Project::create(&reserved, Language::Rust), Err(Error::Taken { .. })));
+        assert!(!reserved.exists());
+        Project::create(&reserved, Language::C).expect("in C it is a name as any other");
         let strange = folder.path().join("2nd");
         assert!(matches!(Project::create(&strange, Language::C), Err(Error::Name(_))));
         assert!(!strange.exists());

@@ -27,7 +27,7 @@ Exit codes:
    3  nothing to claim
    4  somebody else's: claimed, reserved, or the token is stale
    5  no such task or board
-   6  the board's lock was held by somebody else all the while
+   6  the board's lock was held by somebody else all the while, or another build went on
    7  the policy refused
    8  the policy failed, or isn't one
    9  the board is damaged or of a newer format
@@ -58,9 +58,9 @@ pub struct Global {
     /// Print one JSON object on standard output, errors included
     #[arg(long, global = true)]
     pub json: bool,
-    /// How long to wait for the board's lock
-    #[arg(long, global = true, value_name = "DURATION", value_parser = parse::duration, default_value = "5s")]
-    pub timeout: Duration,
+    /// How long to wait for the board's lock; by `policy build`, for another build [default: 5s; 10m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = parse::duration)]
+    pub timeout: Option<Duration>,
     /// Open the board even if its file system's locks can't be trusted (NFS, SMB, FUSE, 9p)
     #[arg(long, global = true, env = "TASKHOST_ALLOW_UNSAFE_FILE_SYSTEM", hide_env_values = true)]
     pub allow_unsafe_file_system: bool,

@@ -17,13 +17,16 @@ use crate::record::Record;
 
 /// The board that commands are about when nobody says otherwise.
 const BOARD_DEFAULT: &str = ".taskhost";
+/// How long the board's lock is waited for when nobody says otherwise.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 
 /// What the global flags say.
 #[derive(Debug)]
 pub struct Context {
     pub board: PathBuf,
     pub output: Output,
-    timeout: Duration,
+    /// How long to wait, where somebody said so.
+    pub timeout: Option<Duration>,
     allow_unsafe_file_system: bool,
     record: Option<Record>,
     opened: OnceCell<Board>,
@@ -44,7 +47,7 @@ impl Context {
     /// How the board is opened.
     pub fn open_options(&self) -> OpenOptions {
         OpenOptions {
-            timeout: self.timeout,
+            timeout: self.timeout.unwrap_or(TIMEOUT_DEFAULT),
             allow_unsafe_file_system: self.allow_unsafe_file_system,
             progress: Some(progress()),
             record: self.record.as_ref().map(|record| record.keeping(self.output, self.taskhost())),

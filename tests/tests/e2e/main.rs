@@ -4,6 +4,7 @@
 
 mod authoring;
 mod budget;
+mod building;
 mod changing;
 mod checks;
 mod claims;

@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod clocks;
 mod isolation;
 mod table;

@@ -65,7 +65,7 @@ fn choose(
 ) -> Result<Answer, StepError> {
     let (now, patience, asker) = (clock::now(), PATIENCE.get(), request.asker.name.as_str());
     let mut turns = Turns::recall(view.recall(KEY).as_deref(), shares);
-    turns.forget_before(now.saturating_sub(patience));
+    turns.forget_outside(now.saturating_sub(patience)..=now);
 
     let ready = view.candidates(&request.filter, Reservation::Either, Order::Rank).next(16);
     if !ready.is_empty() {

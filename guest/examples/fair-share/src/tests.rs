@@ -161,3 +161,19 @@ fn asking_again_at_once_out_of_turn_changes_nothing() {
     assert!(!is_given(&mut board, "ada"));
     assert_eq!(board.steps().len(), 1);
 }
+
+/// Whoever had asked before the clock was set back by an hour kept its turn for an hour, and nobody else was given
+/// anything meanwhile.
+#[test]
+fn clock_that_is_set_back_gives_nobody_a_turn_for_long() {
+    let mut board = board("ada:1,bob:1");
+    assert!(is_given(&mut board, "ada"));
+    assert!(is_given(&mut board, "bob"));
+    assert!(!is_given(&mut board, "bob"), "it is the turn of ada");
+    board.set_back(3_600_000);
+    for _ in 0..3 {
+        assert!(is_given(&mut board, "bob"), "nobody else has asked since");
+    }
+    assert!(is_given(&mut board, "ada"));
+    assert!(!is_given(&mut board, "ada"), "it is the turn of bob again");
+}

@@ -9,6 +9,7 @@
 //! account grows: it stays between minus the sum and the sum, and after as many turns as the sum all are 0 again.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use crate::shares::Shares;
 
@@ -48,9 +49,10 @@ impl Turns {
         Some(Self { shares, accounts, asking: asking.collect::<Option<_>>()? })
     }
 
-    /// Whoever last asked before this time isn't asking any more.
-    pub fn forget_before(&mut self, time: u64) {
-        self.asking.retain(|(_, asked)| *asked >= time);
+    /// Whoever last asked outside these times isn't asking any more: too long ago, or later than it is, which is so when
+    /// the clock was set back.
+    pub fn forget_outside(&mut self, times: RangeInclusive<u64>) {
+        self.asking.retain(|(_, asked)| times.contains(asked));
     }
 
     /// This agent isn't asking any more; says whether it was.

@@ -51,6 +51,11 @@ impl Board {
         self.world.now += ms;
     }
 
+    /// Sets the clock back, in milliseconds, as happens to any clock on the wall.
+    pub fn set_back(&mut self, ms: u64) {
+        self.world.now = self.world.now.saturating_sub(ms);
+    }
+
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> Millis {

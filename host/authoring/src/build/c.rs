@@ -3,7 +3,7 @@
 //! The same source gives the same component.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wit_bindgen_core::Files;
 
@@ -11,6 +11,7 @@ use super::Workshop;
 use super::stamp::extensions;
 use crate::error::{Error, Result, at};
 use crate::files::{sources, write};
+use crate::languages::Language;
 use crate::tools::{Program, PythonTool};
 use crate::world::{NAME, World};
 
@@ -30,8 +31,7 @@ pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
     // Paths as they are in the project, whatever is above it: they may end up in the component.
     zig.arg(format!("-ffile-prefix-map={}=.", directory.display()));
     zig.arg("-I").arg(&bindings).arg("-I").arg(".").arg("-o").arg(&output);
-    let own = sources(directory, extensions(workshop.project.language))?;
-    zig.args(own.iter().filter(|file| file.extension().is_some_and(|it| it == "c")));
+    zig.args(own(directory)?);
     zig.arg(bindings.join(format!("{NAME}.c")));
     zig.arg(bindings.join(format!("{NAME}_component_type.o")));
     zig.env("ZIG_GLOBAL_CACHE_DIR", workshop.tools.directory.join("zig-cache"));
@@ -46,6 +46,14 @@ pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
     let module = fs::read(&output).map_err(at(&output))?;
     taskhost_guest_build::component(&module)
         .map_err(|error| Error::Source(format!("it is no policy: {error:#}")))
+}
+
+/// The author's sources, as the compiler is told them: `@x.c` alone would be a file with more arguments, and `-x.c` one.
+fn own(directory: &Path) -> Result<Vec<PathBuf>> {
+    Ok(sources(directory, extensions(Language::C))?
+        .iter()
+        .map(|file| Path::new(".").join(file))
+        .collect())
 }
 
 /// Writes the header that declares the contract, and what stands behind it.
@@ -73,4 +81,21 @@ fn failure(said: &str, world: &World) -> Error {
         }
     }
     Error::Source(said.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of the project called `@x.c` was read as arguments, among them plugins to run; `-x.c` was one itself.
+    #[test]
+    fn names_of_sources_are_never_arguments() {
+        let directory = tempfile::tempdir().expect("there is room");
+        for name in ["policy.c", "@more.c", "-v.c", "parts/-v.c"] {
+            write(&directory.path().join(name), b"").expect("it can be written");
+        }
+        let own = own(directory.path()).expect("they are there");
+        let own: Vec<_> = own.iter().map(|path| path.as_os_str()).collect();
+        assert_eq!(own, ["./-v.c", "./@more.c", "./parts/-v.c", "./policy.c"]);
+    }
 }

@@ -21,6 +21,7 @@ use crate::files::{replace, write, write_all};
 use crate::languages::Language;
 use crate::project::Project;
 use crate::tools::Tools;
+use crate::waiting::alone;
 use crate::world::{self, World};
 
 pub use rust::toolchain;
@@ -78,7 +79,7 @@ impl Project {
         let work = std::path::absolute(&work).map_err(at(&work))?;
         fs::create_dir_all(&work).map_err(at(&work))?;
         let workshop = Workshop { project: self, tools, work };
-        let _alone = workshop.lock()?;
+        let _alone = alone(tools, &workshop.work.join("lock"), "another build of this project")?;
         let (name, outcome, path) = match self.language {
             Language::Rust => self.build_rust(&workshop, options)?,
             _ => self.build_other(&workshop, options)?,
@@ -132,14 +133,6 @@ impl Project {
 }
 
 impl Workshop<'_> {
-    /// Waits until nobody else builds this project.
-    fn lock(&self) -> Result<fs::File> {
-        let path = self.work.join("lock");
-        let file = fs::File::create(&path).map_err(at(&path))?;
-        file.lock().map_err(at(&path))?;
-        Ok(file)
-    }
-
     /// A directory of its own for one build, taken away when it ends.
     fn scratch(&self) -> Result<tempfile::TempDir> {
         let made = tempfile::Builder::new().prefix("scratch-").tempdir_in(&self.work);

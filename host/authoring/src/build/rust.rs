@@ -12,6 +12,7 @@ use super::Workshop;
 use crate::error::{Error, Result, at};
 use crate::project::Project;
 use crate::tools::{Installing, Program, Tools, in_path};
+use crate::waiting::alone;
 
 /// A crate that is a policy.
 pub struct Crate {
@@ -64,9 +65,7 @@ pub fn build(workshop: &Workshop<'_>, krate: &Crate) -> Result<Vec<u8>> {
             .say("compiling Rust's standard library for WebAssembly (a minute or two, once)");
     }
     // Libraries of one name have one place in there.
-    let path = target.join("lock");
-    let lock = fs::File::create(&path).map_err(at(&path))?;
-    lock.lock().map_err(at(&path))?;
+    let _alone = alone(workshop.tools, &target.join("lock"), "another build of a policy in Rust")?;
     let network = match workshop.tools.installing {
         Installing::Allowed => Network::Allowed,
         Installing::Forbidden => Network::Forbidden,

@@ -7,7 +7,7 @@ use super::{Workshop, javascript};
 use crate::carried;
 use crate::digest::{self, Digest};
 use crate::error::Result;
-use crate::files::{replace, sources};
+use crate::files::{includable, replace, sources};
 use crate::languages::Language;
 use crate::tools::{NODE_TOOL_VERSION, PythonTool};
 use crate::world;
@@ -32,7 +32,13 @@ impl Stamp {
         digest.add_carried(carried::CONTRACT);
         let directory = &at.project.directory;
         digest.add_files(directory, &[world::FILE.into()])?;
-        digest.add_files(directory, &sources(directory, extensions(language))?)?;
+        let files = match language {
+            // It is built from copies of these, and so of nothing else.
+            Language::Python | Language::JavaScript => sources(directory, extensions(language))?,
+            // A source includes whatever it likes.
+            Language::C | Language::Rust => includable(directory)?,
+        };
+        digest.add_files(directory, &files)?;
         Ok(Self(digest.hex()))
     }
 
@@ -53,13 +59,13 @@ impl Stamp {
     }
 }
 
-/// Which files of a project are its source.
+/// Which files of a project it is built of.
 pub fn extensions(language: Language) -> &'static [&'static str] {
     match language {
         Language::Rust => &["rs", "toml", "wit"],
         Language::Python => &["py"],
         Language::JavaScript => &["js", "mjs", "json"],
-        Language::C => &["c", "h"],
+        Language::C => &["c"],
     }
 }
 
@@ -70,5 +76,72 @@ fn tool(language: Language) -> &'static str {
         Language::Python => PythonTool::ComponentizePy.version(),
         Language::JavaScript => NODE_TOOL_VERSION,
         Language::C => PythonTool::Zig.version(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::files::write;
+    use crate::project::Project;
+    use crate::tools::{Installing, Tools};
+
+    struct Made {
+        folder: tempfile::TempDir,
+        project: Project,
+    }
+
+    impl Made {
+        fn new(language: Language) -> Self {
+            let folder = tempfile::tempdir().expect("there is room");
+            let project = Project::create(&folder.path().join("mine"), language);
+            Self { folder, project: project.expect("it can be made") }
+        }
+
+        fn stamp(&self) -> String {
+            let tools = Tools::in_directory(self.folder.path(), Installing::Forbidden, &|_| ());
+            let work = PathBuf::from("build");
+            Stamp::of(&Workshop { project: &self.project, tools: &tools, work })
+                .expect("it is whole")
+                .0
+        }
+
+        /// Whether a project with this file, or another content of it, is another one.
+        fn depends_on(&self, path: &str) -> bool {
+            let path = self.project.directory().join(path);
+            let mut stamps = vec![self.stamp()];
+            for content in ["one", "two"] {
+                write(&path, content.as_bytes()).expect("it can be written");
+                stamps.push(self.stamp());
+            }
+            stamps.dedup();
+            assert!([1, 3].contains(&stamps.len()), "{} counts always or never", path.display());
+            stamps.len() == 3
+        }
+    }
+
+    /// Only `.c` and `.h` were looked at, so a table in an `.inc` could be changed and the component stayed as it was,
+    /// "up to date".
+    #[test]
+    fn whatever_c_can_include_is_part_of_it() {
+        let made = Made::new(Language::C);
+        for path in ["policy.c", "more.c", "a.h", "table.inc", "sub/data", "scenarios/cases.inc"] {
+            assert!(made.depends_on(path), "{path}");
+        }
+        for path in ["scenarios/new.scenario", "mine.wasm", "build/c/policy.h", ".cache/index"] {
+            assert!(!made.depends_on(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn python_and_javascript_are_built_of_what_is_copied() {
+        for (language, source) in [(Language::Python, "a/b.py"), (Language::JavaScript, "a/b.mjs")]
+        {
+            let made = Made::new(language);
+            assert!(made.depends_on(source), "{source}");
+            assert!(!made.depends_on("notes.txt") && !made.depends_on("scenarios/b.py"));
+        }
     }
 }

@@ -5,12 +5,12 @@
 //! at a time, behind a lock on the permanent file `lock`.
 
 use std::fs;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{Installing, Tools};
 use crate::digest::Digest;
 use crate::error::{Error, Result, at};
+use crate::waiting::alone;
 
 /// The file that says what was installed.
 const INSTALLED: &str = "installed";
@@ -43,7 +43,9 @@ impl Tools<'_> {
             return Err(missing(tool, &place, is_damaged));
         }
         fs::create_dir_all(&self.directory).map_err(at(&self.directory))?;
-        let _alone = self.lock(tool)?;
+        let lock = self.directory.join("lock");
+        let _alone =
+            alone(self, &lock, "another process that installs what policies are built with")?;
         // Whoever held the lock before may have done it.
         if is_whole(&place) {
             return Ok(place);
@@ -74,21 +76,6 @@ impl Tools<'_> {
         Ok(place)
     }
 
-    /// Waits until nobody else installs anything.
-    fn lock(&self, tool: &Tool<'_>) -> Result<File> {
-        let path = self.directory.join("lock");
-        let file = File::create(&path).map_err(at(&path))?;
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                self.say(&format!("{}: waiting for another process that installs", tool.shown));
-            }
-            Err(TryLockError::Error(why)) => return Err(at(&path)(why)),
-        }
-        file.lock().map_err(at(&path))?;
-        Ok(file)
-    }
-
     /// Takes away what installations left that were stopped; only while the lock is held.
     fn clear_away(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
@@ -101,8 +88,9 @@ impl Tools<'_> {
     }
 }
 
-/// How the names of directories begin in which something is being installed.
-const NEW: &str = ".new-";
+/// How the names of directories begin in which something is being installed. The directory is the user's choice, so the
+/// name is one that nobody else gives to anything.
+const NEW: &str = ".taskhost-installing-";
 
 fn missing(tool: &Tool<'_>, place: &Path, is_damaged: bool) -> Error {
     let found = if is_damaged { "is damaged" } else { "isn't installed" };
@@ -194,7 +182,8 @@ mod tests {
     #[test]
     fn installation_that_fails_or_was_stopped_leaves_nothing_behind() {
         let directory = tempfile::tempdir().expect("there is room");
-        fs::create_dir(directory.path().join(".new-stopped")).expect("it can be made");
+        let stopped = directory.path().join(format!("{NEW}stopped"));
+        fs::create_dir(stopped).expect("it can be made");
         let tools = Tools::in_directory(directory.path(), Installing::Allowed, &|_| ());
         let failed = tools.ensure(&TOOL, |place| {
             fs::write(place.join("half"), "").map_err(at(place))?;
@@ -204,5 +193,15 @@ mod tests {
         let left = fs::read_dir(directory.path()).expect("it is there");
         let left: Vec<_> = left.map(|entry| entry.expect("it is there").file_name()).collect();
         assert_eq!(left, ["lock"]);
+    }
+
+    /// The directory may be any that `TASKHOST_TOOLS` names, and every `.new-*` in it was deleted, whoever had made it.
+    #[test]
+    fn what_others_keep_in_the_directory_is_left_alone() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let others = directory.path().join(".new-pictures");
+        fs::create_dir(&others).expect("it can be made");
+        ensure(directory.path(), Installing::Allowed, &Cell::new(0)).expect("it can be installed");
+        assert!(others.is_dir());
     }
 }

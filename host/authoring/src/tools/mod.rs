@@ -13,7 +13,9 @@ mod program;
 mod python;
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::languages::Language;
@@ -21,6 +23,9 @@ use crate::languages::Language;
 pub use node::VERSION as NODE_TOOL_VERSION;
 pub use program::Program;
 pub use python::PythonTool;
+
+/// Longer than any build, and than an installation over a slow network mostly is.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Whether tools may be installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub enum Installing {
 pub struct Tools<'a> {
     pub(crate) directory: PathBuf,
     pub(crate) installing: Installing,
+    /// How long another process is waited for.
+    pub(crate) patience: Duration,
     say: &'a dyn Fn(&str),
 }
 
@@ -44,7 +51,13 @@ impl<'a> Tools<'a> {
     pub fn in_directory(directory: &Path, installing: Installing, say: &'a dyn Fn(&str)) -> Self {
         // Tools are started in other directories.
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-        Self { directory, installing, say }
+        Self { directory, installing, patience: PATIENCE, say }
+    }
+
+    /// Waits for another process that builds the same, or installs, no longer than this; for 10 minutes otherwise.
+    #[must_use]
+    pub fn waiting_at_most(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The user's: `$TASKHOST_TOOLS`, or `taskhost/tools` in `$XDG_CACHE_HOME` or in `~/.cache`.
@@ -102,6 +115,26 @@ impl<'a> Tools<'a> {
 
 /// The first program of this name in the path.
 pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
+    first_in(&env::var_os("PATH")?, program)
+}
+
+/// Only of whole paths: others would lead into the current directory, which is somebody's project.
+fn first_in(path: &OsStr, program: &str) -> Option<PathBuf> {
+    let directories = env::split_paths(path).filter(|directory| directory.is_absolute());
+    directories.map(|directory| directory.join(program)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path of `.`, or one that ends in `:`, made a `python3` of the project that was built run.
+    #[test]
+    fn programs_are_not_looked_for_in_the_current_directory() {
+        let here = env::current_dir().expect("there is one");
+        let path = |directories: &[&Path]| env::join_paths(directories).expect("no colons");
+        assert!(first_in(&path(&[Path::new("."), Path::new("")]), "Cargo.toml").is_none());
+        let found = first_in(&path(&[Path::new("."), &here]), "Cargo.toml");
+        assert_eq!(found, Some(here.join("Cargo.toml")));
+    }
 }

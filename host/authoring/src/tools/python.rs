@@ -48,7 +48,7 @@ impl PythonTool {
     fn otherwise(self) -> &'static str {
         match self {
             Self::ComponentizePy | Self::Zig => "",
-            Self::Node => ", or install Node.js 22.12 or later with `npm`",
+            Self::Node => ", or install Node.js 20.19, or 22.12 or later, with `npm`",
         }
     }
 }
@@ -79,13 +79,16 @@ impl Tools<'_> {
 fn install(place: &Path, package: &str, version: &str) -> Result<()> {
     let what = format!("`{package}` {version}");
     let Some(python) = in_path("python3") else { return Err(no_python(&what, "there is none")) };
-    let said = Program::new(&python).args(["-I", "-m", "venv"]).arg(place).run()?;
+    let said =
+        Program::new(&python).args(["-I", "-m", "venv"]).arg(place).current_dir(place).run()?;
     if !said.well {
         return Err(no_python(&what, "the one here can't make environments"));
     }
     let mut pip = Program::new(&place.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
-    let said = pip.args(["--no-deps", &format!("{package}=={version}")]).run()?;
+    // Isolated: otherwise Python takes modules from the current directory first, which is somebody's project.
+    pip.args(["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip.args(["--no-compile", "--no-deps", &format!("{package}=={version}")]);
+    let said = pip.current_dir(place).run()?;
     done(&what, "pip", &said)
 }
 

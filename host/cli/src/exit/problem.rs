@@ -38,8 +38,7 @@ pub fn problem(error: &anyhow::Error) -> Problem {
         let inner = problem(&failed.why);
         inner.with("line", failed.line).with("added", failed.added)
     } else if let Some(error) = error.downcast_ref::<taskhost_authoring::Error>() {
-        let exit = if error.is_usage() { Code::Usage } else { Code::Unexpected };
-        new(exit, error.word(), false)
+        of_authoring(error)
     } else if error.is::<Usage>() {
         new(Code::Usage, "usage", false)
     } else if error.is::<NoSuchValue>() {
@@ -51,6 +50,18 @@ pub fn problem(error: &anyhow::Error) -> Problem {
     };
     problem.message = format!("{error:#}");
     problem
+}
+
+fn of_authoring(error: &taskhost_authoring::Error) -> Problem {
+    let word = error.word();
+    match error {
+        taskhost_authoring::Error::Busy { waited, .. } => {
+            let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+            new(Code::LockTimeout, word, true).with("waited_ms", waited_ms)
+        }
+        error if error.is_usage() => new(Code::Usage, word, false),
+        _ => new(Code::Unexpected, word, false),
+    }
 }
 
 /// The same for an error of the library; its message is left to the caller.

@@ -21,7 +21,8 @@ Example: build, try, and set
 
 The language is told by the project's file: `Cargo.toml`, `policy.py`, `policy.js` or `policy.c`. What it takes to \
 build it is found or installed, once, into `~/.cache/taskhost/tools` (`TASKHOST_TOOLS` names another directory). A \
-project that hasn't changed isn't built again. No board is needed.";
+project that hasn't changed isn't built again. Another build of the same is waited for, as long as `--timeout` says. \
+No board is needed.";
 
 /// Build a project of a policy into a WebAssembly component
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,10 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let say = |text: &str| note(&format!("taskhost: {text}"));
     let installing = if args.offline { Installing::Forbidden } else { Installing::Allowed };
     let project = Project::open(&args.directory)?;
-    let tools = Tools::of_user(installing, &say)?;
+    let mut tools = Tools::of_user(installing, &say)?;
+    if let Some(timeout) = context.timeout {
+        tools = tools.waiting_at_most(timeout);
+    }
     let options = Options { force: args.force, ..Options::default() };
     let Built { name, path, size_bytes, outcome } = project.build(&tools, &options)?;
     let built = Component {
