@@ -50,6 +50,10 @@ impl Policies for PlainPolicies {
             None => Ok(()),
         }
     }
+
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for PlainPolicies {

@@ -272,10 +272,7 @@ pub trait Policies: Send + Sync {
     /// Checks a pin's settings against what the component declares; the error says what is allowed.
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String>;
     /// Checks that the limits in a pin's settings, if there are any, are within those of the board; the error names both.
-    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
-        let _ = (pin, board);
-        Ok(())
-    }
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String>;
 }
 
 /// A board's policies could not be made ready.

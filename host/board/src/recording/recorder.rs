@@ -83,6 +83,10 @@ impl Policies for WatchedPolicies {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         self.behind.check_settings(pin, about)
     }
+
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        self.behind.check_limits(pin, board)
+    }
 }
 
 struct WatchedPolicy {

@@ -55,6 +55,10 @@ impl Policies for Heard {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         self.policies.check_settings(pin, about)
     }
+
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        self.policies.check_limits(pin, board)
+    }
 }
 
 impl Policy for HeardPolicy {

@@ -59,6 +59,10 @@ impl Policies for Moody {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         PlainPolicies::default().check_settings(pin, about)
     }
+
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for Moody {
