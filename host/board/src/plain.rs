@@ -139,5 +139,9 @@ impl Hooks for PlainPolicies {
         Vec::new()
     }
 
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+
     fn close(self: Box<Self>, _committed: bool) {}
 }

@@ -187,9 +187,7 @@ pub trait Hooks: Send {
     fn take_log(&mut self) -> Vec<String>;
     /// How much memory of their own the policies have that were asked for the last hook, at most, in bytes; 0 where that
     /// isn't known.
-    fn memory_bytes(&self) -> u64 {
-        0
-    }
+    fn memory_bytes(&self) -> u64;
     /// The transaction ended. Instances whose steps were not committed are thrown away, because their
     /// globals may remember what never happened.
     fn close(self: Box<Self>, committed: bool);

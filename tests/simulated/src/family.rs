@@ -142,6 +142,10 @@ impl Hooks for FamilyHooks {
         self.0.take_log()
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
+    }
+
     fn close(self: Box<Self>, committed: bool) {
         self.0.close(committed);
     }

@@ -243,6 +243,10 @@ impl Hooks for WatchedHooks {
         log
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.behind.as_ref().map_or(0, |hooks| hooks.memory_bytes())
+    }
+
     fn close(mut self: Box<Self>, committed: bool) {
         if let Some(behind) = self.behind.take() {
             behind.close(committed);

@@ -88,6 +88,9 @@ impl Hooks for FailingHooks {
     fn take_log(&mut self) -> Vec<String> {
         Vec::new()
     }
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
     fn close(self: Box<Self>, _committed: bool) {}
 }
 

@@ -9,8 +9,9 @@ use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::recording::Recorder;
 use taskhost_board::{
-    BoardSettings, Description, Digest, Engine, Error, Policies, Policy, PolicyChange,
-    PolicyFailure, PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError,
+    Agent, BoardSettings, Cause, Choice, Classified, Description, Digest, Engine, Error, Event,
+    Filter, Hooked, Hooks, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits, PolicyPin,
+    PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, TaskId, Transaction, Verdict,
 };
 
 /// What bounds the steps of a policy.
@@ -20,16 +21,16 @@ const STEPS: &str = "host.steps";
 struct Bounded;
 
 impl Policies for Bounded {
-    fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        PlainPolicies::default().ready(set, limits)
+    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
+        Some(Arc::new(Roomy))
     }
     fn prepare(
         &self,
-        set: &PolicySet,
-        limits: &PolicyLimits,
-        fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
+        _set: &PolicySet,
+        _limits: &PolicyLimits,
+        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Arc<dyn Policy>, PrepareError> {
-        PlainPolicies::default().prepare(set, limits, fetch)
+        Ok(Arc::new(Roomy))
     }
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
         PlainPolicies::default().check(component)
@@ -78,4 +79,68 @@ fn recording_does_not_let_limits_pass_unchecked() {
     let error = set(&engine, &[(STEPS, "100000")]).unwrap_err();
     assert!(matches!(&error, Error::Invalid(why) if why.contains("more than")), "{error:?}");
     set(&engine, &[(STEPS, "3")]).unwrap();
+}
+
+/// How much memory a policy of [`Roomy`] has.
+const ROOM_BYTES: u64 = 3 << 20;
+
+/// Decides as the plain policy does, and has memory of its own.
+struct Roomy;
+
+impl Policy for Roomy {
+    fn enter(&self, dry: bool) -> Box<dyn Hooks> {
+        let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
+        let set = PolicySet { custom: None, standard: pin };
+        let plain = PlainPolicies::default().ready(&set, &PolicyLimits::default());
+        Box::new(RoomyHooks(plain.unwrap().enter(dry)))
+    }
+}
+
+struct RoomyHooks(Box<dyn Hooks>);
+
+impl Hooks for RoomyHooks {
+    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
+        self.0.classify(tx, task)
+    }
+    fn choose(
+        &mut self,
+        tx: Transaction,
+        asker: &Agent,
+        filter: &Filter,
+        lease_ms: Option<u64>,
+    ) -> Hooked<Choice> {
+        self.0.choose(tx, asker, filter, lease_ms)
+    }
+    fn on_event(
+        &mut self,
+        tx: Transaction,
+        task: &TaskId,
+        event: Event,
+        detail: &str,
+    ) -> Hooked<Verdict> {
+        self.0.on_event(tx, task, event, detail)
+    }
+    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
+        self.0.recover(tx, task, cause)
+    }
+    fn take_log(&mut self) -> Vec<String> {
+        self.0.take_log()
+    }
+    fn memory_bytes(&self) -> u64 {
+        ROOM_BYTES
+    }
+    fn close(self: Box<Self>, committed: bool) {
+        self.0.close(committed);
+    }
+}
+
+// With recording on, `stats` said of every policy that it takes no memory: what takes the notes answered for it.
+#[test]
+fn memory_of_a_recorded_policy_is_its_own() {
+    let recorder = Recorder::new(Arc::new(|_| {}));
+    let policies = recorder.policies(Arc::new(Bounded));
+    let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
+    let set = PolicySet { custom: None, standard: pin };
+    let policy = policies.ready(&set, &PolicyLimits::default()).unwrap();
+    assert_eq!(policy.enter(false).memory_bytes(), ROOM_BYTES);
 }

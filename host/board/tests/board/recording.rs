@@ -187,6 +187,9 @@ impl Hooks for Tried {
     fn take_log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.log)
     }
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
     fn close(self: Box<Self>, _committed: bool) {}
 }
 

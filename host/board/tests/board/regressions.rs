@@ -81,6 +81,9 @@ impl Hooks for Odd {
     fn take_log(&mut self) -> Vec<String> {
         Vec::new()
     }
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
     fn close(self: Box<Self>, _committed: bool) {}
 }
 

@@ -100,6 +100,10 @@ impl Hooks for HeardHooks {
         self.hooks.take_log()
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.hooks.memory_bytes()
+    }
+
     fn close(mut self: Box<Self>, committed: bool) {
         let said = self.hooks.take_log();
         if !said.is_empty() {

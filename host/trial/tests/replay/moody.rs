@@ -130,6 +130,10 @@ impl Hooks for MoodyHooks {
         std::mem::take(&mut self.log)
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.hooks.memory_bytes()
+    }
+
     fn close(self: Box<Self>, committed: bool) {
         self.hooks.close(committed);
     }
