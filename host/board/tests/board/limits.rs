@@ -10,8 +10,9 @@ use taskhost_board::plain::PlainPolicies;
 use taskhost_board::recording::Recorder;
 use taskhost_board::{
     Agent, BoardSettings, Cause, Choice, Classified, Description, Digest, Engine, Error, Event,
-    Filter, Hooked, Hooks, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits, PolicyPin,
-    PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, TaskId, Transaction, Verdict,
+    Filter, Hooked, Hooks, Limits, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits,
+    PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, TaskId, Transaction,
+    Verdict,
 };
 
 /// What bounds the steps of a policy.
@@ -143,4 +144,17 @@ fn memory_of_a_recorded_policy_is_its_own() {
     let set = PolicySet { custom: None, standard: pin };
     let policy = policies.ready(&set, &PolicyLimits::default()).unwrap();
     assert_eq!(policy.enter(false).memory_bytes(), ROOM_BYTES);
+}
+
+// Somebody lowered a board's limit below what its policy had been given; from then on nothing at all could be set, not
+// even another value of something else, until that was set anew as well.
+#[test]
+fn lowered_limit_does_not_stand_in_the_way_of_other_settings() {
+    let engine = run_by(Arc::new(Bounded));
+    set(&engine, &[(STEPS, "200")]).unwrap();
+    let engine = engine.with_limits(Limits { steps_max: 100, ..Limits::default() });
+    set(&engine, &[("depth", "3")]).unwrap();
+    // What is set now is checked, though it is what was set before.
+    assert!(matches!(set(&engine, &[(STEPS, "200")]), Err(Error::Invalid(_))));
+    set(&engine, &[(STEPS, "100")]).unwrap();
 }
