@@ -39,9 +39,9 @@ pub use clock::{BootId, Instant, Lease, Millis};
 #[cfg(any(test, feature = "planted"))]
 pub use engine::PlantedBug;
 pub use engine::{
-    Action, AddOutcome, ChangeRequest, Changed, ClaimOutcome, ClaimRequest, Engine, Error,
-    Explanation, Finish, Held, Limits, NewTask, NothingWhy, Obstacle, Outcome, PolicyChange,
-    PolicyTarget, Proof, Prospect, Touched, Verb,
+    Action, AddOutcome, ChangeRequest, Changed, ClaimOutcome, ClaimRequest, DerivedPolicies,
+    Engine, Error, Explanation, Finish, Held, Limits, NewTask, NothingWhy, Obstacle, Outcome,
+    PolicyChange, PolicyTarget, Proof, Prospect, Touched, Verb,
 };
 pub use ident::{
     Digest, Generation, InvalidName, Name, NumberTooHigh, Sequence, SessionId, Space, TaskId,

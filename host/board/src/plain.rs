@@ -50,6 +50,10 @@ impl Policies for PlainPolicies {
             None => Ok(()),
         }
     }
+
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for PlainPolicies {
@@ -133,6 +137,10 @@ impl Hooks for PlainPolicies {
 
     fn take_log(&mut self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        0
     }
 
     fn close(self: Box<Self>, _committed: bool) {}

@@ -187,9 +187,7 @@ pub trait Hooks: Send {
     fn take_log(&mut self) -> Vec<String>;
     /// How much memory of their own the policies have that were asked for the last hook, at most, in bytes; 0 where that
     /// isn't known.
-    fn memory_bytes(&self) -> u64 {
-        0
-    }
+    fn memory_bytes(&self) -> u64;
     /// The transaction ended. Instances whose steps were not committed are thrown away, because their
     /// globals may remember what never happened.
     fn close(self: Box<Self>, committed: bool);
@@ -272,10 +270,7 @@ pub trait Policies: Send + Sync {
     /// Checks a pin's settings against what the component declares; the error says what is allowed.
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String>;
     /// Checks that the limits in a pin's settings, if there are any, are within those of the board; the error names both.
-    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
-        let _ = (pin, board);
-        Ok(())
-    }
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String>;
 }
 
 /// A board's policies could not be made ready.

@@ -87,6 +87,8 @@ struct Inner {
     head: Head,
     access: Access,
     steps_left: u32,
+    /// How many steps each policy staged.
+    steps_staged: BTreeMap<Space, u32>,
     memory_keys_added: u32,
     claimed: Option<TaskId>,
     changes: Vec<Change>,
@@ -133,6 +135,7 @@ impl Transaction {
                 head,
                 access: Access::Read,
                 steps_left: steps_max,
+                steps_staged: BTreeMap::new(),
                 memory_keys_added: 0,
                 claimed: None,
                 changes: Vec::new(),

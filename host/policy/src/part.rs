@@ -102,8 +102,6 @@ pub(crate) struct Lane {
     part: Arc<Part>,
     /// The instance that answered before in this transaction.
     instance: Option<Instance>,
-    /// How many steps it may still stage in this transaction, if that is bounded.
-    steps_left: Option<u32>,
     /// How much linear memory the instance has that was asked last, in bytes.
     memory_bytes: u64,
 }
@@ -118,8 +116,7 @@ pub(crate) struct Asked<'a> {
 
 impl Lane {
     pub(crate) fn new(part: Arc<Part>) -> Self {
-        let steps_left = part.steps_max;
-        Self { part, instance: None, steps_left, memory_bytes: 0 }
+        Self { part, instance: None, memory_bytes: 0 }
     }
 
     pub(crate) fn has(&self, hook: Hook) -> bool {
@@ -160,7 +157,7 @@ impl Lane {
             task: lent,
             dry: asked.dry,
             steps: 0,
-            steps_left: self.steps_left,
+            steps_max: self.part.steps_max,
             waited: Duration::ZERO,
         });
         state.log = std::mem::take(asked.log);
@@ -177,7 +174,6 @@ impl Lane {
         let lent_closed = lent.is_none_or(|rep| state.handles.close(rep).is_ok());
         let left_open = state.handles.close_all();
         let call = state.call.take().expect("nothing takes the call away while it runs");
-        self.steps_left = call.steps_left;
         self.memory_bytes = state.memory.peak_bytes();
         let answer = answered.and_then(|answer| {
             read(answer, &call.tx).map_err(|wrong| self.about(asked.hook).invalid_step(wrong))

@@ -52,8 +52,8 @@ pub(crate) struct Call {
     pub(crate) random: Random,
     /// How many steps it staged: what was read of a task before a step is read again.
     pub(crate) steps: u64,
-    /// How many more the policy may stage in this transaction, if its own settings bound them.
-    pub(crate) steps_left: Option<u32>,
+    /// How many the policy may stage in one transaction, if its own settings bound them.
+    pub(crate) steps_max: Option<u32>,
     /// How long it waited for locks.
     pub(crate) waited: Duration,
 }
@@ -91,8 +91,9 @@ impl State {
         &mut self,
         step: impl FnOnce(&mut Transaction) -> Result<(), StepError>,
     ) -> wasmtime::Result<Result<(), StepError>> {
+        let space = self.space;
         let call = self.call("transactions.transaction")?;
-        if call.steps_left == Some(0) {
+        if call.steps_max.is_some_and(|max| call.tx.steps_staged(space) >= max) {
             let text = format!(
                 "the policy may stage no more steps in this transaction: `{OWN_STEPS}` bounds them"
             );
@@ -101,7 +102,7 @@ impl State {
         match step(&mut call.tx) {
             Ok(()) => {
                 call.steps += 1;
-                call.steps_left = call.steps_left.map(|left| left.saturating_sub(1));
+                call.tx.count_step(space);
                 Ok(Ok(()))
             }
             Err(StepError::Read(error)) => Err(Abort::Read(error).into()),

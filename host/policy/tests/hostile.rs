@@ -4,10 +4,13 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Board, agent, guests, id, limits, soon};
-use taskhost_board::{Error, FailureKind, Obstacle, Store};
+use parking_lot::Mutex;
+use taskhost_board::recording::{Came, Ending, Recorder, Recording, Rerun};
+use taskhost_board::{ClaimRequest, Engine, Error, FailureKind, Filter, Obstacle, Policies, Store};
 use taskhost_policy::HookLimits;
 
 // Hazard 24: epochs that nobody ticks never trap (Kubewarden adm-controller #1982), and a store without a
@@ -266,4 +269,38 @@ fn limit_above_the_boards_is_not_set() {
     }
     set("host.deadline", "300ms").unwrap();
     set("host.steps", "1").unwrap();
+}
+
+// A decision that was made again began with none of its policy's steps counted. So what had been refused, because hooks
+// before it in the transaction had used them up, came out otherwise, and that was said to be the machine's doing.
+#[test]
+fn steps_of_earlier_hooks_count_when_a_decision_is_made_again() {
+    let board = Board::hostile("million-steps", &[("host.steps", "3")]);
+    board.add(&["t"]);
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let recorder = Recorder::new(Arc::new(move |recording| *keep.lock() = Some(recording)));
+    let recorded = recorder.policies(board.runtime.clone());
+    let engine = Engine::new(Arc::new(board.store.clone()), recorded, Arc::new(|| 1));
+    let request =
+        ClaimRequest { agent: agent("a"), filter: Filter::default(), lease_ms: None, key: None };
+    assert!(matches!(engine.claim(&request, soon()), Err(Error::Refused(_))));
+    let recording = kept.lock().take().unwrap().unwrap().encode().unwrap();
+    let recording = String::from_utf8(recording).unwrap();
+    let again = |recording: &str| {
+        let recording = Recording::parse(recording.as_bytes()).unwrap();
+        let mut fetch = |digest| board.store.component(digest);
+        let set = &recording.policies;
+        let policy = board.runtime.prepare(set, &recording.limits, &mut fetch).unwrap();
+        match Rerun::new(&recording).unwrap().call(&*policy).unwrap().came {
+            Came::Ended(Ending::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(again(&recording).starts_with("step 3:"), "nothing was staged before");
+    // As it would be if an earlier hook of the same policy had staged two, and one of the standard policy one.
+    let counted = r#""steps_left":256,"steps_staged":{"custom":2,"standard":1}"#;
+    let later = recording.replacen(r#""steps_left":256"#, counted, 1);
+    assert_ne!(later, recording);
+    assert!(again(&later).starts_with("step 1:"), "{}", again(&later));
 }

@@ -83,6 +83,10 @@ impl Hooks for FreshHooks {
         self.0.take_log()
     }
 
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
+    }
+
     fn close(self: Box<Self>, _committed: bool) {
         // An instance of a transaction that was not committed is never asked again.
         self.0.close(false);

@@ -63,17 +63,20 @@ impl World {
     ) -> Result<Self, Error> {
         let values = |pairs: &[(String, String)]| pairs.iter().cloned().collect();
         let set = subject.set(values(&settings.policy), values(&settings.standard));
-        let store = MemoryStore::new(&set, subject.components(), &BoardSettings::default())?;
+        let board = BoardSettings::default();
+        let store = MemoryStore::new(&set, subject.components(), &board)?;
         let policies = runner(store.powers())?;
+        // The same in every run.
+        let numbers = AtomicU64::new(1);
+        let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let engine = Engine::new(Arc::new(store.clone()), policies.clone(), Arc::new(entropy));
+        let limits = engine.policy_limits(&board.policy_limits);
         for pin in set.custom.iter().chain([&set.standard]) {
             let component = &subject.components()[&pin.digest];
             let about = policies.check(component)?;
             policies.check_settings(pin, &about).map_err(Error::Invalid)?;
+            policies.check_limits(pin, &limits).map_err(Error::Invalid)?;
         }
-        // The same in every run.
-        let numbers = AtomicU64::new(1);
-        let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let engine = Engine::new(Arc::new(store.clone()), policies, Arc::new(entropy));
         let (living, claims, given) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { store, engine, living, claims, given })
     }

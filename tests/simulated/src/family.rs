@@ -45,6 +45,10 @@ impl Policies for FamilyPolicies {
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         Ok(())
     }
+
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for FamilyPolicies {
@@ -136,6 +140,10 @@ impl Hooks for FamilyHooks {
 
     fn take_log(&mut self) -> Vec<String> {
         self.0.take_log()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
     }
 
     fn close(self: Box<Self>, committed: bool) {

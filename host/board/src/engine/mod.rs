@@ -33,7 +33,7 @@ pub use operate::{Action, ChangeRequest, Changed, Outcome, Touched};
 #[cfg(any(test, feature = "planted"))]
 pub use planted::PlantedBug;
 pub use prospect::Prospect;
-pub use set_policy::{PolicyChange, PolicyTarget};
+pub use set_policy::{DerivedPolicies, PolicyChange, PolicyTarget};
 
 use crate::{
     Access, Change, CommitError, Entry, FailureKind, Hooked, Hooks, Instant, Measure, Meter,
@@ -227,6 +227,11 @@ impl Engine {
         // They come with the board, which may come from anybody.
         let settable = |steps: u32| steps.min(PolicyLimits::STEPS_SETTABLE_MAX);
         limits.steps.map_or(self.limits.steps_max, settable)
+    }
+
+    /// What policies may use on a board of these limits, with the number of steps that this engine lets them stage.
+    pub fn policy_limits(&self, limits: &PolicyLimits) -> PolicyLimits {
+        PolicyLimits { steps: Some(self.steps_max(limits)), ..limits.clone() }
     }
 
     fn prepare(&self, rules: &Rules) -> Result<Arc<dyn Policy>, Error> {

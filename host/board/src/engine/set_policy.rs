@@ -5,8 +5,9 @@ use std::time::Instant as Deadline;
 
 use super::{Engine, Error};
 use crate::{
-    Classified, Command, Committed, Description, Digest, PolicyLimits, PolicyPin, PolicySet,
-    Readiness, Request, Status, SwitchError, SwitchPlan, TaskId, Transaction, View,
+    Classified, Command, Committed, Description, Digest, Policies, PolicyLimits, PolicyPin,
+    PolicySet, ReadError, Readiness, Request, Status, SwitchError, SwitchPlan, TaskId, Transaction,
+    View,
 };
 
 /// Which policy is to lead.
@@ -31,6 +32,68 @@ pub struct PolicyChange {
     pub standard_settings: BTreeMap<String, String>,
     /// Only if the leading policy is still this one.
     pub expect: Option<Digest>,
+}
+
+/// What a change makes of a board's policies.
+#[derive(Debug, Clone)]
+pub struct DerivedPolicies {
+    /// What is to decide.
+    pub set: PolicySet,
+    /// The components that the change brings, which the board may not have.
+    pub components: BTreeMap<Digest, Vec<u8>>,
+    /// The policies that it gives settings to, with nothing but those settings.
+    pub given: Vec<PolicyPin>,
+}
+
+impl PolicyChange {
+    /// What this makes of the policies `now`. Nothing of it is checked.
+    pub fn derive(&self, now: &PolicySet) -> DerivedPolicies {
+        let mut set = now.clone();
+        let mut components = BTreeMap::new();
+        match &self.target {
+            PolicyTarget::Component(bytes) => {
+                let digest = Digest::of(bytes);
+                let kept = set.custom.take().filter(|pin| pin.digest == digest);
+                let settings = kept.map(|pin| pin.settings).unwrap_or_default();
+                components.insert(digest, bytes.clone());
+                set.custom = Some(PolicyPin { digest, settings });
+            }
+            PolicyTarget::Standard => set.custom = None,
+            PolicyTarget::Current => {}
+        }
+        let mut given = Vec::new();
+        let mut give = |pin: &mut PolicyPin, settings: &BTreeMap<String, String>| {
+            pin.settings.extend(settings.clone());
+            given.push(PolicyPin { digest: pin.digest, settings: settings.clone() });
+        };
+        give(set.custom.as_mut().unwrap_or(&mut set.standard), &self.settings);
+        give(&mut set.standard, &self.standard_settings);
+        DerivedPolicies { set, components, given }
+    }
+}
+
+impl DerivedPolicies {
+    /// Checks that these are policies that have these settings, and that the limits among those that are given now are
+    /// within `limits`. One that was set before may be larger: the board's was made smaller since, and holds instead.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first policy with which something is; or that `component` can't bring it.
+    pub fn check(
+        &self,
+        policies: &dyn Policies,
+        limits: &PolicyLimits,
+        component: &dyn Fn(Digest) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<(), Error> {
+        for pin in self.set.custom.iter().chain([&self.set.standard]) {
+            let about = policies.check(&component(pin.digest)?)?;
+            policies.check_settings(pin, &about).map_err(Error::Invalid)?;
+        }
+        for pin in &self.given {
+            policies.check_limits(pin, limits).map_err(Error::Invalid)?;
+        }
+        Ok(())
+    }
 }
 
 impl Engine {
@@ -69,21 +132,17 @@ impl Engine {
         let (view, _) = self.store.snapshot()?;
         let (derived_from, limits) = (view.policies()?, view.settings()?.policy_limits);
         drop(view);
-        let board_limits = PolicyLimits { steps: Some(self.steps_max(&limits)), ..limits.clone() };
-        let (set, components) = derive(&derived_from, change);
-        let component = |digest: Digest| match components.get(&digest) {
+        let derived = change.derive(&derived_from);
+        let component = |digest: Digest| match derived.components.get(&digest) {
             Some(bytes) => Ok(bytes.clone()),
             None => self.store.component(digest),
         };
-        for pin in set.custom.iter().chain([&set.standard]) {
-            let about = self.policies.check(&component(pin.digest)?)?;
-            self.policies.check_settings(pin, &about).map_err(Error::Invalid)?;
-            self.policies.check_limits(pin, &board_limits).map_err(Error::Invalid)?;
-        }
+        derived.check(&*self.policies, &self.policy_limits(&limits), &component)?;
+        let set = derived.set.clone();
         let policy = self.policies.prepare(&set, &limits, &mut |digest| component(digest))?;
         let plan = SwitchPlan {
             policies: set.clone(),
-            components,
+            components: derived.components.clone(),
             derived_from,
             expect: change.expect,
             request: Request::of(Command::PolicySet),
@@ -130,23 +189,4 @@ impl Engine {
         hooks.close(true);
         Ok(answers)
     }
-}
-
-/// The policies that `change` makes of `now`, and the components that the board may not have.
-fn derive(now: &PolicySet, change: &PolicyChange) -> (PolicySet, BTreeMap<Digest, Vec<u8>>) {
-    let mut set = now.clone();
-    let mut components = BTreeMap::new();
-    match &change.target {
-        PolicyTarget::Component(bytes) => {
-            let digest = Digest::of(bytes);
-            let kept = set.custom.take().filter(|pin| pin.digest == digest).map(|pin| pin.settings);
-            components.insert(digest, bytes.clone());
-            set.custom = Some(PolicyPin { digest, settings: kept.unwrap_or_default() });
-        }
-        PolicyTarget::Standard => set.custom = None,
-        PolicyTarget::Current => {}
-    }
-    set.custom.as_mut().unwrap_or(&mut set.standard).settings.extend(change.settings.clone());
-    set.standard.settings.extend(change.standard_settings.clone());
-    (set, components)
 }

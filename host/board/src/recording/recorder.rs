@@ -83,6 +83,10 @@ impl Policies for WatchedPolicies {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         self.behind.check_settings(pin, about)
     }
+
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        self.behind.check_limits(pin, board)
+    }
 }
 
 struct WatchedPolicy {
@@ -237,6 +241,10 @@ impl Hooks for WatchedHooks {
         let mut log = std::mem::take(&mut self.log);
         log.extend(self.behind().take_log());
         log
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.behind.as_ref().map_or(0, |hooks| hooks.memory_bytes())
     }
 
     fn close(mut self: Box<Self>, committed: bool) {

@@ -1,9 +1,11 @@
 //! Where a transaction stands between two hooks, so that the next hook can be run again elsewhere.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Transaction};
-use crate::{Change, Head, Instant, PolicyLimits, ReadError, TaskId, TaskLocks, View};
+use crate::{Change, Head, Instant, PolicyLimits, ReadError, Space, TaskId, TaskLocks, View};
 
 /// What a hook finds besides the board and the staged changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,9 @@ pub(crate) struct Standing {
     pub(crate) head: Head,
     access: Access,
     steps_left: u32,
+    /// How many steps each policy had staged; older recordings don't say so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    steps_staged: BTreeMap<Space, u32>,
     memory_keys_added: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claimed: Option<TaskId>,
@@ -42,6 +47,7 @@ impl Transaction {
             head: inner.head.clone(),
             access: inner.access.clone(),
             steps_left: inner.steps_left,
+            steps_staged: inner.steps_staged.clone(),
             memory_keys_added: inner.memory_keys_added,
             claimed: inner.claimed.clone(),
         }
@@ -69,6 +75,7 @@ impl Transaction {
         // The changes have counted what the head had counted already.
         tx.inner.head = standing.head.clone();
         tx.inner.access = standing.access.clone();
+        tx.inner.steps_staged.clone_from(&standing.steps_staged);
         tx.inner.memory_keys_added = standing.memory_keys_added;
         tx.inner.claimed.clone_from(&standing.claimed);
         Ok(tx)

@@ -155,6 +155,18 @@ impl Transaction {
         Ok(())
     }
 
+    /// How many steps were counted for the policy of this space.
+    pub fn steps_staged(&self, space: Space) -> u32 {
+        self.inner.steps_staged.get(&space).copied().unwrap_or(0)
+    }
+
+    /// Counts a step for the policy of this space: its own settings may bound them, and a decision that is made again
+    /// goes on from there.
+    pub fn count_step(&mut self, space: Space) {
+        let steps = self.inner.steps_staged.entry(space).or_default();
+        *steps = steps.saturating_add(1);
+    }
+
     fn may_change(&self) -> Result<(), StepError> {
         match self.inner.access {
             Access::Read => Err(StepError::Invalid("this hook only reads".into())),

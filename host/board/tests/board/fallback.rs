@@ -41,6 +41,9 @@ impl Policies for Failing {
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         Ok(())
     }
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for Failing {
@@ -84,6 +87,9 @@ impl Hooks for FailingHooks {
     }
     fn take_log(&mut self) -> Vec<String> {
         Vec::new()
+    }
+    fn memory_bytes(&self) -> u64 {
+        0
     }
     fn close(self: Box<Self>, _committed: bool) {}
 }

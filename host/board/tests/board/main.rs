@@ -9,6 +9,7 @@ mod claims;
 mod common;
 mod compiling;
 mod fallback;
+mod limits;
 mod operating;
 mod properties;
 mod recording;

@@ -62,6 +62,9 @@ impl Policies for Tried {
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         Ok(())
     }
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for Tried {
@@ -87,6 +90,7 @@ impl Tried {
         let tasks = ["a", "b", "p", "missing"].map(|task| tx.task(&id(task)).unwrap());
         let held = tx.claims_held(&name("ann")).unwrap();
         let remembered = tx.recall(Space::Standard, "key").unwrap();
+        let steps = tx.steps_staged(Space::Standard);
         let staged = tx.stage_remember(Space::Standard, "other", Some(vec![7]));
         let lock = self.powers.lock("lock", moment).err();
         let read = self.powers.read(Place::Board, "file", moment);
@@ -94,7 +98,7 @@ impl Tried {
         let replaced = self.powers.replace(Place::Board, "file", b"new", None, moment);
         let again = self.powers.read(Place::Board, "file", moment);
         format!(
-            "{first:?} {rest:?} {children:?} {other_children:?} {tasks:?} {held} {remembered:?} \
+            "{steps} steps {first:?} {rest:?} {children:?} {other_children:?} {tasks:?} {held} {remembered:?} \
              {staged:?} {lock:?} {read:?} {wrong:?} {replaced:?} {again:?} {} {:?} {:?}",
             tx.seed(),
             tx.id(),
@@ -168,6 +172,8 @@ impl Hooks for Tried {
                 self.log.push("of the call before".into());
                 tx.stage_remember(Space::Standard, "key", Some(vec![1, 2])).unwrap();
                 tx.stage_status(&id("b"), Status::Cancelled, "no more").unwrap();
+                tx.count_step(Space::Standard);
+                tx.count_step(Space::Standard);
                 Verdict::Accept
             }
             (Mode::RefuseEvent, Event::Cancelled) => {
@@ -183,6 +189,9 @@ impl Hooks for Tried {
     }
     fn take_log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.log)
+    }
+    fn memory_bytes(&self) -> u64 {
+        0
     }
     fn close(self: Box<Self>, _committed: bool) {}
 }
@@ -289,6 +298,7 @@ fn what_earlier_hooks_staged_is_there_when_a_refused_event_is_told_again() {
         &recording.call,
         HookCall::Lifecycle { task, event: Event::Cancelled, .. } if *task == id("b")
     ));
+    assert!(why.starts_with("2 steps"), "those of the call before: {why}");
     assert!(why.contains("Some([1, 2])"), "what the call before remembered: {why}");
     assert_eq!(recording.log, ["refuses b"], "only what this call wrote");
     let reran = again(&recording, Mode::RefuseEvent);

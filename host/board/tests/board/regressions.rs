@@ -38,6 +38,9 @@ impl Policies for Odd {
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         Ok(())
     }
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for Odd {
@@ -77,6 +80,9 @@ impl Hooks for Odd {
     }
     fn take_log(&mut self) -> Vec<String> {
         Vec::new()
+    }
+    fn memory_bytes(&self) -> u64 {
+        0
     }
     fn close(self: Box<Self>, _committed: bool) {}
 }

@@ -1,16 +1,17 @@
 //! A policy that a history is replayed through.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use taskhost_board::{Digest, Error, Policies, PolicyPin, PolicySet, PolicyTarget, ReadError};
+use taskhost_board::{
+    DerivedPolicies, Digest, Error, Policies, PolicyChange, PolicyLimits, PolicySet, PolicyTarget,
+    ReadError,
+};
 
 /// The policy that leads, the standard one behind it, and their settings.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// What decides.
-    pub set: PolicySet,
-    /// The components of all that decide.
-    pub components: BTreeMap<Digest, Vec<u8>>,
+    derived: DerivedPolicies,
 }
 
 impl Candidate {
@@ -27,38 +28,37 @@ impl Candidate {
         standard_settings: &[(String, String)],
         fetch: &dyn Fn(Digest) -> Result<Vec<u8>, ReadError>,
     ) -> Result<Self, ReadError> {
-        let (mut set, mut components) = (now.clone(), BTreeMap::new());
-        match target {
-            PolicyTarget::Component(bytes) => {
-                let digest = Digest::of(&bytes);
-                if digest == set.standard.digest {
-                    set.custom = None;
-                } else {
-                    let kept = set.custom.take().filter(|pin| pin.digest == digest);
-                    let settings = kept.map(|pin| pin.settings).unwrap_or_default();
-                    set.custom = Some(PolicyPin { digest, settings });
-                }
-                components.insert(digest, bytes);
-            }
-            PolicyTarget::Standard => set.custom = None,
-            PolicyTarget::Current => {}
-        }
-        set.custom.as_mut().unwrap_or(&mut set.standard).settings.extend(settings.iter().cloned());
-        set.standard.settings.extend(standard_settings.iter().cloned());
-        for digest in set.digests() {
-            if let std::collections::btree_map::Entry::Vacant(slot) = components.entry(digest) {
+        let change = PolicyChange {
+            target,
+            settings: settings.iter().cloned().collect(),
+            standard_settings: standard_settings.iter().cloned().collect(),
+            expect: None,
+        };
+        let mut derived = change.derive(now);
+        for digest in derived.set.digests() {
+            if let Entry::Vacant(slot) = derived.components.entry(digest) {
                 slot.insert(fetch(digest)?);
             }
         }
-        Ok(Self { set, components })
+        Ok(Self { derived })
     }
 
-    /// Checks that these are policies, and that they have these settings.
-    pub(super) fn check(&self, policies: &dyn Policies) -> Result<(), Error> {
-        for pin in self.set.custom.iter().chain([&self.set.standard]) {
-            let about = policies.check(&self.components[&pin.digest])?;
-            policies.check_settings(pin, &about).map_err(Error::Invalid)?;
-        }
-        Ok(())
+    /// What decides.
+    pub fn set(&self) -> &PolicySet {
+        &self.derived.set
+    }
+
+    /// The components of all that decide.
+    pub fn components(&self) -> &BTreeMap<Digest, Vec<u8>> {
+        &self.derived.components
+    }
+
+    /// Checks what `policy set` would check on a board that gives policies `limits`.
+    pub(super) fn check(
+        &self,
+        policies: &dyn Policies,
+        limits: &PolicyLimits,
+    ) -> Result<(), Error> {
+        self.derived.check(policies, limits, &|digest| Ok(self.components()[&digest].clone()))
     }
 }

@@ -55,6 +55,10 @@ impl Policies for Heard {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         self.policies.check_settings(pin, about)
     }
+
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        self.policies.check_limits(pin, board)
+    }
 }
 
 impl Policy for HeardPolicy {
@@ -94,6 +98,10 @@ impl Hooks for HeardHooks {
 
     fn take_log(&mut self) -> Vec<String> {
         self.hooks.take_log()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.hooks.memory_bytes()
     }
 
     fn close(mut self: Box<Self>, committed: bool) {

@@ -150,15 +150,15 @@ impl<'w> Replay<'w> {
     ) -> Result<Self, Error> {
         // A directory that boards share isn't to be seen from here.
         let settings = BoardSettings { shared_files: None, ..settings.clone() };
-        let store = MemoryStore::new(&candidate.set, candidate.components.clone(), &settings)?;
+        let store = MemoryStore::new(candidate.set(), candidate.components().clone(), &settings)?;
         let policies = runner(store.powers())?;
-        candidate.check(&*policies)?;
         let lines = Lines::default();
-        let policies = Arc::new(Heard { policies, lines: lines.clone() });
+        let heard = Heard { policies: policies.clone(), lines: lines.clone() };
         // The same in every run.
         let numbers = AtomicU64::new(1);
         let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let engine = Engine::new(Arc::new(store.clone()), policies, Arc::new(entropy));
+        let engine = Engine::new(Arc::new(store.clone()), Arc::new(heard), Arc::new(entropy));
+        candidate.check(&*policies, &engine.policy_limits(&settings.policy_limits))?;
         let mut ledger = Ledger::default();
         let hands = workload.workers.iter().map(|worker| Hand::new(worker, &mut ledger.offers));
         let hands = hands.collect();

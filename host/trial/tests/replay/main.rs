@@ -4,6 +4,7 @@
 
 mod again;
 mod assumed;
+mod candidates;
 mod figures;
 mod moody;
 mod town;

@@ -59,6 +59,10 @@ impl Policies for Moody {
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
         PlainPolicies::default().check_settings(pin, about)
     }
+
+    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl Policy for Moody {
@@ -124,6 +128,10 @@ impl Hooks for MoodyHooks {
 
     fn take_log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.log)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.hooks.memory_bytes()
     }
 
     fn close(self: Box<Self>, committed: bool) {

@@ -9,8 +9,8 @@ use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Action, Agent, BoardSettings, ChangeRequest, ClaimOutcome, ClaimRequest, Digest, Engine, Error,
-    Filter, Finish, LifeGuard, Name, NewTask, Order, Policies, PolicyPin, PolicySet, Powers, Proof,
-    SessionId, Status, Store as _, TaskId, Token,
+    Filter, Finish, LifeGuard, Name, NewTask, Order, Policies, PolicyPin, PolicySet, PolicyTarget,
+    Powers, Proof, SessionId, Status, Store as _, TaskId, Token,
 };
 use taskhost_trial::course::Course;
 use taskhost_trial::history::Workload;
@@ -44,7 +44,9 @@ pub fn candidate() -> Candidate {
     let digest = Digest::of(COMPONENT);
     let standard = PolicyPin { digest, settings: BTreeMap::new() };
     let components = BTreeMap::from([(digest, COMPONENT.to_vec())]);
-    Candidate { set: PolicySet { custom: None, standard }, components }
+    let set = PolicySet { custom: None, standard };
+    let fetch = |digest: Digest| Ok(components[&digest].clone());
+    Candidate::new(&set, PolicyTarget::Current, &[], &[], &fetch).unwrap()
 }
 
 /// What happened on the board.
@@ -67,8 +69,9 @@ pub fn through(workload: &Workload, policies: impl Policies + Clone + 'static) -
 
 impl Town {
     pub fn new() -> Self {
-        let Candidate { set, components } = candidate();
-        let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
+        let candidate = candidate();
+        let (set, components) = (candidate.set(), candidate.components().clone());
+        let store = MemoryStore::new(set, components, &BoardSettings::default()).unwrap();
         let numbers = AtomicU64::new(7);
         let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let policies = Arc::new(PlainPolicies::default());

@@ -138,14 +138,14 @@ fn candidate(
 }
 
 fn subject(column: &'static str, candidate: &Candidate) -> Result<Subject> {
-    let leading = candidate.set.leading().clone();
-    let about = taskhost::check_policy(&candidate.components[&leading.digest])?;
+    let leading = candidate.set().leading().clone();
+    let about = taskhost::check_policy(&candidate.components()[&leading.digest])?;
     Ok(Subject {
         column,
         name: about.name,
         version: about.version,
         leading,
-        standard: candidate.set.standard.clone(),
+        standard: candidate.set().standard.clone(),
     })
 }
 

@@ -1,0 +1,160 @@
+//! Limits in a policy's own settings, and what a policy says it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::common::soon;
+use taskhost_board::memory::MemoryStore;
+use taskhost_board::plain::PlainPolicies;
+use taskhost_board::recording::Recorder;
+use taskhost_board::{
+    Agent, BoardSettings, Cause, Choice, Classified, Description, Digest, Engine, Error, Event,
+    Filter, Hooked, Hooks, Limits, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits,
+    PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, TaskId, Transaction,
+    Verdict,
+};
+
+/// What bounds the steps of a policy.
+const STEPS: &str = "host.steps";
+
+/// Runs the plain policy, and lets no policy have more steps than its board allows.
+struct Bounded;
+
+impl Policies for Bounded {
+    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
+        Some(Arc::new(Roomy))
+    }
+    fn prepare(
+        &self,
+        _set: &PolicySet,
+        _limits: &PolicyLimits,
+        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
+    ) -> Result<Arc<dyn Policy>, PrepareError> {
+        Ok(Arc::new(Roomy))
+    }
+    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
+        PlainPolicies::default().check(component)
+    }
+    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
+        Ok(())
+    }
+    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
+        let own: Option<u32> = pin.settings.get(STEPS).map(|text| text.parse().unwrap());
+        match own.zip(board.steps).filter(|(own, board)| own > board) {
+            Some((own, board)) => Err(format!("{own} steps are more than {board}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A board, whose policies are run by these.
+fn run_by(policies: Arc<dyn Policies>) -> Engine {
+    let component = b"plain".to_vec();
+    let pin = PolicyPin { digest: Digest::of(&component), settings: BTreeMap::new() };
+    let components = BTreeMap::from([(pin.digest, component)]);
+    let set = PolicySet { custom: None, standard: pin };
+    let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
+    let numbers = AtomicU64::new(1);
+    let entropy = Arc::new(move || numbers.fetch_add(1, Ordering::Relaxed));
+    Engine::new(Arc::new(store), policies, entropy)
+}
+
+fn set(engine: &Engine, settings: &[(&str, &str)]) -> Result<(), Error> {
+    let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    let change = PolicyChange {
+        target: PolicyTarget::Current,
+        settings: settings.collect(),
+        standard_settings: BTreeMap::new(),
+        expect: None,
+    };
+    engine.set_policy(&change, soon()).map(|_| ())
+}
+
+// With recording on, a policy could be given more than its board allows: what takes the notes stood before what checks
+// the limits, and answered that every limit is fine.
+#[test]
+fn recording_does_not_let_limits_pass_unchecked() {
+    let recorder = Recorder::new(Arc::new(|_| {}));
+    let engine = run_by(recorder.policies(Arc::new(Bounded)));
+    let error = set(&engine, &[(STEPS, "100000")]).unwrap_err();
+    assert!(matches!(&error, Error::Invalid(why) if why.contains("more than")), "{error:?}");
+    set(&engine, &[(STEPS, "3")]).unwrap();
+}
+
+/// How much memory a policy of [`Roomy`] has.
+const ROOM_BYTES: u64 = 3 << 20;
+
+/// Decides as the plain policy does, and has memory of its own.
+struct Roomy;
+
+impl Policy for Roomy {
+    fn enter(&self, dry: bool) -> Box<dyn Hooks> {
+        let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
+        let set = PolicySet { custom: None, standard: pin };
+        let plain = PlainPolicies::default().ready(&set, &PolicyLimits::default());
+        Box::new(RoomyHooks(plain.unwrap().enter(dry)))
+    }
+}
+
+struct RoomyHooks(Box<dyn Hooks>);
+
+impl Hooks for RoomyHooks {
+    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
+        self.0.classify(tx, task)
+    }
+    fn choose(
+        &mut self,
+        tx: Transaction,
+        asker: &Agent,
+        filter: &Filter,
+        lease_ms: Option<u64>,
+    ) -> Hooked<Choice> {
+        self.0.choose(tx, asker, filter, lease_ms)
+    }
+    fn on_event(
+        &mut self,
+        tx: Transaction,
+        task: &TaskId,
+        event: Event,
+        detail: &str,
+    ) -> Hooked<Verdict> {
+        self.0.on_event(tx, task, event, detail)
+    }
+    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
+        self.0.recover(tx, task, cause)
+    }
+    fn take_log(&mut self) -> Vec<String> {
+        self.0.take_log()
+    }
+    fn memory_bytes(&self) -> u64 {
+        ROOM_BYTES
+    }
+    fn close(self: Box<Self>, committed: bool) {
+        self.0.close(committed);
+    }
+}
+
+// With recording on, `stats` said of every policy that it takes no memory: what takes the notes answered for it.
+#[test]
+fn memory_of_a_recorded_policy_is_its_own() {
+    let recorder = Recorder::new(Arc::new(|_| {}));
+    let policies = recorder.policies(Arc::new(Bounded));
+    let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
+    let set = PolicySet { custom: None, standard: pin };
+    let policy = policies.ready(&set, &PolicyLimits::default()).unwrap();
+    assert_eq!(policy.enter(false).memory_bytes(), ROOM_BYTES);
+}
+
+// Somebody lowered a board's limit below what its policy had been given; from then on nothing at all could be set, not
+// even another value of something else, until that was set anew as well.
+#[test]
+fn lowered_limit_does_not_stand_in_the_way_of_other_settings() {
+    let engine = run_by(Arc::new(Bounded));
+    set(&engine, &[(STEPS, "200")]).unwrap();
+    let engine = engine.with_limits(Limits { steps_max: 100, ..Limits::default() });
+    set(&engine, &[("depth", "3")]).unwrap();
+    // What is set now is checked, though it is what was set before.
+    assert!(matches!(set(&engine, &[(STEPS, "200")]), Err(Error::Invalid(_))));
+    set(&engine, &[(STEPS, "100")]).unwrap();
+}
