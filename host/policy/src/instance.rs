@@ -79,8 +79,17 @@ impl Instance {
         hook: Hook,
         call: impl FnOnce(&Hooks, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, HookError> {
+        self.run_until(Instant::now() + around.limits.deadline, around, hook, call)
+    }
+
+    fn run_until<T>(
+        &mut self,
+        deadline: Instant,
+        around: &Surroundings,
+        hook: Hook,
+        call: impl FnOnce(&Hooks, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, HookError> {
         let _running = around.machine.ticker.enter().map_err(no_ticker)?;
-        let deadline = Instant::now() + around.limits.deadline;
         let state = self.store.data_mut();
         state.deadline = Some(deadline);
         state.boundary_bytes_left = around.limits.boundary_bytes_max;
@@ -105,13 +114,17 @@ impl Instance {
         }
     }
 
-    /// What the policy says about itself. Whether it makes sense is [`crate::describe`]'s to check.
+    /// What the policy says about itself, asked before anything else. It has what instantiating it left of its deadline,
+    /// so that a hook that needs a fresh instance waits for one deadline before its own, and not for two. Whether it makes
+    /// sense is [`crate::describe`]'s to check.
     pub(crate) fn describe(
         &mut self,
         compiled: &Compiled,
         around: &Surroundings,
     ) -> Result<Description, HookError> {
-        let said = self.run(around, Hook::About, |hooks, store| hooks.describe(store))?;
+        let deadline = self.store.data().deadline.expect("nothing ran since it was instantiated");
+        let said =
+            self.run_until(deadline, around, Hook::About, |hooks, store| hooks.describe(store))?;
         let all = [Hook::Readiness, Hook::Assignment, Hook::Lifecycle, Hook::Recovery];
         let hooks = all.into_iter().filter(|hook| compiled.exports.has(*hook));
         Ok(Description {
