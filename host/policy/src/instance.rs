@@ -167,3 +167,47 @@ pub(crate) fn expect_policy(error: HookError, policy: &str) -> PolicyFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use taskhost_board::{NoPowers, Space};
+
+    use super::*;
+    use crate::contract::Contracts;
+    use crate::limits::HookLimits;
+    use crate::machine::Machine;
+
+    // A fresh instance of a policy that wants WASI describes itself before it is asked, and had a deadline of its own for
+    // that; so a hook could hold the board's lock for three deadlines, where two were promised.
+    #[test]
+    fn describing_has_only_what_instantiating_left_of_the_deadline() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let target = taskhost_guest_build::target_dir(&root);
+        let built = taskhost_guest_build::build_all(&["taskhost-standard"], &root, &target);
+        let component = built.expect("it builds").remove(0);
+        let limits = HookLimits { deadline: Duration::from_secs(60), ..HookLimits::default() };
+        let machine = Machine::shared(&limits, None, Contracts::with(&[])).expect("a machine");
+        let compiled = machine.compile(&component, &limits).expect("it is a policy");
+        let around = Surroundings {
+            machine,
+            limits,
+            powers: Arc::new(NoPowers),
+            name: "standard".into(),
+            space: Space::Standard,
+            settings: Arc::default(),
+        };
+        let fresh = || Instance::new(&compiled, &around).map_err(|error| error.to_string());
+        assert!(fresh().expect("an instance").describe(&compiled, &around).is_ok());
+        // As if instantiating had taken all of it.
+        let mut late = fresh().expect("an instance");
+        late.store.data_mut().deadline = Some(Instant::now());
+        match late.describe(&compiled, &around) {
+            Err(HookError::Policy(failure)) => assert_eq!(failure.kind, FailureKind::Deadline),
+            other => panic!("{other:?}"),
+        }
+    }
+}
