@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use taskhost::KeepError;
 use taskhost::recording::OnKept;
 
 use crate::context::shell_word;
@@ -23,9 +24,14 @@ pub enum Record {
 }
 
 impl Record {
+    /// What is asked for; nothing where the environment names a file that is there, because another command has kept
+    /// something in it.
     pub fn asked_for(flag: Option<PathBuf>) -> Option<Self> {
-        let variable = || std::env::var_os(VARIABLE).filter(|file| !file.is_empty());
-        flag.map(Self::Flag).or_else(|| variable().map(|file| Self::Environment(file.into())))
+        let variable = || {
+            let file = std::env::var_os(VARIABLE).filter(|file| !file.is_empty())?;
+            Some(PathBuf::from(file)).filter(|file| file.symlink_metadata().is_err())
+        };
+        flag.map(Self::Flag).or_else(|| variable().map(Self::Environment))
     }
 
     fn file(&self) -> &Path {
@@ -53,9 +59,10 @@ impl Record {
     /// Keeps what it is given, and says so; `taskhost` is how to call it.
     pub fn keeping(&self, output: Output, taskhost: String) -> OnKept {
         let file = self.file().to_path_buf();
+        let is_shared = matches!(self, Self::Environment(_));
         Arc::new(move |recording| {
             let kept = recording
-                .map_err(taskhost::KeepError::from)
+                .map_err(KeepError::from)
                 .and_then(|recording| taskhost::keep_recording(&file, &recording));
             let name = file.display();
             match kept {
@@ -64,6 +71,8 @@ impl Record {
                      `{taskhost} policy replay {}` decides it again",
                     shell_word(&file.to_string_lossy()),
                 )),
+                // Another command was first.
+                Err(KeepError::Exists) if is_shared => {}
                 Err(error) => {
                     note(&format!("taskhost: the decision is not kept in `{name}`: {error}"));
                 }

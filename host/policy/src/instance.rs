@@ -79,8 +79,17 @@ impl Instance {
         hook: Hook,
         call: impl FnOnce(&Hooks, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, HookError> {
+        self.run_until(Instant::now() + around.limits.deadline, around, hook, call)
+    }
+
+    fn run_until<T>(
+        &mut self,
+        deadline: Instant,
+        around: &Surroundings,
+        hook: Hook,
+        call: impl FnOnce(&Hooks, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, HookError> {
         let _running = around.machine.ticker.enter().map_err(no_ticker)?;
-        let deadline = Instant::now() + around.limits.deadline;
         let state = self.store.data_mut();
         state.deadline = Some(deadline);
         state.boundary_bytes_left = around.limits.boundary_bytes_max;
@@ -105,13 +114,17 @@ impl Instance {
         }
     }
 
-    /// What the policy says about itself. Whether it makes sense is [`crate::describe`]'s to check.
+    /// What the policy says about itself, asked before anything else. It has what instantiating it left of its deadline,
+    /// so that a hook that needs a fresh instance waits for one deadline before its own, and not for two. Whether it makes
+    /// sense is [`crate::describe`]'s to check.
     pub(crate) fn describe(
         &mut self,
         compiled: &Compiled,
         around: &Surroundings,
     ) -> Result<Description, HookError> {
-        let said = self.run(around, Hook::About, |hooks, store| hooks.describe(store))?;
+        let deadline = self.store.data().deadline.expect("nothing ran since it was instantiated");
+        let said =
+            self.run_until(deadline, around, Hook::About, |hooks, store| hooks.describe(store))?;
         let all = [Hook::Readiness, Hook::Assignment, Hook::Lifecycle, Hook::Recovery];
         let hooks = all.into_iter().filter(|hook| compiled.exports.has(*hook));
         Ok(Description {
@@ -151,6 +164,50 @@ pub(crate) fn expect_policy(error: HookError, policy: &str) -> PolicyFailure {
         HookError::Policy(failure) => failure,
         HookError::Read(error) => {
             About { policy, hook: LOADING }.failure(FailureKind::Trap, error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use taskhost_board::{NoPowers, Space};
+
+    use super::*;
+    use crate::contract::Contracts;
+    use crate::limits::HookLimits;
+    use crate::machine::Machine;
+
+    // A fresh instance of a policy that wants WASI describes itself before it is asked, and had a deadline of its own for
+    // that; so a hook could hold the board's lock for three deadlines, where two were promised.
+    #[test]
+    fn describing_has_only_what_instantiating_left_of_the_deadline() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let target = taskhost_guest_build::target_dir(&root);
+        let built = taskhost_guest_build::build_all(&["taskhost-standard"], &root, &target);
+        let component = built.expect("it builds").remove(0);
+        let limits = HookLimits { deadline: Duration::from_secs(60), ..HookLimits::default() };
+        let machine = Machine::shared(&limits, None, Contracts::with(&[])).expect("a machine");
+        let compiled = machine.compile(&component, &limits).expect("it is a policy");
+        let around = Surroundings {
+            machine,
+            limits,
+            powers: Arc::new(NoPowers),
+            name: "standard".into(),
+            space: Space::Standard,
+            settings: Arc::default(),
+        };
+        let fresh = || Instance::new(&compiled, &around).map_err(|error| error.to_string());
+        assert!(fresh().expect("an instance").describe(&compiled, &around).is_ok());
+        // As if instantiating had taken all of it.
+        let mut late = fresh().expect("an instance");
+        late.store.data_mut().deadline = Some(Instant::now());
+        match late.describe(&compiled, &around) {
+            Err(HookError::Policy(failure)) => assert_eq!(failure.kind, FailureKind::Deadline),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// How long a hook call may take. Instantiating a component gets as long again.
+/// How long a hook call may take. Making an instance ready gets as long again: instantiating the component and, where it
+/// wants WASI, having it describe itself.
 ///
 /// It is wall-clock time, and time spent in imports counts. It is checked every ten milliseconds while the
 /// policy's own code runs. It doesn't interrupt the host: an import that waits bounds its wait by what is
