@@ -22,7 +22,11 @@ const STANDARD: (&str, &str) = ("taskhost-standard", "standard");
 /// Those in other languages than Rust are built only if they have changed; what that takes is installed into
 /// `target/guest-tools` if it isn't there.
 #[derive(Args)]
-pub struct Guests {}
+pub struct Guests {
+    /// Only those in Rust, which need nothing installed
+    #[arg(long)]
+    pub rust: bool,
+}
 
 impl Guests {
     /// Prints the size of each.
@@ -39,6 +43,9 @@ impl Guests {
         fs::create_dir_all(&folder)
             .with_context(|| format!("can't make `{}`", folder.display()))?;
         build_rust(&rust, &folder)?;
+        if self.rust {
+            return Ok(());
+        }
         let say = |text: &str| println!("{text}");
         let tools = tools(&say);
         others.iter().try_for_each(|directory| build_other(directory, &tools, &folder))

@@ -29,7 +29,7 @@ pub struct Torture {
 impl Torture {
     pub fn run(self) -> Result<()> {
         Setup { for_tests: true }.run()?;
-        Guests {}.run()?;
+        Guests { rust: true }.run()?;
         // All of the workspace, as the tests are built, so that nothing is compiled twice.
         let mut build = Command::new(workspace::cargo());
         build.args(["build", "--workspace", "--all-targets"]).current_dir(workspace::root());

@@ -70,7 +70,7 @@ impl Demo {
 
         Setup::default().run()?;
         println!("building the policies");
-        Guests {}.run()?;
+        Guests { rust: true }.run()?;
         println!(
             "building taskhost, for development (the first time takes minutes: it compiles wasmtime)"
         );

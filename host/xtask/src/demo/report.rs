@@ -119,7 +119,7 @@ impl Report<'_> {
         writeln!(f, "next:")?;
         writeln!(f, "  {call} history {task}")?;
         writeln!(f, "  {call} policy show")?;
-        let other = crate::workspace::policies().join("newest-first.wasm");
+        let other = crate::workspace::policies().join("fair-share.wasm");
         writeln!(f, "  {call} policy compare standard {} --history", shown(&other))?;
         writeln!(f, "  {call} --help")?;
         writeln!(f, "  cargo xtask demo --check-only, after a change in the evidence")
