@@ -16,8 +16,17 @@ use crate::tools::{Program, PythonTool};
 use crate::world::{NAME, World};
 
 /// How C is compiled: a library that is entered by its exports, without `main`.
-const FLAGS: [&str; 7] =
-    ["-target", "wasm32-wasi", "-mexec-model=reactor", "-std=c17", "-Os", "-Wall", "-Wextra"];
+pub const FLAGS: [&str; 8] = [
+    "-target",
+    "wasm32-wasi",
+    "-mexec-model=reactor",
+    "-std=c17",
+    "-Os",
+    "-Wall",
+    "-Wextra",
+    // Of 16 MiB otherwise, which each instance would have for itself.
+    "-Wl,-z,stack-size=262144",
+];
 
 pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
     let python = workshop.tools.python_of(PythonTool::Zig)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Workshop, javascript};
+use super::{Workshop, c, javascript};
 use crate::carried;
 use crate::digest::{self, Digest};
 use crate::error::Result;
@@ -26,8 +26,12 @@ impl Stamp {
         digest.add(env!("CARGO_PKG_VERSION").as_bytes());
         digest.add(language.word().as_bytes());
         digest.add(tool(language).as_bytes());
-        if language == Language::JavaScript {
-            javascript::parts().for_each(|part| digest.add(part.as_bytes()));
+        match language {
+            Language::JavaScript => {
+                javascript::parts().for_each(|part| digest.add(part.as_bytes()));
+            }
+            Language::C => c::FLAGS.iter().for_each(|flag| digest.add(flag.as_bytes())),
+            Language::Rust | Language::Python => {}
         }
         digest.add_carried(carried::CONTRACT);
         let directory = &at.project.directory;
