@@ -12,7 +12,7 @@ wit_bindgen::generate!({
     runtime_path: "::taskhost_sdk::rt",
 });
 
-/// Off WebAssembly there is no host: [`crate::native`] is what takes its place.
+/// Off WebAssembly there is no host: the module `native` is what takes its place.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod taskhost {
     pub mod policy {

@@ -3,8 +3,8 @@
 //! The policy knows whose turn it is, and sends the others away for a while. Three things have to be decided, each in
 //! a place of its own:
 //!
-//! - [`shares`]: who has which share, from the setting.
-//! - [`turns`]: whose turn it is. What that depends on is remembered with the very claim that it counts.
+//! - `shares`: who has which share, from the setting.
+//! - `turns`: whose turn it is. What that depends on is remembered with the very claim that it counts.
 //! - Here: who asks, and for whom others wait. An agent that asks in vain, or hasn't asked for a while, is passed over,
 //!   so nobody waits for long for somebody who isn't there.
 

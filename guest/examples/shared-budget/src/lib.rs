@@ -6,8 +6,8 @@
 //! What makes this more than a subtraction is that a file is replaced at once, while everything staged happens when the
 //! transaction commits; and it may not commit, since a process can be killed in between. So two books are kept:
 //!
-//! - The board's own ([`account`]), in the policy's memory, is staged with the claims that it counts: it is always right.
-//! - The shared file ([`books`]) has a line for each board, written *before* the claim commits and never lower than
+//! - The board's own (`account`), in the policy's memory, is staged with the claims that it counts: it is always right.
+//! - The shared file (`books`) has a line for each board, written *before* the claim commits and never lower than
 //!   the board's own: it may say more than was spent, never less.
 
 mod account;
