@@ -32,6 +32,7 @@ mod task;
 mod transaction;
 pub mod transfer;
 mod view;
+mod wrapped;
 
 pub use agent::{Agent, AgentKind, Process, Vital};
 pub use change::{Cause, Change, Command, Entry, KeyRecord, Request, TaskUpdate};
@@ -65,3 +66,4 @@ pub use view::{
     ByStatus, Candidate, Census, Counts, Due, Family, Filter, Head, ListQuery, Order, OrderKey,
     Page, ReadError, ReadyQuery, Reservation, View, Wake,
 };
+pub use wrapped::{Entered, WrappedPolicies};

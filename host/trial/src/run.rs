@@ -1,10 +1,8 @@
 //! Runs scenarios.
 
-use std::sync::Arc;
+use taskhost_board::{Entry, Error, ReadError};
 
-use taskhost_board::{Entry, Error, Policies, ReadError};
-
-use crate::fresh::Fresh;
+use crate::fresh::fresh;
 use crate::judge;
 use crate::laws::Laws;
 use crate::scenario::{Line, Scenario, Step};
@@ -45,8 +43,7 @@ pub fn run(scenario: &Scenario, subject: &Subject, runner: &Runner<'_>) -> Resul
     if !outcome.faults.is_empty() {
         return Ok(outcome);
     }
-    let fresh = |powers| Ok(Arc::new(Fresh(runner(powers)?)) as Arc<dyn Policies>);
-    let (_, fresh) = once(scenario, subject, &fresh)?;
+    let (_, fresh) = once(scenario, subject, &|powers| Ok(fresh(runner(powers)?)))?;
     // What would be wrong with the fresh ones alone is a difference too.
     if let Some((line, found)) = difference(scenario, &reused, &fresh) {
         // A policy that decides by something else would do so too if nothing were fresh.

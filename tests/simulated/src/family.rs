@@ -3,14 +3,10 @@
 //! once it is done, of the type [`RETRIED`] there is another attempt after one that failed; the second claim that is lost
 //! is a task's end. The task that ended last is remembered.
 
-use std::sync::Arc;
-
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    Agent, Cause, Choice, Classified, Description, Digest, Event, Family, Filter, HookError,
-    Hooked, Hooks, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
-    PrepareError, ReadError, Readiness, Rescue, Space, Status, StepError, TaskId, Transaction,
-    Verdict,
+    Cause, Classified, Event, Family, HookError, Hooked, Hooks, Policy, ReadError, Readiness,
+    Rescue, Space, Status, StepError, TaskId, Transaction, Verdict, delegate_hooks,
 };
 
 /// The type of what somebody looks at once it is done.
@@ -20,40 +16,12 @@ pub(crate) const RETRIED: &str = "retried";
 /// How often a task is claimed before a claim that is lost is its end.
 const ATTEMPTS_MAX: u32 = 2;
 
-/// Runs this policy, whatever a board is set to, and takes every setting.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct FamilyPolicies(PlainPolicies);
+/// This policy, in front of the plain one.
+pub(crate) struct FamilyPolicy;
 
-impl Policies for FamilyPolicies {
-    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        Some(Arc::new(*self))
-    }
-
-    fn prepare(
-        &self,
-        _set: &PolicySet,
-        _limits: &PolicyLimits,
-        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        Ok(Arc::new(*self))
-    }
-
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        self.0.check(component)
-    }
-
-    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Policy for FamilyPolicies {
+impl Policy for FamilyPolicy {
     fn enter(&self, dry: bool) -> Box<dyn Hooks> {
-        Box::new(FamilyHooks(self.0.enter(dry)))
+        Box::new(FamilyHooks(PlainPolicies::default().enter(dry)))
     }
 }
 
@@ -103,19 +71,11 @@ fn verdict(tx: &mut Transaction, id: &TaskId, event: Event) -> Result<Verdict, H
 }
 
 impl Hooks for FamilyHooks {
+    delegate_hooks!(0: choose take_log memory_bytes close);
+
     fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
         let answer = readiness(&tx, task).map(Classified::Is).map_err(HookError::from);
         Hooked { tx, answer }
-    }
-
-    fn choose(
-        &mut self,
-        tx: Transaction,
-        asker: &Agent,
-        filter: &Filter,
-        lease_ms: Option<u64>,
-    ) -> Hooked<Choice> {
-        self.0.choose(tx, asker, filter, lease_ms)
     }
 
     fn on_event(
@@ -136,17 +96,5 @@ impl Hooks for FamilyHooks {
             }
             _ => self.0.recover(tx, task, cause),
         }
-    }
-
-    fn take_log(&mut self) -> Vec<String> {
-        self.0.take_log()
-    }
-
-    fn memory_bytes(&self) -> u64 {
-        self.0.memory_bytes()
-    }
-
-    fn close(self: Box<Self>, committed: bool) {
-        self.0.close(committed);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
+use taskhost_board::plain::OnlyPolicy;
 use taskhost_board::{
     Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Entry, Error,
     FileFailure, Filter, Finish, Name, NewTask, Place, PolicyPin, PolicySet, Proof, Sequence,
@@ -18,7 +19,7 @@ use taskhost_store_file::simulation::{Counted, Fault, Kept, Process, Testimony, 
 use taskhost_store_file::{FileStore, InitPlan, OpenOptions};
 
 use crate::Bug;
-use crate::family::FamilyPolicies;
+use crate::family::FamilyPolicy;
 
 /// The policy that boards are made with.
 pub(crate) const STANDARD: &[u8] = b"the standard policy";
@@ -111,7 +112,7 @@ impl Stage {
         let witnessed = Arc::new(Witnessed::new(store.clone(), &self.world, &self.testimony));
         let numbers = AtomicU64::new(1 + 1000 * self.started.fetch_add(1, Ordering::Relaxed));
         let entropy = Arc::new(move || numbers.fetch_add(1, Ordering::Relaxed));
-        let policies = Arc::new(FamilyPolicies::default());
+        let policies = Arc::new(OnlyPolicy::new(FamilyPolicy));
         let engine =
             Engine::new(witnessed.clone(), policies, entropy).with_planted(Bug::in_board(self.bug));
         Desk { process, store, witnessed, engine }

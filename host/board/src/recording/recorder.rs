@@ -10,9 +10,8 @@ use super::powers::{Noted, Running};
 use super::{Ending, HookCall, Recording, SCHEMA, TooLarge, refused_choice, refused_event};
 use crate::transaction::Standing;
 use crate::{
-    Agent, Cause, Choice, Classified, Description, Digest, Event, Filter, HookError, Hooked, Hooks,
-    Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet, Powers, PrepareError,
-    ReadError, Rescue, TaskId, Transaction, Verdict,
+    Agent, Cause, Choice, Classified, Entered, Event, Filter, HookError, Hooked, Hooks, Policies,
+    PolicyLimits, PolicySet, Powers, Rescue, TaskId, Transaction, Verdict, WrappedPolicies,
 };
 
 /// Told about what is to be kept, at most once, when the board's lock is free.
@@ -41,72 +40,18 @@ impl Recorder {
 
     /// The same policies, with notes taken.
     pub fn policies(&self, behind: Arc<dyn Policies>) -> Arc<dyn Policies> {
-        Arc::new(WatchedPolicies { behind, recorder: self.clone() })
-    }
-}
-
-struct WatchedPolicies {
-    behind: Arc<dyn Policies>,
-    recorder: Recorder,
-}
-
-impl WatchedPolicies {
-    fn watched(
-        &self,
-        behind: Arc<dyn Policy>,
-        set: &PolicySet,
-        limits: &PolicyLimits,
-    ) -> Arc<dyn Policy> {
-        let (set, limits) = (set.clone(), limits.clone());
-        Arc::new(WatchedPolicy { behind, recorder: self.recorder.clone(), set, limits })
-    }
-}
-
-impl Policies for WatchedPolicies {
-    fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        self.behind.ready(set, limits).map(|policy| self.watched(policy, set, limits))
-    }
-
-    fn prepare(
-        &self,
-        set: &PolicySet,
-        limits: &PolicyLimits,
-        fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        Ok(self.watched(self.behind.prepare(set, limits, fetch)?, set, limits))
-    }
-
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        self.behind.check(component)
-    }
-
-    fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
-        self.behind.check_settings(pin, about)
-    }
-
-    fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
-        self.behind.check_limits(pin, board)
-    }
-}
-
-struct WatchedPolicy {
-    behind: Arc<dyn Policy>,
-    recorder: Recorder,
-    set: PolicySet,
-    limits: PolicyLimits,
-}
-
-impl Policy for WatchedPolicy {
-    fn enter(&self, dry: bool) -> Box<dyn Hooks> {
-        Box::new(WatchedHooks {
-            behind: Some(self.behind.enter(dry)),
-            recorder: self.recorder.clone(),
-            set: self.set.clone(),
-            limits: self.limits.clone(),
-            dry,
-            log: Vec::new(),
-            kept: None,
-        })
+        let recorder = self.clone();
+        Arc::new(WrappedPolicies::new(behind, move |Entered { set, limits, dry }, hooks| {
+            Box::new(WatchedHooks {
+                behind: Some(hooks),
+                recorder: recorder.clone(),
+                set: set.clone(),
+                limits: limits.clone(),
+                dry,
+                log: Vec::new(),
+                kept: None,
+            })
+        }))
     }
 }
 

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    BoardSettings, ClaimOutcome, Description, Digest, Engine, Policies, Policy, PolicyFailure,
-    PolicyLimits, PolicyPin, PolicySet, PrepareError, ReadError, Store,
+    BoardSettings, ClaimOutcome, Digest, Engine, Policies, Policy, PolicyLimits, PolicyPin,
+    PolicySet, PrepareError, ReadError, Store, delegate_policies,
 };
 
 use crate::common::{agent, id, request, soon, task};
 
 /// Policies that this process hasn't met: each transaction finds so anew, until it was tried often enough.
 struct Unmet {
+    plain: PlainPolicies,
     store: MemoryStore,
     finds_none: AtomicU64,
     compiled: Arc<AtomicU64>,
@@ -24,7 +25,7 @@ impl Policies for Unmet {
     fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
         let left = self.finds_none.load(Ordering::Relaxed);
         self.finds_none.store(left.saturating_sub(1), Ordering::Relaxed);
-        if left > 0 { None } else { PlainPolicies::default().ready(set, limits) }
+        if left > 0 { None } else { self.plain.ready(set, limits) }
     }
     fn prepare(
         &self,
@@ -34,20 +35,13 @@ impl Policies for Unmet {
     ) -> Result<Arc<dyn Policy>, PrepareError> {
         // Somebody else changes the board meanwhile, which he couldn't if the lock were held here.
         let count = self.compiled.fetch_add(1, Ordering::Relaxed);
-        let policies = Arc::new(PlainPolicies::default());
+        let policies = Arc::new(self.plain);
         let other = Engine::new(Arc::new(self.store.clone()), policies, Arc::new(|| 7));
         other.add(&[task(&format!("meanwhile-{count}"))], soon()).expect("the lock is free");
-        PlainPolicies::default().prepare(set, limits, fetch)
+        self.plain.prepare(set, limits, fetch)
     }
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
-    fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
-        PlainPolicies::default().check_settings(pin, about)
-    }
-    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
-        Ok(())
-    }
+
+    delegate_policies!(plain: check check_settings check_limits);
 }
 
 // A process that met a new policy after it had locked the board compiled it under the lock: eleven seconds in which
@@ -58,8 +52,12 @@ fn policy_that_a_process_has_not_met_is_compiled_while_others_change_the_board()
     let set = PolicySet { custom: None, standard: pin };
     let store = MemoryStore::new(&set, BTreeMap::new(), &BoardSettings::default()).unwrap();
     let compiled = Arc::new(AtomicU64::new(0));
-    let unmet =
-        Unmet { store: store.clone(), finds_none: AtomicU64::new(2), compiled: compiled.clone() };
+    let unmet = Unmet {
+        plain: PlainPolicies::default(),
+        store: store.clone(),
+        finds_none: AtomicU64::new(2),
+        compiled: compiled.clone(),
+    };
     let engine = Engine::new(Arc::new(store.clone()), Arc::new(unmet), Arc::new(|| 1));
     let claimed = engine.claim(&request(&agent("a")), soon()).unwrap();
     assert!(compiled.load(Ordering::Relaxed) >= 2, "it was compiled after the lock was let go");

@@ -8,23 +8,23 @@ use crate::common::{Board, agent, id, request, soon, task};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    Agent, BoardSettings, Cause, Change, Choice, Classified, Description, Digest, Engine, Error,
-    Event, FailureKind, Filter, HookError, Hooked, Hooks, Policies, Policy, PolicyFailure,
-    PolicyLimits, PolicyPin, PolicySet, PrepareError, ReadError, Rescue, TaskId, Transaction,
-    Verdict,
+    Agent, BoardSettings, Change, Choice, Digest, Engine, Error, FailureKind, Filter, HookError,
+    Hooked, Hooks, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
+    PrepareError, ReadError, Transaction, delegate_hooks, delegate_policies,
 };
 
 /// Runs the plain policy as the standard one. One that was set does as it does, but fails when somebody asks for
 /// work, after it has staged something.
-struct Failing;
+#[derive(Clone, Copy, Default)]
+struct Failing(PlainPolicies);
 
-struct FailingHooks(PlainPolicies);
+struct FailingHooks(Box<dyn Hooks>);
 
 impl Policies for Failing {
     fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
         match set.custom {
-            Some(_) => Some(Arc::new(Self)),
-            None => PlainPolicies::default().ready(set, limits),
+            Some(_) => Some(Arc::new(*self)),
+            None => self.0.ready(set, limits),
         }
     }
     fn prepare(
@@ -35,27 +35,19 @@ impl Policies for Failing {
     ) -> Result<Arc<dyn Policy>, PrepareError> {
         Ok(self.ready(set, limits).expect("it is always ready"))
     }
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
-    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
-        Ok(())
-    }
-    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
-        Ok(())
-    }
+
+    delegate_policies!(0: check check_settings check_limits);
 }
 
 impl Policy for Failing {
-    fn enter(&self, _dry: bool) -> Box<dyn Hooks> {
-        Box::new(FailingHooks(PlainPolicies::default()))
+    fn enter(&self, dry: bool) -> Box<dyn Hooks> {
+        Box::new(FailingHooks(self.0.enter(dry)))
     }
 }
 
 impl Hooks for FailingHooks {
-    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
-        self.0.classify(tx, task)
-    }
+    delegate_hooks!(0: classify on_event recover take_log memory_bytes close);
+
     fn choose(
         &mut self,
         tx: Transaction,
@@ -73,25 +65,6 @@ impl Hooks for FailingHooks {
         };
         Hooked { tx, answer: Err(HookError::Policy(failure)) }
     }
-    fn on_event(
-        &mut self,
-        tx: Transaction,
-        task: &TaskId,
-        event: Event,
-        detail: &str,
-    ) -> Hooked<Verdict> {
-        self.0.on_event(tx, task, event, detail)
-    }
-    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
-        self.0.recover(tx, task, cause)
-    }
-    fn take_log(&mut self) -> Vec<String> {
-        Vec::new()
-    }
-    fn memory_bytes(&self) -> u64 {
-        0
-    }
-    fn close(self: Box<Self>, _committed: bool) {}
 }
 
 fn board(fallback: bool) -> Board {
@@ -101,7 +74,7 @@ fn board(fallback: bool) -> Board {
     let store = MemoryStore::new(&set, BTreeMap::new(), &settings).unwrap();
     let counter = AtomicU64::new(1);
     let entropy = Arc::new(move || counter.fetch_add(1, Ordering::Relaxed));
-    let engine = Engine::new(Arc::new(store.clone()), Arc::new(Failing), entropy);
+    let engine = Engine::new(Arc::new(store.clone()), Arc::new(Failing::default()), entropy);
     Board { engine, store }
 }
 

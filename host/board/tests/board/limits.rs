@@ -6,39 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::common::soon;
 use taskhost_board::memory::MemoryStore;
-use taskhost_board::plain::PlainPolicies;
+use taskhost_board::plain::{OnlyPolicy, PlainPolicies};
 use taskhost_board::recording::Recorder;
 use taskhost_board::{
-    Agent, BoardSettings, Cause, Choice, Classified, Description, Digest, Engine, Error, Event,
-    Filter, Hooked, Hooks, Limits, Policies, Policy, PolicyChange, PolicyFailure, PolicyLimits,
-    PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, TaskId, Transaction,
-    Verdict,
+    BoardSettings, Digest, Engine, Error, Hooks, Limits, Policies, Policy, PolicyChange,
+    PolicyLimits, PolicyPin, PolicySet, PolicyTarget, delegate_hooks, delegate_policies,
 };
 
 /// What bounds the steps of a policy.
 const STEPS: &str = "host.steps";
 
-/// Runs the plain policy, and lets no policy have more steps than its board allows.
-struct Bounded;
+/// Runs a policy, and lets none have more steps than its board allows.
+struct Bounded(OnlyPolicy);
 
 impl Policies for Bounded {
-    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        Some(Arc::new(Roomy))
-    }
-    fn prepare(
-        &self,
-        _set: &PolicySet,
-        _limits: &PolicyLimits,
-        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        Ok(Arc::new(Roomy))
-    }
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
-    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
-        Ok(())
-    }
+    delegate_policies!(0: ready prepare check check_settings);
+
     fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
         let own: Option<u32> = pin.settings.get(STEPS).map(|text| text.parse().unwrap());
         match own.zip(board.steps).filter(|(own, board)| own > board) {
@@ -76,7 +59,7 @@ fn set(engine: &Engine, settings: &[(&str, &str)]) -> Result<(), Error> {
 #[test]
 fn recording_does_not_let_limits_pass_unchecked() {
     let recorder = Recorder::new(Arc::new(|_| {}));
-    let engine = run_by(recorder.policies(Arc::new(Bounded)));
+    let engine = run_by(recorder.policies(Arc::new(Bounded(OnlyPolicy::new(Roomy)))));
     let error = set(&engine, &[(STEPS, "100000")]).unwrap_err();
     assert!(matches!(&error, Error::Invalid(why) if why.contains("more than")), "{error:?}");
     set(&engine, &[(STEPS, "3")]).unwrap();
@@ -90,48 +73,17 @@ struct Roomy;
 
 impl Policy for Roomy {
     fn enter(&self, dry: bool) -> Box<dyn Hooks> {
-        let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
-        let set = PolicySet { custom: None, standard: pin };
-        let plain = PlainPolicies::default().ready(&set, &PolicyLimits::default());
-        Box::new(RoomyHooks(plain.unwrap().enter(dry)))
+        Box::new(RoomyHooks(PlainPolicies::default().enter(dry)))
     }
 }
 
 struct RoomyHooks(Box<dyn Hooks>);
 
 impl Hooks for RoomyHooks {
-    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
-        self.0.classify(tx, task)
-    }
-    fn choose(
-        &mut self,
-        tx: Transaction,
-        asker: &Agent,
-        filter: &Filter,
-        lease_ms: Option<u64>,
-    ) -> Hooked<Choice> {
-        self.0.choose(tx, asker, filter, lease_ms)
-    }
-    fn on_event(
-        &mut self,
-        tx: Transaction,
-        task: &TaskId,
-        event: Event,
-        detail: &str,
-    ) -> Hooked<Verdict> {
-        self.0.on_event(tx, task, event, detail)
-    }
-    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
-        self.0.recover(tx, task, cause)
-    }
-    fn take_log(&mut self) -> Vec<String> {
-        self.0.take_log()
-    }
+    delegate_hooks!(0: classify choose on_event recover take_log close);
+
     fn memory_bytes(&self) -> u64 {
         ROOM_BYTES
-    }
-    fn close(self: Box<Self>, committed: bool) {
-        self.0.close(committed);
     }
 }
 
@@ -139,7 +91,7 @@ impl Hooks for RoomyHooks {
 #[test]
 fn memory_of_a_recorded_policy_is_its_own() {
     let recorder = Recorder::new(Arc::new(|_| {}));
-    let policies = recorder.policies(Arc::new(Bounded));
+    let policies = recorder.policies(Arc::new(Bounded(OnlyPolicy::new(Roomy))));
     let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
     let set = PolicySet { custom: None, standard: pin };
     let policy = policies.ready(&set, &PolicyLimits::default()).unwrap();
@@ -150,7 +102,7 @@ fn memory_of_a_recorded_policy_is_its_own() {
 // even another value of something else, until that was set anew as well.
 #[test]
 fn lowered_limit_does_not_stand_in_the_way_of_other_settings() {
-    let engine = run_by(Arc::new(Bounded));
+    let engine = run_by(Arc::new(Bounded(OnlyPolicy::new(Roomy))));
     set(&engine, &[(STEPS, "200")]).unwrap();
     let engine = engine.with_limits(Limits { steps_max: 100, ..Limits::default() });
     set(&engine, &[("depth", "3")]).unwrap();

@@ -5,17 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::{Board, agent, board, id, name, request, soon, task};
-use taskhost_board::plain::PlainPolicies;
+use taskhost_board::plain::{OnlyPolicy, PlainPolicies};
 use taskhost_board::recording::{
     Answer, COPIED_TASKS_MAX, Came, Ending, HookCall, InvalidRecording, NOTES_BYTES_MAX, Recorder,
     Recording, Reran, Rerun, TooLarge,
 };
 use taskhost_board::{
-    Agent, Cause, Change, Choice, Classified, Description, Digest, Engine, Error, Event,
-    FailureKind, Family, Filter, Finish, HookError, Hooked, Hooks, Json, NewTask, Order, Place,
-    Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet, Powers, PrepareError,
-    ReadError, ReadyQuery, Rescue, Reservation, Space, Status, Store as _, TaskId, Transaction,
-    Verdict,
+    Agent, Change, Choice, Digest, Engine, Error, Event, FailureKind, Family, Filter, Finish,
+    HookError, Hooked, Hooks, Json, NewTask, Order, Place, Policy, PolicyFailure, PolicyPin,
+    PolicySet, Powers, ReadyQuery, Reservation, Space, Status, Store as _, TaskId, Transaction,
+    Verdict, delegate_hooks,
 };
 
 /// What the policy does when it is asked.
@@ -41,35 +40,18 @@ enum Mode {
 struct Tried {
     mode: Mode,
     powers: Arc<dyn Powers>,
+}
+
+struct TriedHooks {
+    tried: Tried,
+    plain: Box<dyn Hooks>,
     log: Vec<String>,
 }
 
-impl Policies for Tried {
-    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        Some(Arc::new(self.clone()))
-    }
-    fn prepare(
-        &self,
-        _set: &PolicySet,
-        _limits: &PolicyLimits,
-        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        Ok(Arc::new(self.clone()))
-    }
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
-    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
-        Ok(())
-    }
-    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 impl Policy for Tried {
-    fn enter(&self, _dry: bool) -> Box<dyn Hooks> {
-        Box::new(self.clone())
+    fn enter(&self, dry: bool) -> Box<dyn Hooks> {
+        let plain = PlainPolicies::default().enter(dry);
+        Box::new(TriedHooks { tried: self.clone(), plain, log: Vec::new() })
     }
 }
 
@@ -107,10 +89,9 @@ impl Tried {
     }
 }
 
-impl Hooks for Tried {
-    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
-        PlainPolicies::default().classify(tx, task)
-    }
+impl Hooks for TriedHooks {
+    delegate_hooks!(plain: classify recover memory_bytes close);
+
     fn choose(
         &mut self,
         mut tx: Transaction,
@@ -119,16 +100,14 @@ impl Hooks for Tried {
         lease_ms: Option<u64>,
     ) -> Hooked<Choice> {
         self.log.push(format!("chooses for {}", asker.name));
-        match self.mode {
-            Mode::Plain | Mode::RefuseEvent => {
-                PlainPolicies::default().choose(tx, asker, filter, lease_ms)
-            }
+        match self.tried.mode {
+            Mode::Plain | Mode::RefuseEvent => self.plain.choose(tx, asker, filter, lease_ms),
             Mode::RefuseWork => {
-                let seen = self.see(&mut tx);
+                let seen = self.tried.see(&mut tx);
                 Hooked { tx, answer: Ok(Choice::Refused(seen)) }
             }
             Mode::Fail => {
-                let Hooked { tx, .. } = PlainPolicies::default().choose(tx, asker, filter, None);
+                let Hooked { tx, .. } = self.plain.choose(tx, asker, filter, None);
                 let failure = PolicyFailure {
                     kind: FailureKind::Trap,
                     policy: "tried".into(),
@@ -143,8 +122,8 @@ impl Hooks for Tried {
                 Hooked { tx, answer: answer.map_err(HookError::from) }
             }
             Mode::ReadMore => {
-                self.see(&mut tx);
-                let more = self.powers.read(Place::Board, "file", Duration::ZERO);
+                self.tried.see(&mut tx);
+                let more = self.tried.powers.read(Place::Board, "file", Duration::ZERO);
                 Hooked { tx, answer: Ok(Choice::Refused(format!("{more:?}"))) }
             }
             Mode::ReadAll => {
@@ -160,6 +139,7 @@ impl Hooks for Tried {
             }
         }
     }
+
     fn on_event(
         &mut self,
         mut tx: Transaction,
@@ -167,7 +147,7 @@ impl Hooks for Tried {
         event: Event,
         _detail: &str,
     ) -> Hooked<Verdict> {
-        let verdict = match (self.mode, event) {
+        let verdict = match (self.tried.mode, event) {
             (Mode::RefuseEvent, Event::Completed) => {
                 self.log.push("of the call before".into());
                 tx.stage_remember(Space::Standard, "key", Some(vec![1, 2])).unwrap();
@@ -178,22 +158,16 @@ impl Hooks for Tried {
             }
             (Mode::RefuseEvent, Event::Cancelled) => {
                 self.log.push(format!("refuses {task}"));
-                Verdict::Refused(self.see(&mut tx))
+                Verdict::Refused(self.tried.see(&mut tx))
             }
             _ => Verdict::Accept,
         };
         Hooked { tx, answer: Ok(verdict) }
     }
-    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
-        PlainPolicies::default().recover(tx, task, cause)
-    }
+
     fn take_log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.log)
     }
-    fn memory_bytes(&self) -> u64 {
-        0
-    }
-    fn close(self: Box<Self>, _committed: bool) {}
 }
 
 type Kept = Arc<Mutex<Vec<Result<Box<Recording>, TooLarge>>>>;
@@ -218,11 +192,11 @@ impl Recorded {
             keep.lock().unwrap().push(recording);
         }));
         let powers = recorder.powers(store.powers());
-        let tried = Tried { mode, powers, log: Vec::new() };
+        let tried = Tried { mode, powers };
         let numbers = AtomicU64::new(7);
         let engine = Engine::new(
             Arc::new(store.clone()),
-            recorder.policies(Arc::new(tried)),
+            recorder.policies(Arc::new(OnlyPolicy::new(tried))),
             Arc::new(move || numbers.fetch_add(1, Ordering::Relaxed)),
         );
         Self { board: Board { engine, store }, kept }
@@ -243,7 +217,7 @@ impl Recorded {
 /// The same call again, of the same policy or another one.
 fn again(recording: &Recording, mode: Mode) -> Reran {
     let rerun = Rerun::new(recording).unwrap();
-    let tried = Tried { mode, powers: rerun.powers(), log: Vec::new() };
+    let tried = Tried { mode, powers: rerun.powers() };
     rerun.call(&tried).unwrap()
 }
 

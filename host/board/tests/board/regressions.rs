@@ -7,52 +7,31 @@ use std::time::Duration;
 
 use crate::common::{Board, agent, board, id, name, proof, request, soon, task};
 use taskhost_board::memory::MemoryStore;
-use taskhost_board::plain::PlainPolicies;
+use taskhost_board::plain::{OnlyPolicy, PlainPolicies};
 use taskhost_board::{
     Action, Agent, AgentKind, Assignee, BoardSettings, Cause, Change, ChangeRequest, Choice,
-    ClaimOutcome, Classified, Description, Digest, Engine, Error, Event, FailureKind, Filter,
-    Finish, Hooked, Hooks, NewTask, Opened, Outcome, Policies, Policy, PolicyChange, PolicyFailure,
-    PolicyLimits, PolicyPin, PolicySet, PolicyTarget, PrepareError, ReadError, Rescue, SessionId,
-    Space, Status, Store, TaskId, Transaction, Verdict,
+    ClaimOutcome, Digest, Engine, Error, FailureKind, Filter, Finish, Hooked, Hooks, NewTask,
+    Opened, Outcome, Policy, PolicyChange, PolicyPin, PolicySet, PolicyTarget, ReadError, Rescue,
+    SessionId, Space, Status, Store, TaskId, Transaction, delegate_hooks,
 };
 
 /// A policy that is plain but for what it does when somebody asks for work, and that tries what is of type `once` once.
-#[derive(Clone, Copy)]
 struct Odd(fn(&mut Transaction, &Filter) -> Choice);
 
-impl Policies for Odd {
-    fn ready(&self, _set: &PolicySet, _limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        Some(Arc::new(*self))
-    }
-    fn prepare(
-        &self,
-        _set: &PolicySet,
-        _limits: &PolicyLimits,
-        _fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        Ok(Arc::new(*self))
-    }
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
-    fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
-        Ok(())
-    }
-    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
-        Ok(())
-    }
+struct OddHooks {
+    choose: fn(&mut Transaction, &Filter) -> Choice,
+    plain: Box<dyn Hooks>,
 }
 
 impl Policy for Odd {
-    fn enter(&self, _dry: bool) -> Box<dyn Hooks> {
-        Box::new(*self)
+    fn enter(&self, dry: bool) -> Box<dyn Hooks> {
+        Box::new(OddHooks { choose: self.0, plain: PlainPolicies::default().enter(dry) })
     }
 }
 
-impl Hooks for Odd {
-    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
-        PlainPolicies::default().classify(tx, task)
-    }
+impl Hooks for OddHooks {
+    delegate_hooks!(plain: classify on_event take_log memory_bytes close);
+
     fn choose(
         &mut self,
         mut tx: Transaction,
@@ -60,31 +39,16 @@ impl Hooks for Odd {
         filter: &Filter,
         _lease_ms: Option<u64>,
     ) -> Hooked<Choice> {
-        let choice = (self.0)(&mut tx, filter);
+        let choice = (self.choose)(&mut tx, filter);
         Hooked { tx, answer: Ok(choice) }
     }
-    fn on_event(
-        &mut self,
-        tx: Transaction,
-        task: &TaskId,
-        event: Event,
-        detail: &str,
-    ) -> Hooked<Verdict> {
-        PlainPolicies::default().on_event(tx, task, event, detail)
-    }
+
     fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
         if tx.task(task).unwrap().is_some_and(|task| task.task_type == name("once")) {
             return Hooked { tx, answer: Ok(Rescue::Fail("once is enough".into())) };
         }
-        PlainPolicies::default().recover(tx, task, cause)
+        self.plain.recover(tx, task, cause)
     }
-    fn take_log(&mut self) -> Vec<String> {
-        Vec::new()
-    }
-    fn memory_bytes(&self) -> u64 {
-        0
-    }
-    fn close(self: Box<Self>, _committed: bool) {}
 }
 
 fn decided_by(odd: Odd) -> Board {
@@ -94,7 +58,10 @@ fn decided_by(odd: Odd) -> Board {
     let store = MemoryStore::new(&set, components, &BoardSettings::default()).unwrap();
     let counter = AtomicU64::new(1);
     let entropy = Arc::new(move || counter.fetch_add(1, Ordering::Relaxed));
-    Board { engine: Engine::new(Arc::new(store.clone()), Arc::new(odd), entropy), store }
+    Board {
+        engine: Engine::new(Arc::new(store.clone()), Arc::new(OnlyPolicy::new(odd)), entropy),
+        store,
+    }
 }
 
 fn invalid_step(answer: Result<ClaimOutcome, Error>) -> bool {

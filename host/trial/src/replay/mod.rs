@@ -36,7 +36,7 @@ use taskhost_board::{
 };
 
 pub use candidate::Candidate;
-use heard::{Heard, Lines};
+use heard::{Lines, heard};
 use queue::{NOT_RECORDED, Queue, Step};
 
 use crate::course::{Course, Ledger, Wish};
@@ -153,11 +153,11 @@ impl<'w> Replay<'w> {
         let store = MemoryStore::new(candidate.set(), candidate.components().clone(), &settings)?;
         let policies = runner(store.powers())?;
         let lines = Lines::default();
-        let heard = Heard { policies: policies.clone(), lines: lines.clone() };
+        let heard = heard(policies.clone(), lines.clone());
         // The same in every run.
         let numbers = AtomicU64::new(1);
         let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let engine = Engine::new(Arc::new(store.clone()), Arc::new(heard), Arc::new(entropy));
+        let engine = Engine::new(Arc::new(store.clone()), heard, Arc::new(entropy));
         candidate.check(&*policies, &engine.policy_limits(&settings.policy_limits))?;
         let mut ledger = Ledger::default();
         let hands = workload.workers.iter().map(|worker| Hand::new(worker, &mut ledger.offers));

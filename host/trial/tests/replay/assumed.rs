@@ -3,7 +3,7 @@
 use taskhost_board::{Action, Finish, Millis, Order, Status, TaskId};
 use taskhost_trial::course::Course;
 
-use crate::moody::{Mood, Moody};
+use crate::moody::{Mood, moody};
 use crate::town::{Town, again, id, name, through, workload};
 
 fn given(course: &Course) -> Vec<(&str, &str)> {
@@ -22,7 +22,7 @@ fn failing_policy_is_counted_and_the_replay_goes_on() {
     town.wait(10);
     town.complete("a");
     town.add("b", |_| {});
-    let course = through(&workload(&town.store), Moody(Mood::Fails));
+    let course = through(&workload(&town.store), moody(Mood::Fails));
     assert_eq!(given(&course), []);
     assert_eq!(at_end(&course, Status::Pending), 2);
     let trouble = &course.troubles[0];
@@ -39,7 +39,7 @@ fn completion_that_is_refused_fails_the_task() {
     town.claim("ada", |_| {}).unwrap();
     town.wait(10);
     town.complete("a");
-    let course = through(&workload(&town.store), Moody(Mood::RefusesCompletion));
+    let course = through(&workload(&town.store), moody(Mood::RefusesCompletion));
     assert_eq!(at_end(&course, Status::Failed), 1);
     assert_eq!(course.troubles[0].what, "a task was completed: refused");
     assert_eq!(course.troubles[0].reason, "never done");
@@ -65,7 +65,7 @@ fn replay_that_goes_on_and_on_is_broken_off_and_says_so() {
     let mut workload = workload(&town.store);
     let bob = workload.workers.iter_mut().find(|worker| worker.name.as_str() == "bob").unwrap();
     bob.asked[0].at = Millis(bob.asked[0].at.0 - 120_000);
-    let course = through(&workload, Moody(Mood::Retries));
+    let course = through(&workload, moody(Mood::Retries));
     assert!(course.is_cut, "{} tries", course.decisions.len());
     assert!(course.decisions.len() > 1_000);
 }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    BoardSettings, Description, Digest, Engine, Error, Policies, Policy, PolicyChange,
-    PolicyFailure, PolicyLimits, PolicyPin, PolicySet, PolicyTarget, Powers, PrepareError,
-    ReadError,
+    BoardSettings, Description, Digest, Engine, Error, Policies, PolicyChange, PolicyLimits,
+    PolicyPin, PolicySet, PolicyTarget, Powers, delegate_policies,
 };
 use taskhost_trial::replay::{Candidate, replay};
 use taskhost_trial::scenario::Scenario;
@@ -20,25 +19,10 @@ use crate::town::{Town, workload};
 const STANDARD: &[u8] = b"standard";
 
 /// Runs the plain policy, takes every setting, and allows none of them more than the steps that its board allows.
-struct Bounded;
+struct Bounded(PlainPolicies);
 
 impl Policies for Bounded {
-    fn ready(&self, set: &PolicySet, limits: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        PlainPolicies::default().ready(set, limits)
-    }
-
-    fn prepare(
-        &self,
-        set: &PolicySet,
-        limits: &PolicyLimits,
-        fetch: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        PlainPolicies::default().prepare(set, limits, fetch)
-    }
-
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
+    delegate_policies!(0: ready prepare check);
 
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         Ok(())
@@ -54,7 +38,7 @@ impl Policies for Bounded {
 }
 
 fn runner(_: Arc<dyn Powers>) -> Result<Arc<dyn Policies>, Error> {
-    Ok(Arc::new(Bounded))
+    Ok(Arc::new(Bounded(PlainPolicies::default())))
 }
 
 fn standard() -> PolicySet {
@@ -78,7 +62,11 @@ fn component_is_tried_as_it_would_be_set() {
         let target = PolicyTarget::Component(component.to_vec());
         let components = BTreeMap::from([(Digest::of(STANDARD), STANDARD.to_vec())]);
         let store = MemoryStore::new(&standard(), components, &BoardSettings::default()).unwrap();
-        let engine = Engine::new(Arc::new(store), Arc::new(Bounded), Arc::new(|| 1));
+        let engine = Engine::new(
+            Arc::new(store),
+            Arc::new(Bounded(PlainPolicies::default())),
+            Arc::new(|| 1),
+        );
         let change = PolicyChange {
             target: target.clone(),
             settings: steps("3").into_iter().collect(),

@@ -7,7 +7,7 @@ use taskhost_trial::history::Workload;
 use taskhost_trial::picture;
 use taskhost_trial::report::{Report, Share};
 
-use crate::moody::{Mood, Moody};
+use crate::moody::{Mood, moody};
 use crate::town::{Town, again, name, through, workload};
 
 /// Three tasks come 10 ms after each other; ada begins 10 ms after the last of them and works 100 ms on each.
@@ -63,7 +63,7 @@ fn first_difference_comes_with_both_reasons() {
 #[test]
 fn what_a_policy_wrote_is_among_its_reasons() {
     let workload = queue_of_three();
-    let (plain, talks) = (again(&workload, Order::Newest), through(&workload, Moody(Mood::Talks)));
+    let (plain, talks) = (again(&workload, Order::Newest), through(&workload, moody(Mood::Talks)));
     let pairs = report(&workload, &[("a", plain), ("b", talks)]).differences;
     let b = pairs.first[0].b.as_ref().unwrap();
     assert_eq!(b.log, ["the next one for ada"]);
@@ -83,7 +83,7 @@ fn who_was_held_back_is_told_with_what_it_was_told() {
     town.complete("a");
     town.complete("b");
     let workload = workload(&town.store);
-    let course = through(&workload, Moody(Mood::HoldsBack("ada")));
+    let course = through(&workload, moody(Mood::HoldsBack("ada")));
     let given: Vec<(&str, &str, Option<&str>, u64)> = course
         .decisions
         .iter()
@@ -121,7 +121,7 @@ fn who_is_held_back_for_a_while_is_still_there_after_the_history_ends() {
     }
     town.complete("t1");
     let workload = workload(&town.store);
-    let course = through(&workload, Moody(Mood::HoldsBackFor("ada", 30_000)));
+    let course = through(&workload, moody(Mood::HoldsBackFor("ada", 30_000)));
     let ada: Vec<u64> = course
         .decisions
         .iter()

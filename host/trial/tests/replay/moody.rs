@@ -1,12 +1,9 @@
 //! The least policy there is, with moods.
 
-use std::sync::Arc;
-
-use taskhost_board::plain::PlainPolicies;
+use taskhost_board::plain::{OnlyPolicy, PlainPolicies};
 use taskhost_board::{
-    Agent, Cause, Choice, Classified, Description, Digest, Event, FailureKind, Filter, HookError,
-    Hooked, Hooks, Policies, Policy, PolicyFailure, PolicyLimits, PolicyPin, PolicySet,
-    PrepareError, ReadError, Rescue, TaskId, Transaction, Verdict,
+    Agent, Choice, Event, FailureKind, Filter, HookError, Hooked, Hooks, Policy, PolicyFailure,
+    TaskId, Transaction, Verdict, delegate_hooks,
 };
 
 /// When a board in memory is made, by its own clock.
@@ -29,40 +26,17 @@ pub enum Mood {
     Retries,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct Moody(pub Mood);
+/// Runs the policy with this mood.
+pub fn moody(mood: Mood) -> OnlyPolicy {
+    OnlyPolicy::new(Moody(mood))
+}
+
+struct Moody(Mood);
 
 struct MoodyHooks {
     mood: Mood,
     hooks: Box<dyn Hooks>,
     log: Vec<String>,
-}
-
-impl Policies for Moody {
-    fn ready(&self, _: &PolicySet, _: &PolicyLimits) -> Option<Arc<dyn Policy>> {
-        Some(Arc::new(*self))
-    }
-
-    fn prepare(
-        &self,
-        _: &PolicySet,
-        _: &PolicyLimits,
-        _: &mut dyn FnMut(Digest) -> Result<Vec<u8>, ReadError>,
-    ) -> Result<Arc<dyn Policy>, PrepareError> {
-        Ok(Arc::new(*self))
-    }
-
-    fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        PlainPolicies::default().check(component)
-    }
-
-    fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {
-        PlainPolicies::default().check_settings(pin, about)
-    }
-
-    fn check_limits(&self, _pin: &PolicyPin, _board: &PolicyLimits) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 impl Policy for Moody {
@@ -73,9 +47,7 @@ impl Policy for Moody {
 }
 
 impl Hooks for MoodyHooks {
-    fn classify(&mut self, tx: Transaction, task: &TaskId) -> Hooked<Classified> {
-        self.hooks.classify(tx, task)
-    }
+    delegate_hooks!(hooks: classify recover memory_bytes close);
 
     fn choose(
         &mut self,
@@ -122,19 +94,7 @@ impl Hooks for MoodyHooks {
         Hooked { tx, answer: Ok(answer) }
     }
 
-    fn recover(&mut self, tx: Transaction, task: &TaskId, cause: Cause) -> Hooked<Rescue> {
-        self.hooks.recover(tx, task, cause)
-    }
-
     fn take_log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.log)
-    }
-
-    fn memory_bytes(&self) -> u64 {
-        self.hooks.memory_bytes()
-    }
-
-    fn close(self: Box<Self>, committed: bool) {
-        self.hooks.close(committed);
     }
 }
