@@ -72,7 +72,7 @@ impl Exports {
     }
 }
 
-/// Compiles a component whose names were checked, and checks that its imports fit `linker`.
+/// Compiles a component, and checks that its imports fit `linker`.
 ///
 /// # Errors
 ///

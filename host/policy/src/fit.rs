@@ -28,7 +28,7 @@ pub(crate) fn by_type(bytes: &[u8], names: &Names, parts: &Parts) -> Result<(), 
     let mut found = named(names);
     for (name, interface) in names.imports.iter().zip(&parts.imports) {
         let Some(own) = contract.interface_of(name) else { continue };
-        let Some(wanted) = contract.imports.get(own) else { continue };
+        let Some(wanted) = contract.imports().get(own) else { continue };
         match interface {
             Some(interface) => imported(name, own, interface, wanted, &mut found),
             None => found.push(format!("it imports `{name}` as something else than an interface")),
@@ -112,7 +112,7 @@ fn exported(
     found: &mut Vec<String>,
 ) {
     let own = contract.interface_of(name);
-    let hook = own.and_then(|own| Some((own, contract.hooks.get(own)?)));
+    let hook = own.and_then(|own| Some((own, contract.hooks().get(own)?)));
     let tools = names::TOOLS_OWN.iter().find(|(known, _)| *known == name);
     let only: Vec<&str> = match (hook, tools) {
         (Some((_, wanted)), _) => wanted.functions.keys().map(String::as_str).collect(),

@@ -106,13 +106,13 @@ fn unsupported(contracts: &Contracts, version: Option<&str>) -> String {
 
 /// Why `name` can't be imported, if it can't.
 pub(crate) fn import_mismatch(contract: &Contract, name: &str) -> Option<String> {
-    if contract.interface_of(name).is_some_and(|own| contract.imports.contains_key(own)) {
+    if contract.interface_of(name).is_some_and(|own| contract.imports().contains_key(own)) {
         return None;
     }
     if let Some(rest) = name.strip_prefix("wasi:") {
         return wasi_mismatch(name, rest);
     }
-    let there = list(contract.imports.keys());
+    let there = list(contract.imports().keys());
     Some(format!("it imports `{name}`, which the contract doesn't have: it has {there}"))
 }
 
@@ -137,9 +137,9 @@ fn wasi_mismatch(name: &str, rest: &str) -> Option<String> {
 
 /// Why `name` can't be exported, if it can't.
 pub(crate) fn export_mismatch(contract: &Contract, name: &str) -> Option<String> {
-    let known = contract.interface_of(name).is_some_and(|own| contract.hooks.contains_key(own))
+    let known = contract.interface_of(name).is_some_and(|own| contract.hooks().contains_key(own))
         || is_tools_own(name);
-    let there = || list(contract.hooks.keys());
+    let there = || list(contract.hooks().keys());
     (!known).then(|| {
         format!("it exports `{name}`, which the contract doesn't have: the hooks are {}", there())
     })

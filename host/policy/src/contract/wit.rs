@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use semver::Version;
 use wit_parser::{
     Handle, Interface as WitInterface, InterfaceId, Resolve, SourceMap, Type, TypeDefKind, TypeId,
     TypeOwner, WorldItem,
 };
 
 use super::shape::{Interface, Named, Shape, Signature};
-use super::{Contract, PACKAGE};
+use super::{PACKAGE, Terms};
 
 /// The world that has everything that a contract lets a policy import, and every hook.
 const WORLD: &str = "everything";
@@ -18,9 +19,9 @@ const WORLD: &str = "everything";
 /// # Errors
 ///
 /// What is wrong with the text, or that it isn't a contract of this package.
-pub(crate) fn parse<'a>(
+pub(super) fn parse<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Result<Contract, String> {
+) -> Result<(Version, Terms), String> {
     let mut sources = SourceMap::default();
     for (name, text) in files {
         sources.push_str(name, text);
@@ -36,11 +37,20 @@ pub(crate) fn parse<'a>(
     };
     let world = resolve.select_world(&[package], Some(WORLD)).map_err(|error| error.to_string())?;
     let world = &resolve.worlds[world];
-    Ok(Contract {
-        version,
+    let terms = Terms {
         imports: interfaces(&resolve, world.imports.values()),
         hooks: interfaces(&resolve, world.exports.values()),
-    })
+    };
+    Ok((version, terms))
+}
+
+/// The version of a contract, without reading the rest.
+pub(super) fn version(files: &[(&str, &str)]) -> Option<Version> {
+    let mut lines = files.iter().flat_map(|(_, text)| text.lines());
+    let text = lines.find_map(|line| {
+        line.strip_prefix("package ")?.strip_prefix(PACKAGE)?.strip_prefix('@')?.strip_suffix(';')
+    });
+    Version::parse(text?).ok()
 }
 
 fn interfaces<'a>(

@@ -8,33 +8,37 @@ mod files;
 mod locks;
 mod transactions;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker, LinkerInstance};
 
 use crate::bindings::taskhost::policy as bound;
 use crate::bindings::taskhost::policy::{clock, log, random, settings, types};
 use crate::contract::Contract;
 use crate::state::State;
 
+type Define = fn(&mut LinkerInstance<'_, State>) -> wasmtime::Result<()>;
+
+/// The host's side of every interface that a policy may import.
+const INTERFACES: [(&str, Define); 9] = [
+    ("board", |names| bound::board::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("clock", |names| clock::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("files", |names| bound::files::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("locks", |names| bound::locks::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("log", |names| log::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("random", |names| random::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("settings", |names| settings::add_to_linker_instance::<_, Own>(names, |state| state)),
+    ("transactions", |names| {
+        bound::transactions::add_to_linker_instance::<_, Own>(names, |state| state)
+    }),
+    ("types", |names| types::add_to_linker_instance::<_, Own>(names, |state| state)),
+];
+
+type Own = HasSelf<State>;
+
 /// Defines everything that this version of the contract lets a policy import. What stands in an older version means the
 /// same as in the present one, so all of them have the same functions behind them, each under names of its own.
 pub(crate) fn link(linker: &mut Linker<State>, contract: &Contract) -> wasmtime::Result<()> {
-    type Own = HasSelf<State>;
-    for interface in contract.imports.keys() {
-        let mut names = linker.instance(&contract.full_name(interface))?;
-        match &**interface {
-            "board" => bound::board::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "clock" => clock::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "files" => bound::files::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "locks" => bound::locks::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "log" => log::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "random" => random::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "settings" => settings::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            "transactions" => {
-                bound::transactions::add_to_linker_instance::<_, Own>(&mut names, |state| state)?;
-            }
-            "types" => types::add_to_linker_instance::<_, Own>(&mut names, |state| state)?,
-            other => wasmtime::bail!("nothing stands behind `{other}` of the contract"),
-        }
+    for (interface, define) in INTERFACES {
+        define(&mut linker.instance(&contract.full_name(interface))?)?;
     }
     Ok(())
 }
@@ -67,5 +71,21 @@ impl log::Host for State {
         self.charge(line.len())?;
         self.log.write(&line);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Contracts;
+
+    #[test]
+    fn something_stands_behind_every_interface_of_every_contract() {
+        let contracts = Contracts::with(&[]);
+        let names: Vec<&str> = INTERFACES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(contracts.present().imports().keys().collect::<Vec<_>>(), names);
+        for older in contracts.all() {
+            assert!(older.imports().keys().all(|name| names.contains(&&**name)), "{older:?}");
+        }
     }
 }
