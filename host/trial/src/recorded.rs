@@ -71,6 +71,7 @@ pub fn replay_recorded(
     leading.settings.extend(instead.settings.clone());
     let about = policies.check(&component(leading.digest)?)?;
     policies.check_settings(leading, &about).map_err(Error::Invalid)?;
+    policies.check_limits(leading, &recording.limits).map_err(Error::Invalid)?;
     let policy = policies.prepare(&set, &recording.limits, &mut component)?;
     let reran = rerun.call(&*policy)?;
     let same = matches!(&reran.came, Came::Ended(ending) if ending.is_like(&recording.ending));

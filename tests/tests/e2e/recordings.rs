@@ -129,6 +129,9 @@ fn another_build_or_setting_shows_whether_it_is_mended() {
     let told = replay(&board, &["--setting", "mode=memory"]).exits(8).json();
     assert_eq!((&told["same"], &told["came"]["kind"]), (&json!(false), &json!("memory")));
     replay(&board, &["--setting", "moode=none"]).exits(2);
+    // A board has a second for a hook; a decision made again could have any time at all.
+    let refusal = replay(&board, &["--setting", "host.deadline=2s"]).exits(2);
+    assert!(refusal.text("/error/message").contains("`policy_deadline=1000ms`"), "{refusal:?}");
 }
 
 #[test]
