@@ -42,7 +42,7 @@ impl FailureKind {
 
 /// A policy failed: nothing of the transaction was committed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("policy `{policy}` failed in `{hook}`: {detail}")]
+#[error("policy `{policy}` failed in `{hook}`{}: {detail}", of_task(task.as_ref()))]
 pub struct PolicyFailure {
     /// How.
     pub kind: FailureKind,
@@ -50,10 +50,16 @@ pub struct PolicyFailure {
     pub policy: String,
     /// In which hook.
     pub hook: &'static str,
+    /// About which task it was asked, if it was about one.
+    pub task: Option<TaskId>,
     /// What went wrong and what to do about it.
     pub detail: String,
     /// What of a component isn't the contract's, a sentence each; all of it is in `detail` too, as far as there is room.
     pub mismatches: Vec<String>,
+}
+
+fn of_task(task: Option<&TaskId>) -> String {
+    task.map(|id| format!(" of `{id}`")).unwrap_or_default()
 }
 
 /// A hook gave no answer.

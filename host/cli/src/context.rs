@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use taskhost::domain::{Error as BoardError, FailureKind};
 use taskhost::{Board, Error, OnProgress, OpenOptions, Progress};
 
 use crate::cli::Global;
-use crate::output::{Output, note};
+use crate::output::{Output, hanging, note};
 use crate::record::Record;
 
 /// The board that commands are about when nobody says otherwise.
@@ -78,6 +79,27 @@ impl Context {
             // If it can't be started now, the next command tries again.
             let _ = self.compact_apart();
         }
+    }
+
+    /// Says what to do about a policy that fails: until it is mended, everybody who asks it for a decision runs into it.
+    pub fn hint_at_ways_back(&self, error: &anyhow::Error) {
+        let failed = match error.downcast_ref() {
+            Some(Error::Board(BoardError::Policy(failure))) => failure,
+            _ => return,
+        };
+        let leads = self.opened.get().and_then(|board| board.policies().ok()?.custom);
+        if leads.is_none() || failed.kind == FailureKind::InvalidComponent {
+            return;
+        }
+        let taskhost = self.taskhost();
+        let record = match self.record {
+            Some(_) => "",
+            None => "; with `--record FILE`, it is kept what such a decision was made on",
+        };
+        self.output.hint(&hanging(&format!(
+            "until the policy is mended, `{taskhost} policy set standard` lets the \
+             standard one decide, or `{taskhost} config set fallback true` wherever this one fails{record}"
+        )));
     }
 
     fn compact_apart(&self) -> std::io::Result<()> {

@@ -30,10 +30,17 @@ fn main() -> ExitCode {
         Err(error) => return exit::usage(&error, std::env::args_os()),
     };
     let context = Context::new(cli.global);
+    let decides = !matches!(cli.command, commands::Command::Policy(_));
     let done = context.check_record().and_then(|()| cli.command.exec(&context));
     let code = match done {
         Ok(code) => code.into(),
-        Err(error) => exit::failed(context.output, &error),
+        Err(error) => {
+            let code = exit::failed(context.output, &error);
+            if decides {
+                context.hint_at_ways_back(&error);
+            }
+            code
+        }
     };
     context.tidy_up();
     code

@@ -62,7 +62,7 @@ impl About<'_> {
             detail.push('…');
         }
         let policy = self.policy.to_owned();
-        PolicyFailure { kind, policy, hook: self.hook, detail, mismatches: Vec::new() }
+        PolicyFailure { kind, policy, hook: self.hook, detail, task: None, mismatches: Vec::new() }
     }
 
     pub(crate) fn invalid_step(&self, detail: impl Into<String>) -> HookError {

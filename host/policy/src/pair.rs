@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use taskhost_board::{
-    Agent, Cause, Choice, Classified, Event, Filter, Hooked, Hooks as BoardHooks, Policy,
-    PolicyLimits, PolicySet, Rescue, TaskId, Transaction, Verdict,
+    Agent, Cause, Choice, Classified, Event, Filter, HookError, Hooked, Hooks as BoardHooks,
+    Policy, PolicyFailure, PolicyLimits, PolicySet, Rescue, TaskId, Transaction, Verdict,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
@@ -78,6 +78,7 @@ impl Session {
             tx = back;
             self.memory_bytes = self.memory_bytes.max(lane.memory_bytes());
             if let Some(answer) = answer.transpose() {
+                let answer = answer.map_err(|error| about_task(error, task));
                 return Hooked { tx, answer };
             }
         }
@@ -87,6 +88,15 @@ impl Session {
             "it is the standard policy, and lacks this hook: it must have them all"
         };
         Hooked { tx, answer: Err(self.standard.about(hook).invalid_step(detail)) }
+    }
+}
+
+fn about_task(error: HookError, task: Option<&TaskId>) -> HookError {
+    match error {
+        HookError::Policy(failure) => {
+            HookError::Policy(PolicyFailure { task: task.cloned(), ..failure })
+        }
+        HookError::Read(_) => error,
     }
 }
 

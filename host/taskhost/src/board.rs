@@ -19,6 +19,7 @@ use taskhost_store_file::{
     OpenError, OpenOptions as StoreOptions, Report,
 };
 
+use crate::announced::Announced;
 use crate::tending::Tending;
 use crate::{Error, Session, SessionOptions, bare, recorded, system};
 
@@ -135,6 +136,9 @@ impl Board {
             powers = recorder.powers(powers);
         }
         let mut policies: Arc<dyn Policies> = Arc::new(Runtime::new(RuntimeOptions::new(powers))?);
+        if let Some(progress) = options.progress.clone() {
+            policies = Arc::new(Announced { behind: policies, progress });
+        }
         if let Some(recorder) = &recorder {
             policies = recorder.policies(policies);
         }

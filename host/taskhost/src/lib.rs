@@ -24,6 +24,7 @@
 //! [`CommitError::Unknown`](taskhost_board::CommitError::Unknown) means that nobody knows yet: repeat the request
 //! with its key.
 
+mod announced;
 mod bare;
 mod board;
 mod error;

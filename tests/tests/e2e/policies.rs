@@ -266,3 +266,42 @@ fn standard_policy_follows_its_settings() {
     assert_eq!(y["status"], "cancelled");
     assert!(y["reason"].as_str().unwrap().contains('x'), "{y}");
 }
+
+// `policy list` named policies that nobody could go back to: their files were gone, and their digests were no names.
+#[test]
+fn policy_that_led_before_is_set_again_by_its_digest() {
+    let board = TestBoard::new();
+    let newest = set(&board, &policy("newest-first"), &[]).exits(0).text("/leading/digest");
+    let shown = board.run_plain(&["policy", "set", "standard"]).exits(0).stdout;
+    assert!(
+        shown.contains(&format!("decides from now on, instead of {}", &newest[..16])),
+        "{shown}"
+    );
+    let again = |digits: &str| board.run(&["policy", "set", digits]);
+    assert_eq!(again(&newest[..8]).exits(0).text("/leading/digest"), newest);
+    let shown = board.run_plain(&["policy", "set", &newest]).exits(0).stdout;
+    assert!(shown.contains("it led already"), "{shown}");
+    let compared = board.run(&["policy", "compare", &newest[..12], "standard", "--history"]);
+    assert_eq!(compared.exits(0).text("/policies/0/leading/digest"), newest);
+    let missing = again("01234567").exits(5).text("/error/message");
+    assert!(missing.contains("`taskhost policy list`"), "{missing}");
+    // A file of that name is what is meant.
+    fs::copy(policy("shared-budget"), board.folder().join("01234567")).unwrap();
+    assert_ne!(again("01234567").exits(0).text("/leading/digest"), newest);
+}
+
+// Both workers of a board ended at its policy's failure, and nothing named a way to go on.
+#[test]
+fn policy_that_fails_is_told_with_the_ways_back() {
+    let board = TestBoard::new();
+    board.add(&["bad"]);
+    set(&board, &policy("hostile"), &["mode=panic"]).exits(0);
+    let told = board.run_plain(&["run", "--agents", "1", "--", "true"]).exits(8).stderr;
+    for words in ["policy set standard`", "config set fallback true`", "--record FILE"] {
+        assert!(told.contains(words), "{told}");
+    }
+    let failed = set(&board, &policy("hostile"), &["mode=panic", "hook=readiness"]).exits(8);
+    let message = failed.text("/error/message");
+    assert!(message.contains("failed in `readiness` of `bad`: "), "{message}");
+    assert_eq!(failed.text("/error/task"), "bad");
+}

@@ -126,6 +126,9 @@ fn another_build_or_setting_shows_whether_it_is_mended() {
     );
     let told = replay(&board, &["--setting", "mode=none"]).exits(0).json();
     assert_eq!(told["staged"][0]["task"], "t", "the standard policy gives the oldest");
+    replay(&board, &["--policy", "standard"]).exits(0);
+    let hint = board.run(&["policy", "replay", "standard"]).exits(2).text("/error/message");
+    assert!(hint.contains("add `--history`"), "{hint}");
     let told = replay(&board, &["--setting", "mode=memory"]).exits(8).json();
     assert_eq!((&told["same"], &told["came"]["kind"]), (&json!(false), &json!("memory")));
     replay(&board, &["--setting", "moode=none"]).exits(2);

@@ -389,6 +389,7 @@ impl<'e> Work<'e> {
             policy: self.policy.clone(),
             hook,
             detail: detail.to_owned(),
+            task: None,
             mismatches: Vec::new(),
         })
     }

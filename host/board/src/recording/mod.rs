@@ -155,7 +155,7 @@ pub struct Failure {
 impl From<&PolicyFailure> for Failure {
     fn from(failure: &PolicyFailure) -> Self {
         // Nothing is recorded of a component that is no policy, so there are no mismatches.
-        let PolicyFailure { kind, policy, hook, detail, mismatches: _ } = failure.clone();
+        let PolicyFailure { kind, policy, hook, detail, mismatches: _, task: _ } = failure.clone();
         Self { kind, policy, hook: hook.to_owned(), detail }
     }
 }

@@ -61,6 +61,7 @@ impl Hooks for FailingHooks {
             policy: "failing".into(),
             hook: "assignment",
             detail: "division by zero".into(),
+            task: None,
             mismatches: Vec::new(),
         };
         Hooked { tx, answer: Err(HookError::Policy(failure)) }

@@ -113,6 +113,7 @@ impl Hooks for TriedHooks {
                     policy: "tried".into(),
                     hook: "assignment",
                     detail: "division by zero".into(),
+                    task: None,
                     mismatches: Vec::new(),
                 };
                 Hooked { tx, answer: Err(failure.into()) }

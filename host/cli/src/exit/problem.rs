@@ -119,6 +119,10 @@ fn of_board(error: &BoardError) -> Problem {
                 .with("kind", failure.kind.as_str())
                 .with("policy", failure.policy.clone())
                 .with("hook", failure.hook);
+            let problem = match &failure.task {
+                Some(id) => problem.with("task", id.as_str()),
+                None => problem,
+            };
             Problem { mismatches: failure.mismatches.clone(), ..problem }
         }
         BoardError::Refused(why) => {

@@ -194,6 +194,7 @@ fn policy_that_fails_is_told_from_one_that_refuses() {
             policy: "p".into(),
             hook: "assignment",
             detail: "it broke".into(),
+            task: None,
             mismatches: Vec::new(),
         };
         let more = json!({ "kind": word, "policy": "p", "hook": "assignment" });
@@ -209,6 +210,7 @@ fn mismatches_are_a_list_for_programs_and_lines_for_people() {
             policy: "p".into(),
             hook: "load",
             detail: mismatches.join("; "),
+            task: None,
             mismatches: mismatches.iter().map(ToString::to_string).collect(),
         };
         problem(&anyhow::Error::from(BoardError::from(failure)).context("`p.wasm` can't be set"))

@@ -76,6 +76,7 @@ impl Hooks for MoodyHooks {
                     policy: "moody".into(),
                     hook: "assignment",
                     detail: "not today".into(),
+                    task: None,
                     mismatches: Vec::new(),
                 };
                 return Hooked { tx, answer: Err(HookError::Policy(failure)) };

@@ -24,11 +24,12 @@ Nothing is changed on the board. A file called `standard` or `current` is named 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{MODEL}"))]
 pub struct Args {
-    /// A component; or `standard`, the standard policy alone; or `current`, the one that leads now
-    #[arg(value_name = "A.wasm|standard|current")]
+    /// A component; or `standard`, the standard policy alone; or `current`, the one that leads now; or the digest of one
+    /// that led before
+    #[arg(value_name = "A.wasm|standard|current|DIGEST")]
     a: OsString,
     /// The other one
-    #[arg(value_name = "B.wasm|standard|current")]
+    #[arg(value_name = "B.wasm|standard|current|DIGEST")]
     b: OsString,
     /// Compare them on the board's own history
     #[arg(long, required = true)]

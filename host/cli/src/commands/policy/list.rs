@@ -13,7 +13,11 @@ use crate::output::table;
 const EXAMPLES: &str = "\
 Example:
 
-  taskhost policy list";
+  taskhost policy list
+
+Example: back to one that led before, by as many digits of its digest as tell it from the others
+
+  taskhost policy set fd210bfe";
 
 /// List the policies that are kept on the board, and which of them decide
 #[derive(Debug, clap::Args)]
@@ -46,11 +50,10 @@ pub fn exec(context: &Context, _: &Args) -> Result<Code> {
     Ok(Code::Done)
 }
 
-fn kept(board: &Board) -> Result<Vec<Kept>, Error> {
-    let now = board.policies()?;
-    // The time at which each was last set to lead; those of the moment are kept in any case.
+/// Every policy that the board's history names, with the time at which it was last set to lead; and those that decide.
+pub(super) fn known(board: &Board) -> Result<BTreeMap<Digest, Option<String>>, Error> {
     let mut known: BTreeMap<Digest, Option<String>> =
-        now.digests().map(|digest| (digest, None)).collect();
+        board.policies()?.digests().map(|digest| (digest, None)).collect();
     board.history(Sequence(0), |_, entry| {
         for change in &entry.changes {
             if let Change::PoliciesSet(set) = change {
@@ -60,6 +63,12 @@ fn kept(board: &Board) -> Result<Vec<Kept>, Error> {
         }
         true
     })?;
+    Ok(known)
+}
+
+fn kept(board: &Board) -> Result<Vec<Kept>, Error> {
+    let now = board.policies()?;
+    let known = known(board)?;
     let mut kept = Vec::new();
     for (digest, set_at) in known {
         let in_use = now.digests().any(|used| used == digest);

@@ -13,6 +13,7 @@ mod replaying;
 mod set;
 mod show;
 mod subject;
+mod target;
 mod test;
 
 use anyhow::Result;

@@ -65,15 +65,35 @@ struct Staged {
     details: Map<String, Value>,
 }
 
+/// Whether somebody who names this means a policy.
+fn is_policy(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == "wasm")
+        || file == Path::new("standard")
+        || file == Path::new("current")
+}
+
+fn component(policy: &Path) -> Result<Vec<u8>> {
+    if policy == Path::new("standard") {
+        return Ok(STANDARD_POLICY.to_vec());
+    }
+    check::read(policy)
+}
+
 pub fn exec(
     context: &Context,
     file: &Path,
     policy: Option<&Path>,
     settings: Vec<(String, String)>,
 ) -> Result<Code> {
-    let recording = taskhost::read_recording(file)
-        .map_err(|error| Usage(format!("`{}` can't be replayed: {error}", file.display())))?;
-    let component = policy.map(check::read).transpose()?;
+    let recording = taskhost::read_recording(file).map_err(|error| {
+        let hint = if is_policy(file) {
+            "; through a policy, the board's history is replayed: add `--history`"
+        } else {
+            ""
+        };
+        Usage(format!("`{}` can't be replayed: {error}{hint}", file.display()))
+    })?;
+    let component = policy.map(component).transpose()?;
     let instead = Instead { component, settings: settings.into_iter().collect() };
     let replayed = replay(context, &recording, &instead)?;
     let told = told(&recording, &instead, &replayed);

@@ -51,14 +51,14 @@ With `--history`, a file called `standard` or `current` is named `./standard`.";
 )]
 pub struct Args {
     /// What `--record` wrote; or, with `--history`, a component, or `standard`, the standard policy alone, or `current`,
-    /// the policy that leads now
-    #[arg(value_name = "FILE|P.wasm|standard|current")]
+    /// the policy that leads now, or the digest of one that led before
+    #[arg(value_name = "FILE|P.wasm|standard|current|DIGEST")]
     target: OsString,
     /// Replay the board's own history through this policy
     #[arg(long)]
     history: bool,
-    /// Of a recorded decision: this build of the policy instead of the recorded one
-    #[arg(long, value_name = "P.wasm", conflicts_with = "history")]
+    /// Of a recorded decision: this build of the policy instead of the recorded one; or `standard`
+    #[arg(long, value_name = "P.wasm|standard", conflicts_with = "history")]
     policy: Option<PathBuf>,
     /// Another value of a setting of the policy; may be given several times
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse::setting)]

@@ -1,14 +1,13 @@
 //! `policy set`: another policy, or other settings.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::domain::{Error as BoardError, PolicyPin};
 use taskhost::{Digest, PolicyChange, PolicyTarget};
 
-use super::check;
+use super::target::target;
 use crate::context::{Context, slowly};
 use crate::exit::{Code, Usage};
 use crate::output::line;
@@ -28,6 +27,10 @@ Example: another setting for whichever policy leads now, and one for the standar
   taskhost policy set current --setting depth=3
   taskhost policy set current --standard-setting lease=1h
 
+Example: back to one that led before, as `policy list` has it
+
+  taskhost policy set fd210bfe
+
 Example: a policy that gets less than the board allows; `host.memory` and `host.steps` are there for every policy, too
 
   taskhost policy set current --setting host.deadline=200ms
@@ -40,8 +43,9 @@ A file called `standard` or `current` is named `./standard`.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A component; or `standard`, the standard policy alone; or `current`, the one that leads now
-    #[arg(value_name = "P.wasm|standard|current")]
+    /// A component; or `standard`, the standard policy alone; or `current`, the one that leads now; or the digest of one
+    /// that led before
+    #[arg(value_name = "P.wasm|standard|current|DIGEST")]
     target: OsString,
     /// A setting of the policy that is to lead; may be given several times
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = parse::setting)]
@@ -61,20 +65,15 @@ struct Answer {
 }
 
 pub fn exec(context: &Context, args: Args) -> Result<Code> {
-    let target = match args.target.to_str() {
-        Some("standard") => PolicyTarget::Standard,
-        Some("current") => PolicyTarget::Current,
-        _ => PolicyTarget::Component(check::read(Path::new(&args.target))?),
-    };
+    let board = context.open()?;
     let change = PolicyChange {
-        target,
+        target: target(&board, &args.target)?,
         settings: args.settings.into_iter().collect(),
         standard_settings: args.standard_settings.into_iter().collect(),
         expect: args.expect,
     };
-    let board = context.open()?;
     let before = board.policies()?;
-    let set = slowly("compiling the policy and asking it about every open task", || {
+    let set = slowly("setting the policy, and asking it about every open task", || {
         board.set_policy(&change)
     })
     .map_err(|error| with_hint(error, &change, before.custom.is_some()))
@@ -83,12 +82,12 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let answer = Answer { leading: set.leading().clone(), standard: set.standard.clone() };
     context.output.answer(&answer, |out| {
         let digest = answer.leading.digest.short();
-        let instead = match before.leading().digest {
-            old if old == answer.leading.digest => String::new(),
-            old => format!(", instead of {}", old.short()),
-        };
         let (name, version) = (&about.name, &about.version);
-        line(out, format_args!("{name} {version} ({digest}) decides from now on{instead}"));
+        let decides = match before.leading().digest {
+            old if old == answer.leading.digest => "goes on deciding: it led already".into(),
+            old => format!("decides from now on, instead of {}", old.short()),
+        };
+        line(out, format_args!("{name} {version} ({digest}) {decides}"));
         for (name, value) in &answer.leading.settings {
             line(out, format_args!("  {name}={value}"));
         }
@@ -112,7 +111,7 @@ fn of_file(error: anyhow::Error, target: &OsStr) -> anyhow::Error {
     }
 }
 
-/// Who sets `lease` while a policy of their own leads means the standard one's.
+/// Who sets `lease` while a policy of their own leads may mean the standard one's.
 fn with_hint(error: taskhost::Error, change: &PolicyChange, another_leads: bool) -> anyhow::Error {
     let another_leads = match change.target {
         PolicyTarget::Component(_) => true,
@@ -121,7 +120,13 @@ fn with_hint(error: taskhost::Error, change: &PolicyChange, another_leads: bool)
     };
     match error {
         taskhost::Error::Board(BoardError::Invalid(why)) if another_leads => {
-            Usage(format!("{why}; the standard policy's are set with `--standard-setting`")).into()
+            let is_unknown = |name: &String| why.contains(&format!("has no setting `{name}`"));
+            let hint = if change.settings.keys().any(is_unknown) {
+                "; the standard policy's are set with `--standard-setting`"
+            } else {
+                ""
+            };
+            Usage(format!("{why}{hint}")).into()
         }
         other => other.into(),
     }

@@ -112,6 +112,7 @@ pub fn exec(context: &Context, mut args: Args) -> Result<Code> {
     context.output.answer(&summary, |out| summary.write(out))?;
     if let Some(error) = &error {
         context.output.hint(&crate::output::hanging(&format!("taskhost: {error:#}")));
+        context.hint_at_ways_back(error);
     }
     Ok(code(&run.stop, error.as_ref(), &summary))
 }

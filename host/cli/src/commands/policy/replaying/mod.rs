@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use taskhost::domain::{Error as BoardError, PolicyPin};
-use taskhost::{Board, PolicyTarget, Progress};
+use taskhost::{Board, Progress};
 use taskhost_trial::course::Course;
 use taskhost_trial::history::Workload;
 use taskhost_trial::picture;
 use taskhost_trial::replay::{Candidate, replay};
 use taskhost_trial::report::Report;
 
-use super::check;
 use super::subject::runner;
+use super::target::target;
 use crate::context::{Context, progress};
 use crate::exit::{Code, Usage};
 
@@ -63,7 +63,7 @@ pub struct Tried<'a> {
     pub column: &'static str,
     /// What is done while it is tried.
     pub doing: &'static str,
-    /// A file, or `standard`, or `current`.
+    /// A file, or `standard`, or `current`, or a digest.
     pub target: &'a OsStr,
     /// Settings of the one that leads.
     pub settings: &'a [(String, String)],
@@ -126,11 +126,7 @@ fn candidate(
     tried: &Tried<'_>,
     standard_settings: &[(String, String)],
 ) -> Result<Candidate> {
-    let target = match tried.target.to_str() {
-        Some("standard") => PolicyTarget::Standard,
-        Some("current") => PolicyTarget::Current,
-        _ => PolicyTarget::Component(check::read(Path::new(tried.target))?),
-    };
+    let target = target(board, tried.target)?;
     let fetch = |digest| board.engine().store().component(digest);
     let now = board.policies()?;
     let made = Candidate::new(&now, target, tried.settings, standard_settings, &fetch);
