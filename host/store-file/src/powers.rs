@@ -135,7 +135,9 @@ impl FilePowers {
         let settings = ImageView::new(reading).settings().map_err(|e| unreadable(&e))?;
         let path = settings.shared_files.ok_or_else(|| {
             FileFailure::Forbidden(
-                "this board shares no files with others: no directory is set for it".into(),
+                "this board shares no files with others: `config set shared_files DIR` names a \
+                 directory"
+                    .into(),
             )
         })?;
         Ok((path, current.board.clone()))
