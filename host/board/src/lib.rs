@@ -25,6 +25,7 @@ pub mod memory;
 mod meter;
 pub mod plain;
 mod policy;
+pub mod quantity;
 pub mod recording;
 mod settings;
 mod store;

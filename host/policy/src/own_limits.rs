@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use taskhost_board::quantity::{bytes, show_bytes};
 use taskhost_board::{PolicyLimits, PolicyPin};
 
 use crate::limits::HookLimits;
@@ -22,8 +23,6 @@ pub const OWN_STEPS: &str = "host.steps";
 
 /// Less memory than this starts no policy.
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
-const UNITS_BYTES: [(&str, u64); 4] =
-    [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
 
 /// The limits that a policy's settings give it; nothing where none is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,7 +52,8 @@ impl OwnLimits {
                     limits.deadline.is_none().then_some("a length of time such as `200ms`")
                 }
                 OWN_MEMORY => {
-                    limits.memory_bytes = bytes(text).filter(|bytes| *bytes >= MEMORY_BYTES_MIN);
+                    limits.memory_bytes =
+                        bytes(text).ok().filter(|bytes| *bytes >= MEMORY_BYTES_MIN);
                     let none = limits.memory_bytes.is_none();
                     none.then_some("a size such as `32MiB`, at least `1MiB`")
                 }
@@ -90,7 +90,7 @@ impl OwnLimits {
         }
         let board = host.memory_bytes_max as u64;
         if let Some(own) = self.memory_bytes.filter(|own| *own > board) {
-            larger(OWN_MEMORY, shown(own), "policy_memory", shown(board));
+            larger(OWN_MEMORY, show_bytes(own), "policy_memory", show_bytes(board));
         }
         if let Some((own, board)) = self.steps.zip(steps).filter(|(own, board)| own > board) {
             larger(OWN_STEPS, own.to_string(), "policy_steps", board.to_string());
@@ -123,21 +123,6 @@ impl HookLimits {
         }
         self
     }
-}
-
-/// A size such as `32MiB`, `512KiB` or `1048576`, in bytes.
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, unit) = UNITS_BYTES.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*unit)
-}
-
-/// A size as [`bytes`] reads it.
-fn shown(size: u64) -> String {
-    let whole = |(_, unit): &&(&str, u64)| size.is_multiple_of(*unit);
-    let largest = UNITS_BYTES.iter().filter(whole).max_by_key(|(_, unit)| *unit);
-    largest.map_or_else(|| size.to_string(), |(name, unit)| format!("{}{name}", size / unit))
 }
 
 #[cfg(test)]
@@ -195,16 +180,5 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         assert_eq!(limits(&[("host.deadline", "")]), Ok(OwnLimits::default()));
-    }
-
-    #[test]
-    fn sizes_are_shown_as_they_are_read() {
-        for (text, size) in [("32MiB", 32 << 20), ("1GiB", 1 << 30), ("1025", 1025), ("3KiB", 3072)]
-        {
-            assert_eq!(bytes(text), Some(size));
-            assert_eq!(shown(size), text);
-        }
-        assert_eq!(bytes("32MB"), None);
-        assert_eq!(bytes("99999999999GiB"), None);
     }
 }

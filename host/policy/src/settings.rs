@@ -1,19 +1,10 @@
 //! A policy's settings: checking what a user wrote against what the policy declares, and turning it into
 //! what the policy reads.
 
-use taskhost_board::{Description, PolicyPin, SettingDeclaration, SettingType};
+use taskhost_board::{Description, PolicyPin, SettingDeclaration, SettingType, quantity};
 
 use crate::own_limits::{OwnLimits, PREFIX};
 use crate::state::Settings;
-
-const SECOND_MS: u64 = 1000;
-const UNITS_MS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", SECOND_MS),
-    ("m", 60 * SECOND_MS),
-    ("h", 60 * 60 * SECOND_MS),
-    ("d", 24 * 60 * 60 * SECOND_MS),
-];
 
 /// What the policy reads: the declared defaults with the pin's values over them, durations in milliseconds.
 ///
@@ -63,23 +54,9 @@ pub(crate) fn read(declared: &SettingDeclaration, written: &str) -> Result<Strin
     })
 }
 
-/// A length of time such as `30m`, `24h`, `1h30m`, `500ms` or `0`, in milliseconds.
+/// A length of time, in milliseconds.
 pub(crate) fn duration_ms(text: &str) -> Option<u64> {
-    if text == "0" {
-        return Some(0);
-    }
-    let mut rest = text;
-    let mut total = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let count: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (_, unit_ms) = UNITS_MS.iter().find(|(unit, _)| *unit == &rest[..letters])?;
-        rest = &rest[letters..];
-        total = total.checked_add(count.checked_mul(*unit_ms)?)?;
-    }
-    (!text.is_empty()).then_some(total)
+    quantity::duration(text).ok()?.as_millis().try_into().ok()
 }
 
 fn values(setting_type: &SettingType) -> String {
