@@ -44,6 +44,10 @@ impl Policies for PlainPolicies {
         })
     }
 
+    fn describe(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
+        self.check(component)
+    }
+
     fn check_settings(&self, pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         match pin.settings.keys().next() {
             Some(name) => Err(format!("the plain policy has no setting `{name}`")),
@@ -89,6 +93,10 @@ impl Policies for OnlyPolicy {
 
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
         PlainPolicies::default().check(component)
+    }
+
+    fn describe(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
+        self.check(component)
     }
 
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agent, Digest, Filter, Millis, PolicyLimits, PolicyPin, PolicySet, ReadError, Readiness,
+    Agent, Digest, Error, Filter, Millis, PolicyLimits, PolicyPin, PolicySet, ReadError, Readiness,
     TaskId, Transaction,
 };
 
@@ -273,10 +273,28 @@ pub trait Policies: Send + Sync {
     ) -> Result<Arc<dyn Policy>, PrepareError>;
     /// Checks that these bytes are a policy, and asks it about itself.
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure>;
+    /// Asks a component about itself that was checked before it came to where it is, so that it needn't be again.
+    fn describe(&self, component: &[u8]) -> Result<Description, PolicyFailure>;
     /// Checks a pin's settings against what the component declares; the error says what is allowed.
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String>;
     /// Checks that the limits in a pin's settings, if there are any, are within those of the board; the error names both.
     fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String>;
+}
+
+impl dyn Policies + '_ {
+    /// Checks a pin: that `component`, which is its, is a policy, and that this policy can be set so on a board of these
+    /// limits. Gives back what the policy says about itself.
+    pub fn check_pin(
+        &self,
+        pin: &PolicyPin,
+        component: &[u8],
+        limits: &PolicyLimits,
+    ) -> Result<Description, Error> {
+        let about = self.check(component)?;
+        self.check_settings(pin, &about).map_err(Error::Invalid)?;
+        self.check_limits(pin, limits).map_err(Error::Invalid)?;
+        Ok(about)
+    }
 }
 
 /// A board's policies could not be made ready.

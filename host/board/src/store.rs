@@ -36,6 +36,16 @@ pub enum BeginError {
     },
 }
 
+impl From<BeginError> for ReadError {
+    /// For whoever only reads, and waits for nobody.
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Read(error) => error,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
 /// An entry was not acknowledged.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {

@@ -64,7 +64,7 @@ impl Policies for WrappedPolicies {
         Ok(self.wrapped(self.behind.prepare(set, limits, fetch)?, set, limits))
     }
 
-    delegate_policies!(behind: check check_settings check_limits);
+    delegate_policies!(behind: check describe check_settings check_limits);
 }
 
 struct WrappedPolicy {
@@ -185,6 +185,11 @@ macro_rules! delegate_policies {
     (@check $field:tt) => {
         fn check(&self, component: &[u8]) -> Result<$crate::Description, $crate::PolicyFailure> {
             self.$field.check(component)
+        }
+    };
+    (@describe $field:tt) => {
+        fn describe(&self, component: &[u8]) -> Result<$crate::Description, $crate::PolicyFailure> {
+            self.$field.describe(component)
         }
     };
     (@check_settings $field:tt) => {

@@ -81,9 +81,9 @@ pub(crate) fn compile(
     engine: &Engine,
     linker: &Linker<State>,
     bytes: &[u8],
+    digest: Digest,
     names: &Names,
 ) -> Result<Compiled, PolicyFailure> {
-    let digest = Digest::of(bytes);
     let wrong = |detail: String| not_a_policy(&digest.short(), detail);
     let component = Component::from_binary(engine, bytes)
         .map_err(|error| wrong(format!("it can't be compiled: {}", root_text(&error))))?;

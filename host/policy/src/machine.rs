@@ -125,8 +125,11 @@ impl Machine {
         bytes: &[u8],
         limits: &HookLimits,
     ) -> Result<Arc<Compiled>, PolicyFailure> {
-        let names = anatomy::names(bytes, limits, &self.contracts)?;
         let digest = Digest::of(bytes);
+        if let Some(compiled) = self.compiled(digest) {
+            return Ok(compiled);
+        }
+        let names = anatomy::names(bytes, limits, &self.contracts)?;
         let _compiling = self.compiling.lock();
         if let Some(compiled) = self.compiled(digest) {
             return Ok(compiled);
@@ -137,7 +140,7 @@ impl Machine {
             &self.plain
         };
         let compiled =
-            component::compile(&self.engine, linker, bytes, &names).map_err(|failure| {
+            component::compile(&self.engine, linker, bytes, digest, &names).map_err(|failure| {
                 // Each of its names that is wrong tells more than the first of them.
                 fit::by_name(bytes, &names).err().unwrap_or(failure)
             })?;

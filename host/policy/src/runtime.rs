@@ -171,13 +171,14 @@ impl Policies for Runtime {
     }
 
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        let compiled = match self.machine.compiled(Digest::of(component)) {
-            Some(compiled) => compiled,
-            None => {
-                self.examine(component)?;
-                self.machine.compile(component, &self.options.limits)?
-            }
-        };
+        if self.machine.compiled(Digest::of(component)).is_none() {
+            self.examine(component)?;
+        }
+        self.describe(component)
+    }
+
+    fn describe(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
+        let compiled = self.machine.compile(component, &self.options.limits)?;
         let name = compiled.digest.short();
         let around = self.surroundings(name.clone(), Space::Custom, self.options.limits.clone());
         let (about, _) =

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use taskhost_board::{BeginError, Entry, Generation, ReadError, Sequence};
+use taskhost_board::{Entry, Generation, ReadError, Sequence};
 
 use crate::disk::{DiskFile, How};
 use crate::format::Checksum;
@@ -45,11 +45,7 @@ impl Inner {
         past: Sequence,
         each: &mut dyn FnMut(Sequence, Entry) -> bool,
     ) -> Result<(), ReadError> {
-        let (current, reading, meta) =
-            self.snapshot(self.wait_max()).map_err(|error| match error {
-                BeginError::Read(error) => error,
-                other => ReadError::Failed(other.to_string()),
-            })?;
+        let (current, reading, meta) = self.snapshot(self.wait_max())?;
         drop(reading);
         let mut each = |line: Line| each(line.place.sequence, line.entry);
         self.history_at(&current, &meta, past, &mut each)

@@ -33,7 +33,7 @@ impl Announced {
 }
 
 impl Policies for Announced {
-    delegate_policies!(behind: ready check check_settings check_limits);
+    delegate_policies!(behind: ready check describe check_settings check_limits);
 
     fn prepare(
         &self,
@@ -76,7 +76,7 @@ mod tests {
     }
 
     impl Policies for Slow {
-        delegate_policies!(plain: ready check check_settings check_limits);
+        delegate_policies!(plain: ready check describe check_settings check_limits);
 
         fn prepare(
             &self,

@@ -19,7 +19,7 @@ pub fn check_policy(component: &[u8]) -> Result<Description, Error> {
 pub fn examine_policy(component: &[u8]) -> Result<(Description, Anatomy), Error> {
     let runtime = runtime()?;
     let anatomy = runtime.examine(component).map_err(taskhost_board::Error::from)?;
-    Ok((runtime.check(component).map_err(taskhost_board::Error::from)?, anatomy))
+    Ok((runtime.describe(component).map_err(taskhost_board::Error::from)?, anatomy))
 }
 
 /// What runs policies on a board of one's own making, such as a [`taskhost_board::memory::MemoryStore`], whose locks

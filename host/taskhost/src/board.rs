@@ -10,8 +10,8 @@ use taskhost_board::recording::OnKept;
 use taskhost_board::{
     AddOutcome, Agent, BoardSettings, Census, ChangeRequest, Changed, Contexts, Digest, Engine,
     Entry, Explanation, Family, Filter, Finish, Head, Held, Json, Limits, ListQuery, Mark, Millis,
-    Name, NewTask, Page, Policies, PolicyChange, PolicyLimits, PolicyPin, PolicySet, Proof,
-    Prospect, Retention, Sequence, Store, Task, TaskId, View,
+    Name, NewTask, Page, Policies, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Retention,
+    Sequence, Store, Task, TaskId, View,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
@@ -96,12 +96,8 @@ impl Board {
         let digest = Digest::of(STANDARD_POLICY);
         let standard = PolicyPin { digest, settings: options.policy_settings.clone() };
         let runtime = bare::runtime()?;
-        let about = runtime.check(STANDARD_POLICY).map_err(taskhost_board::Error::from)?;
-        runtime.check_settings(&standard, &about).map_err(taskhost_board::Error::Invalid)?;
-        let set = &options.settings.policy_limits;
-        let steps = set.steps.or(Some(Limits::default().steps_max));
-        let limits = PolicyLimits { steps, ..set.clone() };
-        runtime.check_limits(&standard, &limits).map_err(taskhost_board::Error::Invalid)?;
+        let limits = Limits::default().of_policies(&options.settings.policy_limits);
+        (&runtime as &dyn Policies).check_pin(&standard, STANDARD_POLICY, &limits)?;
         let plan = InitPlan {
             policies: PolicySet { custom: None, standard },
             components: BTreeMap::from([(digest, STANDARD_POLICY.to_vec())]),

@@ -14,6 +14,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
+mod board;
 pub mod conformance;
 pub mod course;
 mod fresh;

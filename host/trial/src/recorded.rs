@@ -69,9 +69,7 @@ pub fn replay_recorded(
     }
     let leading = set.custom.as_mut().unwrap_or(&mut set.standard);
     leading.settings.extend(instead.settings.clone());
-    let about = policies.check(&component(leading.digest)?)?;
-    policies.check_settings(leading, &about).map_err(Error::Invalid)?;
-    policies.check_limits(leading, &recording.limits).map_err(Error::Invalid)?;
+    let about = policies.check_pin(leading, &component(leading.digest)?, &recording.limits)?;
     let policy = policies.prepare(&set, &recording.limits, &mut component)?;
     let reran = rerun.call(&*policy)?;
     let same = matches!(&reran.came, Came::Ended(ending) if ending.is_like(&recording.ending));

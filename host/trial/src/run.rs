@@ -80,7 +80,7 @@ fn once(
         };
         let failed = wrong.is_some() && matches!(came, Came::Failed(_));
         outcome.faults.extend(wrong.map(fault));
-        let entries = world.entries_since(trace.iter().map(|(_, entries)| entries.len()).sum());
+        let entries = world.store.take_entries();
         let broken = match failed {
             true => None,
             false => laws.look(&line.step, &entries, &came, &world)?,
@@ -104,12 +104,7 @@ fn difference<'a>(scenario: &'a Scenario, one: &Trace, other: &Trace) -> Option<
 }
 
 impl World {
-    fn entries_since(&self, count: usize) -> Vec<Entry> {
-        self.entries().split_off(count)
-    }
-
     pub(crate) fn now(&self) -> Result<u64, ReadError> {
-        let snapshot = taskhost_board::Store::snapshot(&self.store);
-        snapshot.map(|(_, now)| now.wall.0).map_err(|error| ReadError::Failed(error.to_string()))
+        Ok(taskhost_board::Store::snapshot(&self.store)?.1.wall.0)
     }
 }

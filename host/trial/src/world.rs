@@ -1,17 +1,16 @@
 //! A board in memory, and what happens on it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant as Deadline};
+use std::time::Duration;
 
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
     AddOutcome, Agent, AgentKind, BoardSettings, ChangeRequest, ClaimOutcome, ClaimRequest, Engine,
-    Entry, Error, Finish, LifeGuard, Millis, Name, NewTask, NothingWhy, PolicyChange, PolicyTarget,
-    Proof, ReadError, SessionId, Status, Store as _, Task, TaskId, Token,
+    Error, Finish, LifeGuard, Millis, Name, NewTask, NothingWhy, PolicyChange, PolicyTarget, Proof,
+    ReadError, SessionId, Status, Store as _, Task, TaskId, Token,
 };
 
+use crate::board::{engine, soon};
 use crate::scenario::{Asking, Settings, Step, Target};
 use crate::subject::{Runner, Subject};
 
@@ -50,11 +49,6 @@ pub(crate) struct World {
     pub(crate) given: BTreeMap<Name, u32>,
 }
 
-/// Nobody else is there who could hold a lock.
-fn soon() -> Deadline {
-    Deadline::now() + Duration::from_secs(60)
-}
-
 impl World {
     pub(crate) fn new(
         subject: &Subject,
@@ -66,16 +60,10 @@ impl World {
         let board = BoardSettings::default();
         let store = MemoryStore::new(&set, subject.components(), &board)?;
         let policies = runner(store.powers())?;
-        // The same in every run.
-        let numbers = AtomicU64::new(1);
-        let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let engine = Engine::new(Arc::new(store.clone()), policies.clone(), Arc::new(entropy));
+        let engine = engine(&store, policies.clone());
         let limits = engine.policy_limits(&board.policy_limits);
         for pin in set.custom.iter().chain([&set.standard]) {
-            let component = &subject.components()[&pin.digest];
-            let about = policies.check(component)?;
-            policies.check_settings(pin, &about).map_err(Error::Invalid)?;
-            policies.check_limits(pin, &limits).map_err(Error::Invalid)?;
+            policies.check_pin(pin, &subject.components()[&pin.digest], &limits)?;
         }
         let (living, claims, given) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { store, engine, living, claims, given })
@@ -225,15 +213,11 @@ impl World {
     }
 
     pub(crate) fn task(&self, id: &TaskId) -> Result<Option<Task>, ReadError> {
-        self.store.snapshot().map_err(read)?.0.task(id)
+        self.store.snapshot()?.0.task(id)
     }
 
     pub(crate) fn claims_held(&self, agent: &Name) -> Result<u32, ReadError> {
-        self.store.snapshot().map_err(read)?.0.claims_held(agent)
-    }
-
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.store.entries()
+        self.store.snapshot()?.0.claims_held(agent)
     }
 }
 
@@ -254,11 +238,4 @@ fn agent_of(name: &Name) -> Result<Agent, ReadError> {
 
 fn nobody() -> Result<Name, ReadError> {
     Name::new("nobody").map_err(|error| ReadError::Failed(error.to_string()))
-}
-
-fn read(error: taskhost_board::BeginError) -> ReadError {
-    match error {
-        taskhost_board::BeginError::Read(error) => error,
-        other => ReadError::Failed(other.to_string()),
-    }
 }

@@ -60,6 +60,20 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// How many steps policies may stage in one transaction on a board of these limits.
+    pub fn steps_of(&self, board: &PolicyLimits) -> u32 {
+        // They come with the board, which may come from anybody.
+        let settable = |steps: u32| steps.min(PolicyLimits::STEPS_SETTABLE_MAX);
+        board.steps.map_or(self.steps_max, settable)
+    }
+
+    /// What policies may use on a board of these limits.
+    pub fn of_policies(&self, board: &PolicyLimits) -> PolicyLimits {
+        PolicyLimits { steps: Some(self.steps_of(board)), ..board.clone() }
+    }
+}
+
 /// A board's commands, over whatever keeps it and whatever decides.
 #[derive(Clone)]
 pub struct Engine {
@@ -218,20 +232,13 @@ impl Engine {
             set.custom = None;
         }
         let limits = settings.policy_limits;
-        let steps_max = self.steps_max(&limits);
+        let steps_max = self.limits.steps_of(&limits);
         Ok(Rules { set, limits, steps_max, may_fall_back })
-    }
-
-    /// How many steps policies may stage in one transaction.
-    fn steps_max(&self, limits: &PolicyLimits) -> u32 {
-        // They come with the board, which may come from anybody.
-        let settable = |steps: u32| steps.min(PolicyLimits::STEPS_SETTABLE_MAX);
-        limits.steps.map_or(self.limits.steps_max, settable)
     }
 
     /// What policies may use on a board of these limits, with the number of steps that this engine lets them stage.
     pub fn policy_limits(&self, limits: &PolicyLimits) -> PolicyLimits {
-        PolicyLimits { steps: Some(self.steps_max(limits)), ..limits.clone() }
+        self.limits.of_policies(limits)
     }
 
     fn prepare(&self, rules: &Rules) -> Result<Arc<dyn Policy>, Error> {

@@ -99,7 +99,7 @@ impl DerivedPolicies {
 impl Engine {
     /// What the policy of this digest says about itself.
     pub fn describe(&self, digest: Digest) -> Result<Description, Error> {
-        Ok(self.policies.check(&self.store.component(digest)?)?)
+        Ok(self.policies.describe(&self.store.component(digest)?)?)
     }
 
     /// Checks that `component` is a policy, without a board.

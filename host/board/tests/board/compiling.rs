@@ -41,7 +41,7 @@ impl Policies for Unmet {
         self.plain.prepare(set, limits, fetch)
     }
 
-    delegate_policies!(plain: check check_settings check_limits);
+    delegate_policies!(plain: check describe check_settings check_limits);
 }
 
 // A process that met a new policy after it had locked the board compiled it under the lock: eleven seconds in which

@@ -36,7 +36,7 @@ impl Policies for Failing {
         Ok(self.ready(set, limits).expect("it is always ready"))
     }
 
-    delegate_policies!(0: check check_settings check_limits);
+    delegate_policies!(0: check describe check_settings check_limits);
 }
 
 impl Policy for Failing {

@@ -20,7 +20,7 @@ const STEPS: &str = "host.steps";
 struct Bounded(OnlyPolicy);
 
 impl Policies for Bounded {
-    delegate_policies!(0: ready prepare check check_settings);
+    delegate_policies!(0: ready prepare check describe check_settings);
 
     fn check_limits(&self, pin: &PolicyPin, board: &PolicyLimits) -> Result<(), String> {
         let own: Option<u32> = pin.settings.get(STEPS).map(|text| text.parse().unwrap());

@@ -21,8 +21,8 @@ mod worker;
 use std::collections::{BTreeMap, HashMap};
 
 use taskhost_board::{
-    Action, Agent, BeginError, BootId, Cause, Change, Command, Entry, Finish, Instant, Json,
-    Millis, Name, Proof, ReadError, Sequence, Status, Store, Task, TaskId, Verb,
+    Action, Agent, BootId, Cause, Change, Command, Entry, Finish, Instant, Json, Millis, Name,
+    Proof, ReadError, Sequence, Status, Store, Task, TaskId, Verb,
 };
 
 pub use attempt::{Attempt, Attempts, Ending};
@@ -97,7 +97,7 @@ impl Workload {
                 opening.look(&entry);
                 true
             })?;
-            let (view, _) = store.snapshot().map_err(read)?;
+            let (view, _) = store.snapshot()?;
             let start = Instant { wall: time, boot: BootId(String::new()), boot_ms: 0 };
             (tasks, metas) = (opening.tasks(&*view, &start)?, view.metas()?);
         }
@@ -112,13 +112,6 @@ impl Workload {
             true
         })?;
         Ok(reader.close())
-    }
-}
-
-fn read(error: BeginError) -> ReadError {
-    match error {
-        BeginError::Read(error) => error,
-        other => ReadError::Failed(other.to_string()),
     }
 }
 

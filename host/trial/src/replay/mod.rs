@@ -25,20 +25,18 @@ mod queue;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::{
-    BeginError, BoardSettings, Change, Command, Engine, Entry, Error, FailureKind, LifeGuard,
-    Millis, ReadError, Request, SessionId, Status, Store as _, TaskId, Token,
+    BoardSettings, Change, Command, Engine, Entry, Error, FailureKind, LifeGuard, Millis, Request,
+    SessionId, Status, Store as _, TaskId, Token,
 };
 
 pub use candidate::Candidate;
 use heard::{Lines, heard};
 use queue::{NOT_RECORDED, Queue, Step};
 
+use crate::board::{engine, soon};
 use crate::course::{Course, Ledger, Wish};
 use crate::history::{Fate, OnStep, STEP, Wanted, Workload};
 use crate::subject::Runner;
@@ -129,18 +127,6 @@ struct Holding {
     ends_at: Millis,
 }
 
-/// Nobody else is there who could hold a lock.
-fn soon() -> Deadline {
-    Deadline::now() + Duration::from_secs(60)
-}
-
-fn read(error: BeginError) -> ReadError {
-    match error {
-        BeginError::Read(error) => error,
-        other => ReadError::Failed(other.to_string()),
-    }
-}
-
 impl<'w> Replay<'w> {
     fn new(
         workload: &'w Workload,
@@ -154,10 +140,7 @@ impl<'w> Replay<'w> {
         let policies = runner(store.powers())?;
         let lines = Lines::default();
         let heard = heard(policies.clone(), lines.clone());
-        // The same in every run.
-        let numbers = AtomicU64::new(1);
-        let entropy = move || numbers.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let engine = Engine::new(Arc::new(store.clone()), heard, Arc::new(entropy));
+        let engine = engine(&store, heard);
         candidate.check(&*policies, &engine.policy_limits(&settings.policy_limits))?;
         let mut ledger = Ledger::default();
         let hands = workload.workers.iter().map(|worker| Hand::new(worker, &mut ledger.offers));
@@ -270,7 +253,7 @@ impl<'w> Replay<'w> {
         if !anybody_waits {
             return Ok(None);
         }
-        let (view, now) = self.store.snapshot().map_err(read)?;
+        let (view, now) = self.store.snapshot()?;
         if !view.unasked(1)?.is_empty() || !view.wakes(1)?.is_empty() {
             return Ok(Some(self.now));
         }
@@ -278,7 +261,7 @@ impl<'w> Replay<'w> {
     }
 
     fn has_backlog(&self) -> Result<bool, Error> {
-        let (view, _) = self.store.snapshot().map_err(read)?;
+        let (view, _) = self.store.snapshot()?;
         Ok(!view.unasked(1)?.is_empty())
     }
 

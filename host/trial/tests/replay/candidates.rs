@@ -22,7 +22,7 @@ const STANDARD: &[u8] = b"standard";
 struct Bounded(PlainPolicies);
 
 impl Policies for Bounded {
-    delegate_policies!(0: ready prepare check);
+    delegate_policies!(0: ready prepare check describe);
 
     fn check_settings(&self, _pin: &PolicyPin, _about: &Description) -> Result<(), String> {
         Ok(())

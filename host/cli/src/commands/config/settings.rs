@@ -88,9 +88,7 @@ pub static ALL: [Setting; 10] = [
             Ok(())
         },
         unset: |settings| settings.policy_limits.steps = None,
-        show: |settings| {
-            settings.policy_limits.steps.unwrap_or_else(|| Limits::default().steps_max).to_string()
-        },
+        show: |settings| Limits::default().steps_of(&settings.policy_limits).to_string(),
     },
     Setting {
         name: "history_age",

@@ -23,7 +23,7 @@ pub fn limits(pin: &PolicyPin, board: &PolicyLimits) -> Vec<Limit> {
     // They were checked when they were set; what another version set is nothing here.
     let own = OwnLimits::of(pin).unwrap_or_default();
     let most = HookLimits::default().on(board);
-    let steps = board.steps.unwrap_or_else(|| Limits::default().steps_max);
+    let steps = Limits::default().steps_of(board);
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     vec![
         limit(OWN_DEADLINE, own.deadline.map(ms), ms(most.deadline), parse::show_duration),

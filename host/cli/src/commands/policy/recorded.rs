@@ -11,6 +11,7 @@ use taskhost::{Change, Digest, Readiness, STANDARD_POLICY, wire};
 use taskhost_trial::{Instead, Replayed};
 
 use super::check;
+use super::subject::runner;
 use crate::commands::events;
 use crate::context::Context;
 use crate::exit::{Code, NoSuchValue, Usage};
@@ -117,12 +118,6 @@ fn replay(context: &Context, recording: &Recording, instead: &Instead) -> Result
         found.ok_or_else(|| {
             missing = Some(digest);
             ReadError::Failed("a policy is missing".into())
-        })
-    };
-    let runner = |powers| {
-        taskhost::policies(powers).map_err(|error| match error {
-            taskhost::Error::Board(error) => error,
-            other => ReadError::Failed(other.to_string()).into(),
         })
     };
     let replayed = taskhost_trial::replay_recorded(recording, instead, &mut fetch, &runner);
