@@ -88,8 +88,8 @@ fn what_javascript_prints_is_the_policys_log() {
     let board = board("javascript");
     make(&board, "printed");
     let claim = ["--record", "printed.json", "claim", "--agent", "ada"];
-    assert_eq!(board.run(&claim).exits(3).text("/detail"), "printed");
-    let told = board.run(&["policy", "replay", "printed.json"]).exits(3).json();
+    assert_eq!(board.run(&claim).exits(7).text("/error/reason"), "printed");
+    let told = board.run(&["policy", "replay", "printed.json"]).exits(7).json();
     assert_eq!(told["log"][0], "tasks: 3 {\"held\":\"2n\"}", "{told}");
     let error = told["log"][1].as_str().unwrap();
     assert!(error.starts_with("Error: printed, in printed (policy.js:"), "{error}");
@@ -100,6 +100,6 @@ fn what_javascript_prints_is_the_policys_log() {
 fn network_is_refused_in_a_way_that_javascript_can_catch() {
     let board = board("javascript");
     make(&board, "network");
-    let told = board.run(&["claim", "--agent", "ada"]).exits(3).text("/detail");
+    let told = board.run(&["claim", "--agent", "ada"]).exits(7).text("/error/reason");
     assert_eq!(told, "caught: `fetch` is refused: a policy reaches no network");
 }
