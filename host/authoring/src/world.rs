@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wit_parser::{Resolve, SourceMap, WorldId, WorldItem, WorldKey};
+use wit_parser::{InterfaceId, PackageId, Resolve, SourceMap, Type, WorldId, WorldItem, WorldKey};
 
 use crate::carried;
 use crate::error::{Error, Result, at};
@@ -13,10 +13,14 @@ pub const NAME: &str = "policy";
 /// The file that it stands in.
 pub const FILE: &str = "world.wit";
 
+/// The world of the contract that has every hook.
+const EVERYTHING: &str = "everything";
+
 /// A world, beside the contract that it speaks of.
 pub struct World {
     pub resolve: Resolve,
     pub id: WorldId,
+    contract: PackageId,
 }
 
 /// A hook: an exported interface of the contract, and its functions, as the contract spells them.
@@ -41,13 +45,14 @@ impl World {
             contract.push_str(path, *content);
         }
         let contract = contract.parse().map_err(|(_, error)| Error::Unexpected(error.into()))?;
-        resolve.push_group(contract).map_err(|error| Error::Unexpected(error.into()))?;
+        let contract =
+            resolve.push_group(contract).map_err(|error| Error::Unexpected(error.into()))?;
         // With the place in the file.
         let package = resolve.push_str(FILE, text);
         let package = package.map_err(|error| Error::World(resolve.render_error(&error)))?;
         let id = resolve.select_world(&[package], Some(NAME));
         let id = id.map_err(|error| Error::World(format!("{error:#}")))?;
-        Ok(Self { resolve, id })
+        Ok(Self { resolve, id, contract })
     }
 
     /// The interfaces of the contract that it imports, by their names there.
@@ -58,13 +63,36 @@ impl World {
 
     /// The hooks that it exports, in their order.
     pub fn hooks(&self) -> Vec<Hook> {
-        let exports = &self.resolve.worlds[self.id].exports;
+        self.hooks_of(self.id).into_iter().map(|(hook, _)| hook).collect()
+    }
+
+    /// The hooks of the contract that it doesn't export.
+    pub fn left_out(&self) -> Vec<Hook> {
+        let own = self.hooks();
+        let every = self.resolve.packages[self.contract].worlds.get(EVERYTHING);
+        let every = every.map(|id| self.hooks_of(*id)).unwrap_or_default();
+        every.into_iter().map(|(hook, _)| hook).filter(|hook| !own.contains(hook)).collect()
+    }
+
+    /// What a function of one of its hooks answers.
+    pub fn answer(&self, interface: &str, function: &str) -> Option<Type> {
+        let hooks = self.hooks_of(self.id);
+        let (_, id) = hooks.into_iter().find(|(hook, _)| hook.interface == interface)?;
+        self.resolve.interfaces[id].functions.get(function)?.result
+    }
+
+    /// An interface of the contract as worlds name it, as in `taskhost:policy/about@0.1.0`.
+    pub fn full_name(&self, interface: &str) -> String {
+        self.resolve.packages[self.contract].name.interface_id(interface)
+    }
+
+    fn hooks_of(&self, world: WorldId) -> Vec<(Hook, InterfaceId)> {
         let hook = |(key, item): (&WorldKey, &WorldItem)| {
             let WorldItem::Interface { id, .. } = item else { return None };
             let functions = self.resolve.interfaces[*id].functions.keys().cloned().collect();
-            Some(Hook { interface: self.name_in_contract(key)?, functions })
+            Some((Hook { interface: self.name_in_contract(key)?, functions }, *id))
         };
-        exports.iter().filter_map(hook).collect()
+        self.resolve.worlds[world].exports.iter().filter_map(hook).collect()
     }
 
     fn name_in_contract(&self, key: &WorldKey) -> Option<String> {

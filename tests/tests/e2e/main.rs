@@ -17,6 +17,7 @@ mod hazards;
 mod interface;
 mod locks;
 mod meta;
+mod mistakes;
 mod moving;
 mod names;
 mod planted;

@@ -4,4 +4,5 @@
 
 mod clocks;
 mod isolation;
+mod mistakes;
 mod table;

@@ -1,7 +1,8 @@
-// The module that is loaded: the author's, behind the prelude.
+// The module that is loaded: the author's hooks, each guarded. The lines that name them are put behind these.
 
 import { built } from "./.prelude.js";
-export * from "./policy.js";
+import { guarded, refuse } from "./.telling.js";
+import * as policy from "./policy.js";
 
 // The modules above have been evaluated by now, in their order.
 built();

@@ -6,11 +6,17 @@
 //!
 //! Invariant: a policy never sees those numbers, nor the time of its build. What it is loaded by evaluates a prelude
 //! first, in which JavaScript's own time and random numbers become the contract's.
+//!
+//! The engine has nothing to print to, so that an error which leaves a hook would end the call without a word. Each hook is
+//! guarded (`telling.js`): what it throws, or answers against the contract, is the last line of the policy's log.
 
 use std::fs;
 
-use super::Workshop;
+use serde_json::Value;
+
+use super::shapes::{self, lower_camel};
 use super::stamp::extensions;
+use super::{UNNAMED, Workshop, unnamed};
 use crate::carried::Carried;
 use crate::error::{Error, Result, at};
 use crate::files::{sources, write, write_all};
@@ -19,16 +25,23 @@ use crate::world::{NAME, World};
 /// What calls the tool.
 const SCRIPT: &str = include_str!("javascript.mjs");
 
-/// What is put beside the author's source. Hidden files, since none of those is the author's.
-const ADDED: [Carried; 2] =
-    [(".entry.js", include_str!("entry.js")), (".prelude.js", include_str!("prelude.js"))];
+/// The module that is loaded, without the hooks.
+const ENTRY: &str = include_str!("entry.js");
 
-/// What the prelude imports.
-const NEEDED: [&str; 2] = ["clock", "random"];
+/// What is put beside it and the author's source. Hidden files, since none of those is the author's.
+const ADDED: [Carried; 2] =
+    [(".prelude.js", include_str!("prelude.js")), (".telling.js", include_str!("telling.js"))];
+
+/// What these import, and what for.
+const NEEDED: [(&str, &str); 3] = [
+    ("clock", "JavaScript's own time comes"),
+    ("random", "JavaScript's own random numbers come"),
+    ("log", "what goes wrong is told"),
+];
 
 /// What makes a component of the author's source, beside the tool.
 pub fn parts() -> impl Iterator<Item = &'static str> {
-    ADDED.map(|(_, content)| content).into_iter().chain([SCRIPT])
+    ADDED.map(|(_, content)| content).into_iter().chain([ENTRY, SCRIPT])
 }
 
 pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
@@ -42,6 +55,7 @@ pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
         write(&directory.join(&file), &fs::read(&source).map_err(at(&source))?)?;
     }
     write_all(&directory, &ADDED)?;
+    write(&directory.join(".entry.js"), entry(world).as_bytes())?;
     let script = scratch.path().join("build.mjs");
     write(&script, SCRIPT.as_bytes())?;
     let output = scratch.path().join("component.wasm");
@@ -58,13 +72,40 @@ pub fn build(workshop: &Workshop<'_>, world: &World) -> Result<Vec<u8>> {
     fs::read(&output).map_err(at(&output))
 }
 
-/// The prelude can't do without these, whether or not the author's source uses them.
+/// The module that is loaded, with each hook that the world exports, and an end to the build for each that it doesn't.
+fn entry(world: &World) -> String {
+    let mut text = ENTRY.to_owned();
+    for hook in world.hooks() {
+        let name = lower_camel(&hook.interface);
+        let shapes: serde_json::Map<String, Value> = hook
+            .functions
+            .iter()
+            .map(|function| {
+                let answer = world.answer(&hook.interface, function);
+                let shape = answer.map(|answer| shapes::shape(&world.resolve, &answer));
+                (lower_camel(function), shape.unwrap_or_else(|| "any".into()))
+            })
+            .collect();
+        let names = Value::from(vec![world.full_name(&hook.interface), name.clone()]);
+        let shapes = Value::from(shapes);
+        text += &format!("\nexport const {name} = guarded(policy, {names}, {shapes});");
+    }
+    for hook in world.left_out() {
+        let name = lower_camel(&hook.interface);
+        let what = format!("`policy.js` exports `{name}`");
+        let why = Value::from(format!("{UNNAMED}{}", unnamed(world, &hook, &what)));
+        text += &format!("\nrefuse(policy, \"{name}\", {why});");
+    }
+    text + "\n"
+}
+
+/// What is added can't do without these, whether or not the author's source uses them.
 fn check_imports(world: &World) -> Result<()> {
     let imports = world.imports();
-    match NEEDED.iter().find(|needed| !imports.iter().any(|import| import == *needed)) {
+    match NEEDED.iter().find(|(needed, _)| !imports.iter().any(|import| import == needed)) {
         None => Ok(()),
-        Some(needed) => Err(Error::World(format!(
-            "it doesn't import `{needed}`, from which JavaScript's own time and random numbers come: \
+        Some((needed, what)) => Err(Error::World(format!(
+            "it doesn't import `{needed}`, by which {what}: \
              write `include taskhost:policy/imports@0.1.0;` into its world"
         ))),
     }
@@ -72,6 +113,9 @@ fn check_imports(world: &World) -> Result<()> {
 
 /// What the author needs of what was said.
 fn failure(said: &str, world: &World) -> Error {
+    if let Some((_, unnamed)) = said.split_once(UNNAMED) {
+        return Error::MissingHook(unnamed.lines().next().unwrap_or_default().to_owned());
+    }
     let is_missing = said.contains("as expected by the world");
     let hooks = world.hooks();
     // The line names the interface in quotes, alone or as the contract does.
@@ -101,16 +145,6 @@ fn is_about_the_tool(line: &str) -> bool {
     ["Failed to initialize component (", "Exception while evaluating top-level script"]
         .iter()
         .any(|start| line.starts_with(start))
-}
-
-fn lower_camel(name: &str) -> String {
-    let mut words = name.split('-');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |mut text, word| {
-        let mut letters = word.chars();
-        text.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-        text + letters.as_str()
-    })
 }
 
 #[cfg(test)]
@@ -146,6 +180,25 @@ mod tests {
         let error = check_imports(&partial).expect_err("it has no `random`").to_string();
         assert!(error.contains("`random`") && error.contains("`include taskhost"), "{error}");
         check_imports(&world()).expect("it has both");
+    }
+
+    /// A hook that the world doesn't name was left out, and nobody told its author, who waited for it to be called.
+    #[test]
+    fn hook_that_the_world_does_not_name_ends_the_build_with_the_line_to_add() {
+        let entry = entry(&world());
+        assert!(entry.contains(
+            "export const lifecycle = guarded(policy, [\"taskhost:policy/lifecycle@0.1.0\","
+        ));
+        assert!(!entry.contains("refuse(policy, \"lifecycle\""));
+        let line = entry.lines().find(|line| line.starts_with("refuse(policy, \"readiness\""));
+        let said = format!(".entry.js:9:1 Error: {}", line.expect("it is refused"));
+        let error = failure(&said, &world());
+        assert_eq!(error.word(), "missing_hook");
+        assert!(
+            error.to_string().starts_with("`policy.js` exports `readiness`, a hook"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("`export taskhost:policy/readiness@0.1.0;`"), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod c;
 mod javascript;
 mod python;
 mod rust;
+mod shapes;
 mod stamp;
 
 use std::fs;
@@ -22,7 +23,7 @@ use crate::languages::Language;
 use crate::project::Project;
 use crate::tools::Tools;
 use crate::waiting::alone;
-use crate::world::{self, World};
+use crate::world::{self, Hook, World};
 
 pub use rust::toolchain;
 use stamp::Stamp;
@@ -138,6 +139,18 @@ impl Workshop<'_> {
         let made = tempfile::Builder::new().prefix("scratch-").tempdir_in(&self.work);
         made.map_err(at(&self.work))
     }
+}
+
+/// What the error of an entry begins with that has found a hook which the world doesn't name.
+const UNNAMED: &str = "UnnamedHook: ";
+
+/// What to do about such a hook. `what` says that it is there, as in "`policy.js` exports `readiness`".
+fn unnamed(world: &World, hook: &Hook, what: &str) -> String {
+    format!(
+        "{what}, a hook that `world.wit` doesn't name, and which would never be called: \
+         add the line `export {};` to its world",
+        world.full_name(&hook.interface)
+    )
 }
 
 /// Puts the contract beside the author's world, and bindings where editors look for them.

@@ -6,20 +6,23 @@
 import { now } from "taskhost:policy/clock@0.1.0";
 import { next } from "taskhost:policy/random@0.1.0";
 
-let isBuilt = false;
+let hasRun = false;
 
 /** Called when the top level of the author's source has run. */
 export function built() {
-  isBuilt = true;
+  hasRun = true;
 }
 
+/** Whether it has; what the host gives is there only then. */
+export const isBuilt = () => hasRun;
+
 function inHook(name) {
-  if (isBuilt) return;
+  if (hasRun) return;
   throw new Error(`\`${name}\` has no answer at the top level, which runs only once, when the policy is built: use it in a hook`);
 }
 
 /** Replaces what is there, in an object and in what it inherits from; nothing is added that the engine doesn't have. */
-function replace(object, name, value) {
+export function replace(object, name, value) {
   for (let at = object; at; at = Object.getPrototypeOf(at)) {
     const old = Object.getOwnPropertyDescriptor(at, name);
     if (!old) continue;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Workshop, c, javascript};
+use super::{Workshop, c, javascript, python};
 use crate::carried;
 use crate::digest::{self, Digest};
 use crate::error::Result;
@@ -31,7 +31,8 @@ impl Stamp {
                 javascript::parts().for_each(|part| digest.add(part.as_bytes()));
             }
             Language::C => c::FLAGS.iter().for_each(|flag| digest.add(flag.as_bytes())),
-            Language::Rust | Language::Python => {}
+            Language::Python => digest.add(python::ENTRY_SOURCE.as_bytes()),
+            Language::Rust => {}
         }
         digest.add_carried(carried::CONTRACT);
         let directory = &at.project.directory;

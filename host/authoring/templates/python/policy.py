@@ -1,5 +1,6 @@
 """Who asks for work gets the newest ready task."""
 
+# Import modules here and not in a hook: those that are imported when the policy is built are built into it, and no others.
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import about, assignment
