@@ -159,22 +159,49 @@ static void not_yet(exports_taskhost_policy_assignment_answer_t *ret, const agen
     policy_string_dup_n(&ret->val.nothing.val, why, (size_t)length);
 }
 
+// What a hook is given or makes, it gives back before it returns: a handle that remains makes it fail. A variable that is
+// declared with this is given back by `function` wherever the function returns, early too; the last one first.
+#define GIVEN_BACK_BY(function) __attribute__((cleanup(function)))
+
+// What the hook is given.
+typedef struct {
+    exports_taskhost_policy_assignment_borrow_view_t view;
+    exports_taskhost_policy_assignment_borrow_transaction_t tx;
+    exports_taskhost_policy_assignment_request_t *request;
+} given;
+
+static void give_back(given *given) {
+    taskhost_policy_board_view_drop_borrow(given->view);
+    taskhost_policy_transactions_transaction_drop_borrow(given->tx);
+    exports_taskhost_policy_assignment_request_free(given->request);
+}
+
+static void drop_cursor(taskhost_policy_board_own_cursor_t *cursor) {
+    taskhost_policy_board_cursor_drop_own(*cursor);
+}
+
+static void free_line(line **line) {
+    free(*line);
+}
+
 void exports_taskhost_policy_assignment_choose(
     exports_taskhost_policy_assignment_borrow_view_t view,
     exports_taskhost_policy_assignment_borrow_transaction_t tx,
     exports_taskhost_policy_assignment_request_t *request,
     exports_taskhost_policy_assignment_answer_t *ret) {
-    uint64_t now = taskhost_policy_clock_now(), patience = patience_ms();
-    line *line = calloc(1, sizeof *line);
-    recall(view, line, now > patience ? now - patience : 0, now);
-
-    taskhost_policy_board_own_cursor_t ready = taskhost_policy_board_method_view_candidates(
-        view, &request->filter, TASKHOST_POLICY_TYPES_RESERVATION_EITHER, TASKHOST_POLICY_TYPES_ORDER_RANK);
-    taskhost_policy_board_list_summary_t tasks;
-    taskhost_policy_board_method_cursor_next(taskhost_policy_board_borrow_cursor(ready), TASKS, &tasks);
-
+    GIVEN_BACK_BY(give_back) given given = {view, tx, request};
     ret->tag = EXPORTS_TASKHOST_POLICY_ASSIGNMENT_ANSWER_NOTHING;
     ret->val.nothing.is_some = false;
+
+    uint64_t now = taskhost_policy_clock_now(), patience = patience_ms();
+    GIVEN_BACK_BY(free_line) line *line = calloc(1, sizeof *line);
+    recall(view, line, now > patience ? now - patience : 0, now);
+
+    GIVEN_BACK_BY(drop_cursor) taskhost_policy_board_own_cursor_t ready = taskhost_policy_board_method_view_candidates(
+        view, &request->filter, TASKHOST_POLICY_TYPES_RESERVATION_EITHER, TASKHOST_POLICY_TYPES_ORDER_RANK);
+    GIVEN_BACK_BY(taskhost_policy_board_list_summary_free) taskhost_policy_board_list_summary_t tasks = {0};
+    taskhost_policy_board_method_cursor_next(taskhost_policy_board_borrow_cursor(ready), TASKS, &tasks);
+
     size_t asker = find(line, &request->asker.name);
     if (tasks.len > 0) {
         if (asker == line->count) {
@@ -207,12 +234,4 @@ void exports_taskhost_policy_assignment_choose(
         ret->tag = EXPORTS_TASKHOST_POLICY_ASSIGNMENT_ANSWER_REFUSED;
         policy_string_dup(&ret->val.refused, "the line couldn't be remembered");
     }
-
-    // What a hook is given or makes, it frees; every handle, before it returns.
-    free(line);
-    taskhost_policy_board_list_summary_free(&tasks);
-    taskhost_policy_board_cursor_drop_own(ready);
-    taskhost_policy_board_view_drop_borrow(view);
-    taskhost_policy_transactions_transaction_drop_borrow(tx);
-    exports_taskhost_policy_assignment_request_free(request);
 }

@@ -15,6 +15,11 @@ pub enum Error {
         "`{0}` can't be the name of a policy: use a letter, then at most 63 letters, digits, `-` and `_`"
     )]
     Name(String),
+    /// A name that commands take for something else.
+    #[error(
+        "`{0}` can't be the name of a policy, since `taskhost policy set {0}` means something else: use another name"
+    )]
+    Word(String),
     /// A name that no crate of Rust's can have.
     #[error(
         "`{name}` can't be the name of a policy in Rust, since it is {taken}: use another name"
@@ -86,6 +91,22 @@ pub enum Error {
     /// The world exports a hook that the source doesn't have.
     #[error("{0}")]
     MissingHook(String),
+    /// It compiles, and doesn't fit the contract.
+    #[error("it compiles, but it is no policy: {}; {hint}", mismatches.join("; "))]
+    NotAPolicy {
+        /// What doesn't fit, a sentence each.
+        mismatches: Vec<String>,
+        /// What may be missing in the source.
+        hint: &'static str,
+    },
+    /// A build failed where one before it worked.
+    #[error("{why}\n`{}` is still that of the last build that worked", path.strip_prefix(".").unwrap_or(path).display())]
+    Kept {
+        /// Why it failed.
+        why: Box<Self>,
+        /// The component that was left as it was.
+        path: PathBuf,
+    },
     /// A file or program could not be used.
     #[error("`{}`: {why}", path.display())]
     Io {
@@ -100,12 +121,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// What went wrong, whatever is said beside it.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Kept { why, .. } => why.cause(),
+            other => other,
+        }
+    }
+
     /// Whether the request is wrong, rather than what was found.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(
-            self,
+            self.cause(),
             Self::Name(_)
+                | Self::Word(_)
                 | Self::Taken { .. }
                 | Self::Exists(_)
                 | Self::Language(..)
@@ -118,11 +149,13 @@ impl Error {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Name(_) | Self::Taken { .. } | Self::Language(..) => "usage",
+            Self::Kept { why, .. } => why.word(),
+            Self::Name(_) | Self::Word(_) | Self::Taken { .. } | Self::Language(..) => "usage",
             Self::Exists(_) => "project_exists",
             Self::NoProject { .. } | Self::Ambiguous { .. } => "no_project",
             Self::World(_) | Self::Manifest(_) | Self::Source(_) => "does_not_compile",
             Self::MissingHook(_) => "missing_hook",
+            Self::NotAPolicy { .. } => "not_a_policy",
             Self::ToolMissing(_) => "tool_missing",
             Self::Install { .. } => "not_installed",
             Self::Busy { .. } => "lock_timeout",

@@ -35,6 +35,15 @@ impl Language {
         }
     }
 
+    /// Other words that people have for it.
+    fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Self::Python => &["py"],
+            Self::JavaScript => &["js"],
+            Self::Rust | Self::C => &[],
+        }
+    }
+
     /// The file that tells that a project is of this language.
     #[must_use]
     pub fn file(self) -> &'static str {
@@ -67,6 +76,20 @@ impl Language {
         }
     }
 
+    /// What makes a component of a source into a policy, for whoever has taken it out.
+    pub(crate) fn what_makes_a_policy(self) -> &'static str {
+        match self {
+            Self::Rust => {
+                "in Rust, `taskhost_sdk::policy!(Policy: assignment; \"What it does.\");` in `src/lib.rs` makes it one, with \
+                 the hooks that it has"
+            }
+            Self::Python | Self::JavaScript | Self::C => {
+                "`world.wit` says what it imports and exports: let it have `include taskhost:policy/imports@0.1.0;`, `export \
+                 taskhost:policy/about@0.1.0;` and its hooks, and nothing else"
+            }
+        }
+    }
+
     /// The files of a new project, with places for its name.
     pub(crate) fn template(self) -> &'static [Carried] {
         match self {
@@ -90,11 +113,14 @@ impl fmt::Display for Language {
     }
 }
 
+/// In capitals or not.
 impl FromStr for Language {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|language| language.word() == text).ok_or_else(|| {
+        let word = text.to_ascii_lowercase();
+        let is_it = |it: &Self| it.word() == word || it.aliases().contains(&word.as_str());
+        Self::ALL.into_iter().find(is_it).ok_or_else(|| {
             let words = Self::ALL.map(|language| format!("`{}`", language.word()));
             Error::Language(text.to_owned(), words.join(", "))
         })
@@ -104,4 +130,26 @@ impl FromStr for Language {
 fn files(languages: &[Language], between: &str) -> String {
     let name = |language: &Language| format!("{language} (`{}`)", language.file());
     languages.iter().map(name).collect::<Vec<_>>().join(between)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_has_the_words_that_people_type() {
+        for (text, language) in [
+            ("rust", Language::Rust),
+            ("Python", Language::Python),
+            ("py", Language::Python),
+            ("JavaScript", Language::JavaScript),
+            ("JS", Language::JavaScript),
+            ("C", Language::C),
+        ] {
+            assert_eq!(text.parse::<Language>().ok(), Some(language), "{text}");
+        }
+        for text in ["", "javascript ", "cpp", "p"] {
+            assert!(matches!(text.parse::<Language>(), Err(Error::Language(..))), "{text}");
+        }
+    }
 }

@@ -8,7 +8,7 @@
 //! version that this taskhost speaks. A language other than Rust gets it into `build/`, which each build makes anew; a
 //! project in Rust has it among its own files, for cargo to find.
 //!
-//! Nothing here prints: what takes long is told to [`Tools`]' listener, and only cargo, whose progress and colours are
+//! Nothing here prints: what takes long is told to [`Tools`]' listener, and only the Rust compiler, whose colours are
 //! worth having, writes to standard error itself.
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tools;
 mod waiting;
 mod world;
 
-pub use build::{Built, Options, Outcome};
+pub use build::{Built, Examine, Options, Outcome};
 pub use error::{Error, Result};
 pub use languages::Language;
 pub use project::Project;

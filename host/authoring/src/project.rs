@@ -16,6 +16,9 @@ use crate::rust_names;
 /// The longest name of a policy.
 const NAME_LENGTH_MAX: usize = 64;
 
+/// What `policy set` takes for something else than a component's name.
+const WORDS: [&str; 2] = ["standard", "current"];
+
 /// A directory with a policy's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -45,6 +48,9 @@ impl Project {
         let name = name_of(directory)?;
         if !is_a_name(&name) {
             return Err(Error::Name(name));
+        }
+        if WORDS.contains(&name.as_str()) {
+            return Err(Error::Word(name));
         }
         if let (Language::Rust, Some(taken)) = (language, rust_names::taken(&name)) {
             return Err(Error::Taken { name, taken });
@@ -123,7 +129,10 @@ fn is_a_name(name: &str) -> bool {
 }
 
 fn filled_in(template: &str, name: &str) -> String {
-    template.replace("{{name}}", name).replace("{{version}}", env!("CARGO_PKG_VERSION"))
+    template
+        .replace("{{name}}", name)
+        .replace("{{library}}", &rust_names::library(name))
+        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
 }
 
 #[cfg(test)]
@@ -160,6 +169,13 @@ mod tests {
         assert!(matches!(Project::create(&reserved, Language::Rust), Err(Error::Taken { .. })));
         assert!(!reserved.exists());
         Project::create(&reserved, Language::C).expect("in C it is a name as any other");
+        // A policy of this name could be built, and `policy set standard` didn't set it.
+        for word in WORDS {
+            let error = Project::create(&folder.path().join(word), Language::C);
+            let error = error.expect_err("it is a word of `policy set`").to_string();
+            assert!(error.contains(&format!("`taskhost policy set {word}`")), "{error}");
+            assert!(!folder.path().join(word).exists());
+        }
         let strange = folder.path().join("2nd");
         assert!(matches!(Project::create(&strange, Language::C), Err(Error::Name(_))));
         assert!(!strange.exists());

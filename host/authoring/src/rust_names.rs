@@ -15,11 +15,16 @@ const COMPILERS: [&str; 5] = ["alloc", "core", "proc_macro", "std", "test"];
 /// Those of the crates that a policy is built with, which a new project depends on.
 const SDKS: [&str; 2] = ["taskhost_sdk", "wit_bindgen"];
 
+/// The name of a policy's library: without capitals, of which the compiler warns.
+pub fn library(name: &str) -> String {
+    name.replace('-', "_").to_ascii_lowercase()
+}
+
 /// Whose a name is, if no crate can have it.
 pub fn taken(name: &str) -> Option<&'static str> {
-    // As the compiler knows a crate.
-    let name = name.replace('-', "_");
-    let is_in = |names: &[&str]| names.contains(&name.as_str());
+    // As the compiler knows the package, and its library.
+    let names = [name.replace('-', "_"), library(name)];
+    let is_in = |taken: &[&str]| names.iter().any(|name| taken.contains(&name.as_str()));
     if is_in(&WORDS) {
         Some("a word of the language")
     } else if is_in(&COMPILERS) {
@@ -48,10 +53,12 @@ mod tests {
             "proc_macro",
             "proc-macro",
             "taskhost-sdk",
+            "Self",
+            "Fn",
         ] {
             assert!(taken(name).is_some(), "{name}");
         }
-        for name in ["mine", "tests", "standard", "fn2", "taskhost", "Fn"] {
+        for name in ["mine", "tests", "standard", "fn2", "taskhost", "Mine"] {
             assert_eq!(taken(name), None, "{name}");
         }
     }

@@ -98,6 +98,7 @@ impl Toolchain {
         krate: &ForeignCrate<'_>,
         target_dir: &Path,
     ) -> Result<Option<Vec<u8>>> {
+        forget_anothers(krate, target_dir)?;
         let mut cargo = self.cargo(krate.directory, target_dir);
         for setting in PROFILE_SETTINGS {
             cargo.arg("--config").arg(format!("profile.{PROFILE}.{setting}"));
@@ -105,6 +106,8 @@ impl Toolchain {
         if krate.network == Network::Forbidden {
             cargo.arg("--offline");
         }
+        // What the compiler has to say is still said.
+        cargo.arg("--quiet");
         let status = cargo.status().context("`cargo` can't be started")?;
         if !status.success() {
             return Ok(None);
@@ -175,6 +178,27 @@ fn is_in_the_way(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let is_cargos = name.starts_with("CARGO") || name.starts_with("RUST");
     is_cargos && !STAYS.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Takes away what a library of the same name in another directory left. Cargo knows crates by their paths below their
+/// workspace only, and would take that one's module for this one's, if it is newer than this one's source.
+fn forget_anothers(krate: &ForeignCrate<'_>, target_dir: &Path) -> Result<()> {
+    let deps = target_dir.join(TARGET).join(PROFILE).join("deps");
+    let name = krate.library.replace('-', "_");
+    let marker = deps.join(format!("{name}.built-from"));
+    let shown = || format!("`{}`", marker.display());
+    let directory = krate.directory.canonicalize().with_context(shown)?;
+    let directory = directory.as_os_str().as_encoded_bytes();
+    if fs::read(&marker).is_ok_and(|last| last == directory) {
+        return Ok(());
+    }
+    fs::create_dir_all(&deps).with_context(shown)?;
+    match fs::remove_file(deps.join(format!("{name}.wasm"))) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(shown)
+        }
+        Ok(()) | Err(_) => fs::write(&marker, directory).with_context(shown),
+    }
 }
 
 fn read_module(target_dir: &Path, library: &str) -> Result<Vec<u8>> {

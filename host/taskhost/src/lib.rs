@@ -34,7 +34,7 @@ mod session;
 mod system;
 mod tending;
 
-pub use bare::{check_policy, examine, examine_policy, policies};
+pub use bare::{anatomy, check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
 pub use moving::repair;

@@ -169,6 +169,12 @@ fn project_is_made_only_where_nothing_is() {
 
     let name = run(&board, &["policy", "new", "no good", "--lang", "c"]).exits(2);
     assert!(name.text("/error/message").contains("`no good`"), "{name:?}");
+    let word = run(&board, &["policy", "new", "standard", "--lang", "c"]).exits(2);
+    let said = word.text("/error/message");
+    assert!(said.contains("`taskhost policy set standard` means something else"), "{said}");
+    for (name, language) in [("in-js", "JS"), ("in-py", "Py")] {
+        run(&board, &["policy", "new", name, "--lang", language]).exits(0);
+    }
     let language = run(&board, &["policy", "new", "other", "--lang", "cobol"]).exits(2);
     let message = language.text("/error/message");
     assert!(message.contains("cobol") && message.contains("`javascript`"), "{message}");

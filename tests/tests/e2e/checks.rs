@@ -200,3 +200,14 @@ fn time_and_memory_of_each_hook_are_shown() {
     let plain = board.run_plain(&["status"]).exits(0).stdout;
     assert!(plain.contains("asked     ") && plain.contains("at most, since "), "{plain}");
 }
+
+/// All that `policy check` called it was its digest, `8bf4d3c0…`, which nobody had typed.
+#[test]
+fn what_is_no_policy_is_called_by_its_file() {
+    let board = TestBoard::missing();
+    written(&board, "odd name.wasm", b"print('hello')");
+    let answer = board.run(&["policy", "check", "odd name.wasm"]).exits(8);
+    let said = answer.text("/error/message");
+    assert!(said.starts_with("policy `odd name.wasm` failed in `load`"), "{said}");
+    assert_eq!(answer.text("/error/policy"), "odd name.wasm");
+}

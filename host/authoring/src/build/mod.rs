@@ -4,7 +4,8 @@
 //! - `prepare`: what a project is given beside its author's files.
 //! - `stamp`: by which it is told that nothing has changed.
 //!
-//! Invariant: the component takes the place of the one before in one step, and only if all went well.
+//! Invariant: the component takes the place of the one before in one step, and only if all went well. A build that fails
+//! leaves that one where it is, and says so.
 
 mod c;
 mod javascript;
@@ -17,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::carried;
-use crate::error::{Result, at};
+use crate::error::{Error, Result, at};
 use crate::files::{replace, write, write_all};
 use crate::languages::Language;
 use crate::project::Project;
@@ -37,7 +38,12 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// Where generated files go; `build` in the project if not given.
     pub work: Option<PathBuf>,
+    /// What a component has to pass before it counts as built.
+    pub examine: Option<Examine>,
 }
+
+/// Whether a component fits the contract: whoever runs policies knows. The error is what doesn't fit, a sentence each.
+pub type Examine = fn(&[u8]) -> std::result::Result<(), Vec<String>>;
 
 /// Whether anything had to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +80,8 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// If what it takes is missing, or the author's source is wrong.
+    /// If what it takes is missing, or the author's source is wrong; [`Error::Kept`] around it if there is a component of
+    /// an earlier build.
     pub fn build(&self, tools: &Tools<'_>, options: &Options) -> Result<Built> {
         let work = options.work.clone().unwrap_or_else(|| self.directory.join("build"));
         let work = std::path::absolute(&work).map_err(at(&work))?;
@@ -97,7 +104,9 @@ impl Project {
     ) -> Result<(String, Outcome, PathBuf)> {
         let krate = rust::Crate::of(self)?;
         let path = self.output(options, &krate.package);
-        let component = rust::build(at, &krate)?;
+        let component =
+            rust::build(at, &krate).and_then(|component| self.examined(options, component));
+        let component = component.map_err(|why| kept(why, &path))?;
         let is_old = !options.force && fs::read(&path).is_ok_and(|old| old == component);
         if is_old {
             return Ok((krate.package, Outcome::Unchanged, path));
@@ -112,24 +121,51 @@ impl Project {
         options: &Options,
     ) -> Result<(String, Outcome, PathBuf)> {
         let path = self.output(options, &self.name);
-        let world = World::read(&self.directory)?;
         let stamp = Stamp::of(at)?;
         if !options.force && stamp.is_on(at, &path) {
             return Ok((self.name.clone(), Outcome::Unchanged, path));
         }
-        prepare(self, &at.work)?;
-        let component = match self.language {
-            Language::Python => python::build(at, &world)?,
-            Language::JavaScript => javascript::build(at, &world)?,
-            Language::C | Language::Rust => c::build(at, &world)?,
-        };
+        let component = self.component(at).and_then(|component| self.examined(options, component));
+        let component = component.map_err(|why| kept(why, &path))?;
         replace(&path, &component)?;
         stamp.put(at, &component)?;
         Ok((self.name.clone(), Outcome::Built, path))
     }
 
+    /// The component of a project with a `world.wit`.
+    fn component(&self, at: &Workshop<'_>) -> Result<Vec<u8>> {
+        let world = World::read(&self.directory)?;
+        prepare(self, &at.work)?;
+        match self.language {
+            Language::Python => python::build(at, &world),
+            Language::JavaScript => javascript::build(at, &world),
+            Language::C | Language::Rust => c::build(at, &world),
+        }
+    }
+
+    /// The component, if it fits the contract: a compiler is content with much that is no policy.
+    fn examined(&self, options: &Options, component: Vec<u8>) -> Result<Vec<u8>> {
+        let examine = options.examine.unwrap_or(|_| Ok(()));
+        match examine(&component) {
+            Ok(()) => Ok(component),
+            Err(mismatches) => {
+                Err(Error::NotAPolicy { mismatches, hint: self.language.what_makes_a_policy() })
+            }
+        }
+    }
+
     fn output(&self, options: &Options, name: &str) -> PathBuf {
         options.output.clone().unwrap_or_else(|| self.directory.join(format!("{name}.wasm")))
+    }
+}
+
+/// What is said where a build failed and the component of an earlier one is there: somebody might set it for the new one.
+fn kept(why: Error, path: &Path) -> Error {
+    match why {
+        // Whoever was waited for may be replacing it.
+        Error::Busy { .. } => why,
+        why if path.is_file() => Error::Kept { why: Box::new(why), path: path.to_owned() },
+        why => why,
     }
 }
 

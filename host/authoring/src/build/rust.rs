@@ -59,13 +59,15 @@ pub fn build(workshop: &Workshop<'_>, krate: &Crate) -> Result<Vec<u8>> {
     let toolchain = toolchain(workshop.tools)?;
     let target = workshop.tools.rust_target();
     fs::create_dir_all(&target).map_err(at(&target))?;
-    if toolchain.builds_std() && !target.join(TARGET).exists() {
-        workshop
-            .tools
-            .say("compiling Rust's standard library for WebAssembly (a minute or two, once)");
-    }
     // Libraries of one name have one place in there.
     let _alone = alone(workshop.tools, &target.join("lock"), "another build of a policy in Rust")?;
+    if toolchain.builds_std() && !target.join(TARGET).exists() {
+        workshop.tools.say(
+            "compiling Rust's standard library for WebAssembly, then the policy (a minute or two, once)",
+        );
+    } else if !workshop.project.directory.join("Cargo.lock").exists() {
+        workshop.tools.say("getting what the policy is built with, and compiling it");
+    }
     let network = match workshop.tools.installing {
         Installing::Allowed => Network::Allowed,
         Installing::Forbidden => Network::Forbidden,

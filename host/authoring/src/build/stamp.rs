@@ -30,7 +30,10 @@ impl Stamp {
             Language::JavaScript => {
                 javascript::parts().for_each(|part| digest.add(part.as_bytes()));
             }
-            Language::C => c::FLAGS.iter().for_each(|flag| digest.add(flag.as_bytes())),
+            Language::C => {
+                c::FLAGS.iter().for_each(|flag| digest.add(flag.as_bytes()));
+                digest.add(c::ASSERT.as_bytes());
+            }
             Language::Python => digest.add(python::ENTRY_SOURCE.as_bytes()),
             Language::Rust => {}
         }

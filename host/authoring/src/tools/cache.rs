@@ -21,7 +21,7 @@ pub struct Tool<'a> {
     pub directory: &'a str,
     /// As people call it, its version included.
     pub shown: &'a str,
-    /// How much is downloaded, as people say it.
+    /// How much room it takes, as people say it.
     pub size: &'a str,
     /// How else to get it, where it may not be installed.
     pub otherwise: &'a str,
@@ -54,7 +54,7 @@ impl Tools<'_> {
             self.say(&format!("{} in `{}` is damaged", tool.shown, place.display()));
         }
         self.say(&format!(
-            "installing {} into `{}` (about {}, once)",
+            "installing {} into `{}` (about {} of disk space, once)",
             tool.shown,
             self.directory.display(),
             tool.size

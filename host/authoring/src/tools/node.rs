@@ -74,7 +74,7 @@ impl Tools<'_> {
         let described = Tool {
             directory: &format!("componentize-js-{VERSION}"),
             shown: &format!("`componentize-js` {VERSION}"),
-            size: "100 MB",
+            size: "390 MB",
             otherwise: "",
         };
         self.ensure(&described, |place| install(place, node, described.shown))

@@ -39,9 +39,10 @@ impl PythonTool {
 
     fn size(self) -> &'static str {
         match self {
-            Self::ComponentizePy => "40 MB",
-            Self::Zig => "100 MB",
-            Self::Node => "60 MB",
+            Self::ComponentizePy => "75 MB",
+            // With what it makes of C's library for the first policy.
+            Self::Zig => "490 MB",
+            Self::Node => "200 MB",
         }
     }
 

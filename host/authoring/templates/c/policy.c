@@ -35,35 +35,51 @@ static uint64_t lease_setting(void) {
     return lease;
 }
 
+// What a hook is given or makes, it gives back before it returns: a handle that remains makes it fail. A variable that is
+// declared with this is given back by `function` wherever the function returns, early too; the last one first.
+#define GIVEN_BACK_BY(function) __attribute__((cleanup(function)))
+
+// What the hook is given.
+typedef struct {
+    exports_taskhost_policy_assignment_borrow_view_t view;
+    exports_taskhost_policy_assignment_borrow_transaction_t tx;
+    exports_taskhost_policy_assignment_request_t *request;
+} given;
+
+static void give_back(given *given) {
+    taskhost_policy_board_view_drop_borrow(given->view);
+    taskhost_policy_transactions_transaction_drop_borrow(given->tx);
+    exports_taskhost_policy_assignment_request_free(given->request);
+}
+
+static void drop_cursor(taskhost_policy_board_own_cursor_t *cursor) {
+    taskhost_policy_board_cursor_drop_own(*cursor);
+}
+
 void exports_taskhost_policy_assignment_choose(
     exports_taskhost_policy_assignment_borrow_view_t view,
     exports_taskhost_policy_assignment_borrow_transaction_t tx,
     exports_taskhost_policy_assignment_request_t *request,
     exports_taskhost_policy_assignment_answer_t *ret) {
+    GIVEN_BACK_BY(give_back) given given = {view, tx, request};
+    ret->tag = EXPORTS_TASKHOST_POLICY_ASSIGNMENT_ANSWER_NOTHING;
+    ret->val.nothing.is_some = false;
+
     uint64_t lease = request->lease.is_some ? request->lease.val : lease_setting();
-    taskhost_policy_board_own_cursor_t ready = taskhost_policy_board_method_view_candidates(
+    GIVEN_BACK_BY(drop_cursor) taskhost_policy_board_own_cursor_t ready = taskhost_policy_board_method_view_candidates(
         view, &request->filter, TASKHOST_POLICY_TYPES_RESERVATION_EITHER, ORDER);
-    taskhost_policy_board_list_summary_t tasks;
+    GIVEN_BACK_BY(taskhost_policy_board_list_summary_free) taskhost_policy_board_list_summary_t tasks = {0};
     taskhost_policy_board_method_cursor_next(
         taskhost_policy_board_borrow_cursor(ready), 16, &tasks);
 
-    ret->tag = EXPORTS_TASKHOST_POLICY_ASSIGNMENT_ANSWER_NOTHING;
-    ret->val.nothing.is_some = false;
     // Usually the first will do; one that somebody has locked by hand can't be claimed.
     for (size_t i = 0; i < tasks.len; i++) {
         taskhost_policy_transactions_step_error_t error;
         if (taskhost_policy_transactions_method_transaction_claim(
                 tx, &tasks.ptr[i].id, &lease, &error)) {
             ret->tag = EXPORTS_TASKHOST_POLICY_ASSIGNMENT_ANSWER_STAGED;
-            break;
+            return;
         }
         taskhost_policy_transactions_step_error_free(&error);
     }
-
-    // What a hook is given or makes, it frees; every handle, before it returns.
-    taskhost_policy_board_list_summary_free(&tasks);
-    taskhost_policy_board_cursor_drop_own(ready);
-    taskhost_policy_board_view_drop_borrow(view);
-    taskhost_policy_transactions_transaction_drop_borrow(tx);
-    exports_taskhost_policy_assignment_request_free(request);
 }

@@ -54,7 +54,11 @@ pub fn problem(error: &anyhow::Error) -> Problem {
 
 fn of_authoring(error: &taskhost_authoring::Error) -> Problem {
     let word = error.word();
-    match error {
+    match error.cause() {
+        taskhost_authoring::Error::NotAPolicy { mismatches, .. } => {
+            let problem = new(Code::Unexpected, word, false);
+            Problem { mismatches: mismatches.clone(), ..problem }
+        }
         taskhost_authoring::Error::Busy { waited, .. } => {
             let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             new(Code::LockTimeout, word, true).with("waited_ms", waited_ms)
@@ -250,7 +254,11 @@ impl Problem {
     pub fn text(&self) -> String {
         let [first, _, ..] = &*self.mismatches else { return self.message.clone() };
         let head = self.message.find(first.as_str()).map_or("", |at| &self.message[..at]);
-        format!("{head}it doesn't fit the contract:\n{}", self.mismatches.join("\n"))
+        // Where the message was cut, nothing comes after them.
+        let rest =
+            self.message.split_once(&self.mismatches.join("; ")).map_or("", |(_, rest)| rest);
+        let rest = rest.replacen("; ", "\n", 1);
+        format!("{head}it doesn't fit the contract:\n{}{rest}", self.mismatches.join("\n"))
     }
 
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

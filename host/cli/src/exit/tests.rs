@@ -338,8 +338,23 @@ fn errors_of_building_a_policy_say_whose_they_are() {
     for (error, code) in found {
         check(error, Code::Unexpected, code, false, json!({}));
     }
+    let why = || Error::Source("policy.c:1:1 no".into());
+    let kept = |why: Error| Error::Kept { why: why.into(), path: "./p.wasm".into() };
+    check(kept(why()), Code::Unexpected, "does_not_compile", false, json!({}));
+    let shown = problem(&kept(why()).into()).text();
+    let says = "the policy doesn't compile:\npolicy.c:1:1 no\n`p.wasm` is still that of the last build that worked";
+    assert_eq!(shown, says);
+    let lacks = ["it lacks this".to_owned(), "it has that".to_owned()];
+    let no_policy = Error::NotAPolicy { mismatches: lacks.into(), hint: "put it in" };
+    let shown = problem(&kept(no_policy).into());
+    assert_eq!(serde_json::to_value(&shown).unwrap()["code"], "not_a_policy");
+    assert_eq!(shown.mismatches.len(), 2);
+    let says = "it compiles, but it is no policy: it doesn't fit the contract:\nit lacks this\nit has that\nput it in\n\
+                `p.wasm` is still that of the last build that worked";
+    assert_eq!(shown.text(), says);
     let asked = [
         (Error::Name("a b".into()), "usage"),
+        (Error::Word("standard".into()), "usage"),
         (Error::Language("cobol".into(), "`c`".into()), "usage"),
         (Error::Exists("mine".into()), "project_exists"),
         (Error::NoProject { directory: ".".into(), files: "`policy.c`".into() }, "no_project"),

@@ -27,7 +27,8 @@ impl Scenario {
         reader.block(None)?;
         if reader.found.is_empty() {
             let why = "there is no step in it, so nothing would be tried";
-            return Err(NotAScenario { line: lines.len(), why: Malformed::new(why) });
+            // An empty file has no line, and lines count from 1.
+            return Err(NotAScenario { line: lines.len().max(1), why: Malformed::new(why) });
         }
         Ok(Self { title: title.join(" "), settings: reader.settings, lines: reader.found })
     }
@@ -137,4 +138,19 @@ fn step_line(number: usize, line: &str, name: &str, words: &[Word]) -> Result<Li
         return Err(Malformed::new(format!("nothing comes of `{name}` that could be expected")));
     }
     Ok(Line { number, text: line.trim().to_owned(), step, expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was wrong with an empty file was said to be in its line 0.
+    #[test]
+    fn file_without_a_step_is_told_with_a_line_that_there_is() {
+        for (text, line) in [("", 1), ("\n", 1), ("# Only a title.\n\n", 2)] {
+            let error = Scenario::parse(text).expect_err("nothing would be tried");
+            assert_eq!(error.line, line, "{text:?}");
+            assert!(error.to_string().contains("there is no step"), "{error}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde::Serialize;
+use taskhost::domain::Error as BoardError;
 use taskhost_authoring::{Built, Installing, Options, Outcome, Project, Tools};
 
 use super::new::{shown, word};
@@ -21,7 +22,7 @@ Example: build, try, and set
 
 The language is told by the project's file: `Cargo.toml`, `policy.py`, `policy.js` or `policy.c`. What it takes to \
 build it is found or installed, once, into `~/.cache/taskhost/tools` (`TASKHOST_TOOLS` names another directory). A \
-project that hasn't changed isn't built again. Another build of the same is waited for, as long as `--timeout` says. \
+project that hasn't changed isn't built again. If a build fails, the component of the last one that worked stays. Another build of the same is waited for, as long as `--timeout` says. \
 No board is needed.";
 
 /// Build a project of a policy into a WebAssembly component
@@ -64,7 +65,7 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     if let Some(timeout) = context.timeout {
         tools = tools.waiting_at_most(timeout);
     }
-    let options = Options { force: args.force, ..Options::default() };
+    let options = Options { force: args.force, examine: Some(fits_contract), ..Options::default() };
     let Built { name, path, size_bytes, outcome } = project.build(&tools, &options)?;
     let built = Component {
         name,
@@ -90,6 +91,18 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         line(out, format_args!("  {} policy set {component}", context.taskhost()));
     })?;
     Ok(Code::Done)
+}
+
+/// What of a component doesn't fit the contract.
+fn fits_contract(component: &[u8]) -> Result<(), Vec<String>> {
+    match taskhost::anatomy(component) {
+        Err(taskhost::Error::Board(BoardError::Policy(failure))) => {
+            let told = failure.mismatches;
+            Err(if told.is_empty() { vec![failure.detail] } else { told })
+        }
+        // A machine that can't run policies can build them for another one.
+        Err(_) | Ok(_) => Ok(()),
+    }
 }
 
 /// Without the `.` of the directory that nobody named.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use taskhost::domain::Error as BoardError;
 use taskhost::{Anatomy, Digest, HookLimits};
 
 use super::described::Described;
@@ -51,7 +52,8 @@ struct Component {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let bytes = read(&args.component)?;
-    let (about, anatomy) = slowly("compiling the policy", || taskhost::examine_policy(&bytes))?;
+    let examined = slowly("compiling the policy", || taskhost::examine_policy(&bytes));
+    let (about, anatomy) = examined.map_err(|error| of_file(error, &args.component, &bytes))?;
     let Anatomy { bytes: size, code_bytes, data_bytes, contract, imports, wasi } = anatomy;
     let answer = Answer {
         policy: Described::new(about, Digest::of(&bytes), &BTreeMap::new()),
@@ -79,6 +81,16 @@ impl Component {
         };
         line(out, format_args!("wasi      {wasi}"));
     }
+}
+
+/// Names the file where the failure knows no more than its digest.
+fn of_file(mut error: taskhost::Error, path: &Path, bytes: &[u8]) -> taskhost::Error {
+    if let taskhost::Error::Board(BoardError::Policy(failure)) = &mut error
+        && failure.policy == Digest::of(bytes).short()
+    {
+        failure.policy = path.display().to_string();
+    }
+    error
 }
 
 /// The bytes of a component.

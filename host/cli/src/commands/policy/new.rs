@@ -27,7 +27,7 @@ pub struct Args {
     /// The directory to make; its name is the policy's
     #[arg(value_name = "NAME")]
     directory: PathBuf,
-    /// What to write it in: `rust`, `python`, `javascript` or `c`
+    /// What to write it in: `rust`, `python` (or `py`), `javascript` (or `js`) or `c`
     #[arg(long = "lang", value_name = "LANGUAGE")]
     language: Language,
 }
