@@ -39,6 +39,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Makes a directory, and those above it that aren't there, for this user alone: what is run from below it, as tools and
+/// compiled policies are, nobody else may have put there. Of one that is there, nothing is changed.
+pub fn make_private(directory: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at(directory))
+}
+
 /// Those of any file that a program makes, less what the user's mask takes away: temporary files are private otherwise.
 fn plain_permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt as _;

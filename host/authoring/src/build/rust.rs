@@ -2,14 +2,14 @@
 //!
 //! The same source and compiler give the same component.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use taskhost_guest_build::{ForeignCrate, Network, TARGET, Toolchain};
 
 use super::Workshop;
-use crate::error::{Error, Result, at};
+use crate::error::{Error, Result};
+use crate::files::make_private;
 use crate::project::Project;
 use crate::tools::{Installing, Program, Tools, in_path};
 use crate::waiting::alone;
@@ -58,7 +58,7 @@ impl Crate {
 pub fn build(workshop: &Workshop<'_>, krate: &Crate) -> Result<Vec<u8>> {
     let toolchain = toolchain(workshop.tools)?;
     let target = workshop.tools.rust_target();
-    fs::create_dir_all(&target).map_err(at(&target))?;
+    make_private(&target)?;
     // Libraries of one name have one place in there.
     let _alone = alone(workshop.tools, &target.join("lock"), "another build of a policy in Rust")?;
     if toolchain.builds_std() && !target.join(TARGET).exists() {

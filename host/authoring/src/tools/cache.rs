@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Installing, Tools};
 use crate::digest::Digest;
 use crate::error::{Error, Result, at};
+use crate::files::make_private;
 use crate::waiting::alone;
 
 /// The file that says what was installed.
@@ -42,7 +43,7 @@ impl Tools<'_> {
         if self.installing == Installing::Forbidden {
             return Err(missing(tool, &place, is_damaged));
         }
-        fs::create_dir_all(&self.directory).map_err(at(&self.directory))?;
+        make_private(&self.directory)?;
         let lock = self.directory.join("lock");
         let _alone =
             alone(self, &lock, "another process that installs what policies are built with")?;
@@ -177,6 +178,21 @@ mod tests {
         ensure(Installing::Allowed).expect("it can be installed again");
         assert_eq!(times.get(), 3);
         assert_eq!(fs::read(&program).ok(), Some(b"whole".to_vec()));
+    }
+
+    // It was made with what the user's mask leaves. Where that lets the group write, taskhost's directory in the user's
+    // cache wasn't one any more that compiled policies could be kept in, and each process compiled them anew.
+    #[test]
+    fn directory_that_tools_are_installed_in_is_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let home = tempfile::tempdir().expect("there is room");
+        let directory = home.path().join("taskhost/tools");
+        ensure(&directory, Installing::Allowed, &Cell::new(0)).expect("it can be installed");
+        for made in [home.path().join("taskhost"), directory] {
+            let mode = fs::metadata(&made).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", made.display());
+        }
     }
 
     #[test]
