@@ -6,7 +6,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The profile of the workspace's `Cargo.toml` that policies are built with.
 const PROFILE: &str = "guest";
@@ -180,25 +180,65 @@ fn is_in_the_way(name: &OsStr) -> bool {
     is_cargos && !STAYS.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Takes away what a library of the same name in another directory left. Cargo knows crates by their paths below their
-/// workspace only, and would take that one's module for this one's, if it is newer than this one's source.
+/// Has cargo build anew what another project has of the same name. Cargo knows a crate that it didn't download by its path
+/// below the workspace only, and would take that project's for this one's, if it is newer than this one's source.
 fn forget_anothers(krate: &ForeignCrate<'_>, target_dir: &Path) -> Result<()> {
-    let deps = target_dir.join(TARGET).join(PROFILE).join("deps");
-    let name = krate.library.replace('-', "_");
-    let marker = deps.join(format!("{name}.built-from"));
-    let shown = || format!("`{}`", marker.display());
+    let markers = target_dir.join("built-from");
+    let shown = || format!("`{}`", markers.display());
+    fs::create_dir_all(&markers).with_context(shown)?;
     let directory = krate.directory.canonicalize().with_context(shown)?;
     let directory = directory.as_os_str().as_encoded_bytes();
-    if fs::read(&marker).is_ok_and(|last| last == directory) {
-        return Ok(());
-    }
-    fs::create_dir_all(&deps).with_context(shown)?;
-    match fs::remove_file(deps.join(format!("{name}.wasm"))) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(shown)
+    for package in own_packages(krate) {
+        let marker = markers.join(&package);
+        if fs::read(&marker).is_ok_and(|last| last == directory) {
+            continue;
         }
-        Ok(()) | Err(_) => fs::write(&marker, directory).with_context(shown),
+        for profile in [target_dir.join(TARGET).join(PROFILE), target_dir.join(PROFILE)] {
+            forget(&package, &profile.join(".fingerprint")).with_context(shown)?;
+        }
+        fs::write(&marker, directory).with_context(shown)?;
     }
+    Ok(())
+}
+
+/// Takes away by what cargo would know that a package is built already.
+fn forget(package: &str, fingerprints: &Path) -> std::io::Result<()> {
+    let all = match fs::read_dir(fingerprints) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        all => all?,
+    };
+    for entry in all {
+        let entry = entry?;
+        let name = entry.file_name();
+        let of = name.to_str().and_then(|name| name.rsplit_once('-'));
+        if of.is_some_and(|(of, _hash)| of == package) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The packages that a crate is made of and that cargo didn't download: those of its lock file that have no source.
+fn own_packages(krate: &ForeignCrate<'_>) -> Vec<String> {
+    let find =
+        || krate.directory.ancestors().map(|it| it.join("Cargo.lock")).find(|it| it.exists());
+    let lock = find().or_else(|| {
+        let mut cargo = Command::new(crate::cargo());
+        cargo.arg("generate-lockfile").current_dir(krate.directory);
+        if krate.network == Network::Forbidden {
+            cargo.arg("--offline");
+        }
+        // If it can't be made, the build says why.
+        cargo.stderr(Stdio::null()).status().ok()?;
+        find()
+    });
+    let text = lock.and_then(|lock| fs::read_to_string(lock).ok()).unwrap_or_default();
+    let own = text.split("[[package]]").filter(|block| !block.contains("\nsource = "));
+    let name = |block: &str| {
+        let line = block.lines().find_map(|line| line.strip_prefix("name = "))?;
+        Some(line.trim_matches('"').to_owned())
+    };
+    own.filter_map(name).collect()
 }
 
 fn read_module(target_dir: &Path, library: &str) -> Result<Vec<u8>> {

@@ -126,7 +126,7 @@ fn name_with_capitals_is_built_without_a_warning() {
 }
 
 /// Both are built in one place, by the name that they share, and whichever was built second could be given the other's
-/// component: cargo took it for its own, since it was newer than the source.
+/// component, or the SDK that the other has: cargo took it for its own, since it was newer than the source.
 #[test]
 fn projects_of_one_name_in_two_places_are_two_policies() {
     let board = TestBoard::missing();
@@ -135,13 +135,21 @@ fn projects_of_one_name_in_two_places_are_two_policies() {
         board.run(&["policy", "new", &name, "--lang", "rust"]).exits(0);
         let source = board.folder().join(&name).join("src/lib.rs");
         let text = fs::read_to_string(&source).unwrap();
-        fs::write(&source, text.replace("The newest ready task first.", place)).unwrap();
+        let text = text.replace("The newest ready task first.", place);
+        let doc = "\"How long a claim holds without a heartbeat.\"";
+        assert!(text.contains(doc), "{text}");
+        fs::write(&source, text.replace(doc, "taskhost_sdk::PLACE")).unwrap();
+        let sdk = board.folder().join(&name).join("vendor/sdk/src/lib.rs");
+        let text = fs::read_to_string(&sdk).unwrap();
+        let place = format!("\n/// Whose this is.\npub const PLACE: &str = \"{place}\";\n");
+        fs::write(&sdk, text + &place).unwrap();
     }
     for place in ["here", "there", "here"] {
         let name = format!("{place}/twin");
         let component = built(&board, &name).exits(0).text("/built/component");
         let checked = board.run(&["policy", "check", &component]).exits(0);
         assert_eq!(checked.text("/policy/summary"), place);
+        assert_eq!(checked.text("/policy/settings/0/doc"), place);
     }
 }
 
