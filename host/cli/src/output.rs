@@ -110,9 +110,12 @@ pub fn visible(text: &str) -> String {
 }
 
 fn steers(c: char) -> bool {
-    let turns_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks_line = matches!(c, '\u{2028}' | '\u{2029}');
-    (c.is_control() && c != '\n') || turns_direction || breaks_line
+    c != '\n' && wire::steers(c)
+}
+
+/// A number of things, by their name as one or as several.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The text with every line but the first set in: what agents wrote may have several, and none of them shall look like

@@ -106,7 +106,7 @@ fn standing(task: &Task, now: u64) -> String {
     let more = match (&task.claim, &task.readiness) {
         (Some(claim), _) => {
             let lease = claim.lease.until.0.saturating_sub(now);
-            let lease = taskhost_wire::show_duration(lease);
+            let lease = taskhost_board::quantity::show_duration(lease);
             format!(", held by `{}` for {lease}", claim.agent)
         }
         (None, _) if task.status != taskhost_board::Status::Pending => {

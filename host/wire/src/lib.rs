@@ -10,6 +10,7 @@
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod steering;
 mod task_line;
 
 use jiff::Timestamp;
@@ -17,8 +18,8 @@ use serde::Serialize;
 use serde_json::Value;
 use taskhost_board::{AgentKind, Assignee, Claim, Json, Millis, Task};
 
+pub use steering::steers;
 pub use task_line::parse_task;
-pub use taskhost_board::quantity::{duration, show_duration};
 
 /// The version that every JSON object carries as `schema`.
 pub const SCHEMA: u32 = 1;

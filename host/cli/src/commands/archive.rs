@@ -10,7 +10,7 @@ use taskhost::{Action, Board, ChangeRequest, Error, ListQuery, Status, TaskId};
 use super::changing::{Answer, Asked};
 use crate::context::Context;
 use crate::exit::{self, Code, Problem};
-use crate::output::{hanging, line};
+use crate::output::{counted, hanging, line};
 use crate::parse;
 
 /// How many families are read at a time. Each time costs a look at the whole board.
@@ -177,8 +177,8 @@ impl Swept {
         }
         let (families, tasks) = (self.archived.len(), self.total);
         let kept = self.skipped.len();
-        let tasks = counted(tasks, "task", "tasks");
-        let families = counted(families, "family", "families");
+        let tasks = counted(tasks as u64, "task", "tasks");
+        let families = counted(families as u64, "family", "families");
         line(out, format_args!("{tasks} of {families} archived, {kept} kept"));
     }
 
@@ -193,10 +193,6 @@ impl Swept {
         context.output.hint(&hanging(&format!("taskhost: {}", error.message)));
         error.exit
     }
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Whether it is this family that can't be archived yet, and not the board that is in the way.

@@ -114,7 +114,7 @@ pub(super) fn label(ms: f64) -> String {
     if (1_000..60_000).contains(&ms) && !ms.is_multiple_of(1_000) {
         return format!("{}s", ms as f64 / 1_000.0);
     }
-    taskhost_wire::show_duration(ms)
+    taskhost_board::quantity::show_duration(ms)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use std::fmt::Write as _;
 use plotters::prelude::{DrawingAreaErrorKind, IntoDrawingArea, RGBColor, SVGBackend, WHITE};
 use plotters::style::IntoFont;
 
+use taskhost_wire::steers;
+
 use crate::course::Course;
 use panel::Drawn;
 
@@ -100,9 +102,7 @@ fn escaped(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push('\n'),
-            c if c.is_control() || panel::turns_direction(c) => {
-                escaped.extend(c.escape_default());
-            }
+            c if steers(c) => escaped.extend(c.escape_default()),
             c => escaped.push(c),
         }
     }

@@ -9,6 +9,7 @@ use plotters::prelude::{
     PathElement, RGBColor, Ranged, Rectangle, SVGBackend, SeriesLabelPosition,
 };
 use taskhost_board::Name;
+use taskhost_wire::steers;
 
 use super::axis::Scale;
 use super::{PictureError, axis};
@@ -259,18 +260,12 @@ where
 
 /// A name that fits, and can't turn the direction of what stands beside it.
 fn short(name: &str) -> String {
-    let mut shown: String =
-        name.chars().filter(|c| !c.is_control() && !turns_direction(*c)).collect();
+    let mut shown: String = name.chars().filter(|c| !steers(*c)).collect();
     if let Some((cut, _)) = shown.char_indices().nth(NAME_CHARS_MAX) {
         shown.truncate(cut);
         shown.push('…');
     }
     shown
-}
-
-/// Whether a character turns the direction of writing.
-pub(super) fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

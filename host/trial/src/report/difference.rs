@@ -175,6 +175,9 @@ fn why(decision: &Decision) -> String {
     if decision.priority != 0 {
         why.push_str(&format!(", priority {}", decision.priority));
     }
-    why.push_str(&format!(", ready for {}", taskhost_wire::show_duration(decision.waited_ms)));
+    why.push_str(&format!(
+        ", ready for {}",
+        taskhost_board::quantity::show_duration(decision.waited_ms)
+    ));
     why
 }

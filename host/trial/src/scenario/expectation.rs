@@ -171,7 +171,7 @@ fn nothing_why(word: &str) -> Result<NothingWhy, Malformed> {
 }
 
 fn length_ms(word: &str) -> Result<u64, Malformed> {
-    let ms = taskhost_wire::duration(word).map_err(Malformed::new)?.as_millis();
+    let ms = taskhost_board::quantity::duration(word).map_err(Malformed::new)?.as_millis();
     u64::try_from(ms).map_err(|_| Malformed::new(format!("`{word}` is too long")))
 }
 

@@ -147,7 +147,7 @@ pub(super) fn settings(arguments: &mut Arguments) -> Result<Vec<(String, String)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    taskhost_wire::duration(text)
+    taskhost_board::quantity::duration(text)
 }
 
 fn json(text: &str) -> Result<Json, String> {

@@ -301,7 +301,7 @@ fn question(call: &HookCall) -> String {
                 said += &format!(", only `{only}`");
             }
             if let Some(ms) = lease_ms {
-                said += &format!(", lease {}", wire::show_duration(*ms));
+                said += &format!(", lease {}", taskhost::domain::quantity::show_duration(*ms));
             }
             said
         }

@@ -3,7 +3,7 @@
 use taskhost_trial::report::{Column, Given, Pair, Share, Spread};
 
 use super::{Answer, Subject};
-use crate::output::{line, table};
+use crate::output::{counted, line, table};
 use crate::parse::show_duration;
 
 /// How many agents and types are shown; JSON has all of them.
@@ -244,8 +244,4 @@ fn write_pair(out: &mut String, pair: &Pair, a: &str, b: &str) {
             line(out, format_args!("    {:width$}  it wrote: {said}", ""));
         }
     }
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
