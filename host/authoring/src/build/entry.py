@@ -4,6 +4,7 @@ What a hook answers against the contract would end its call in the runtime, whic
 """
 
 import dataclasses
+import functools
 import sys
 import typing
 
@@ -21,6 +22,12 @@ class MissingHook(Exception):
 
 class UnnamedHook(Exception):
     pass
+
+
+@functools.cache
+def fields(kind):
+    """The fields of a class and their types: to find them takes longer than all the rest of a check."""
+    return typing.get_type_hints(kind)
 
 
 def one_of(kinds):
@@ -42,7 +49,7 @@ def wrong(value, hint, path=""):
     if kind is None:
         return f"{subject} isn't {one_of(kinds)}"
     if dataclasses.is_dataclass(kind):
-        for name, inner in typing.get_type_hints(kind).items():
+        for name, inner in fields(kind).items():
             said = wrong(getattr(value, name), inner, f"{path}.{name}" if path else name)
             if said:
                 return said
