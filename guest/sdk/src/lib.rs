@@ -42,11 +42,8 @@ mod describe;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mock;
 #[cfg(not(target_arch = "wasm32"))]
-#[expect(
-    missing_docs,
-    reason = "it repeats what the contract documents, where the generated code has it"
-)]
-mod native;
+#[doc(hidden)]
+pub mod native;
 #[cfg(target_arch = "wasm32")]
 mod panics;
 mod settings;

@@ -1,6 +1,9 @@
 //! [`Setting`]: one definition that both declares a setting in `describe` and reads it in a hook, so that
 //! the two can't disagree about its name, type or default.
 
+#[cfg(target_arch = "wasm32")]
+use std::{cell::RefCell, rc::Rc};
+
 use crate::bindings::taskhost::policy::settings;
 use crate::{DeclaredSetting, DurationMs, ValueType};
 
@@ -87,7 +90,7 @@ impl<T> Setting<T> {
     /// If there is neither, or `describe` doesn't declare the setting: a mistake in the policy.
     #[must_use]
     pub fn get(&self) -> T {
-        let text = settings::get(self.name);
+        let text = read(self.name);
         text.as_deref().and_then(self.parse).unwrap_or_else(|| self.unreadable(text.as_deref()))
     }
 
@@ -98,7 +101,7 @@ impl<T> Setting<T> {
     /// If `describe` doesn't declare the setting: a mistake in the policy.
     #[must_use]
     pub fn find(&self) -> Option<T> {
-        match settings::get(self.name).as_deref() {
+        match read(self.name).as_deref() {
             Some("") => None,
             text => Some(text.and_then(self.parse).unwrap_or_else(|| self.unreadable(text))),
         }
@@ -120,6 +123,29 @@ impl<T> Setting<T> {
             Some(text) => panic!("the setting `{}` can't be `{text}`", self.name),
         }
     }
+}
+
+/// What a setting is set to. It is asked for once: an instance serves one board with one set of settings for as long as
+/// it lives, and asking the host costs more than most of what a hook does.
+#[cfg(target_arch = "wasm32")]
+fn read(name: &'static str) -> Option<Rc<str>> {
+    thread_local! {
+        static READ: RefCell<Vec<(&'static str, Option<Rc<str>>)>> = const { RefCell::new(Vec::new()) };
+    }
+    READ.with_borrow_mut(|known| {
+        if let Some((_, text)) = known.iter().find(|(known, _)| *known == name) {
+            return text.clone();
+        }
+        let text = settings::get(name).map(Rc::from);
+        known.push((name, text.clone()));
+        text
+    })
+}
+
+/// The same on a board that a test has made: the next one has others.
+#[cfg(not(target_arch = "wasm32"))]
+fn read(name: &'static str) -> Option<String> {
+    settings::get(name)
 }
 
 impl From<Kind> for ValueType {

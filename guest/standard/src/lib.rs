@@ -12,6 +12,6 @@ mod recovery;
 mod settings;
 
 /// Implements every hook, in the module of its name.
-struct Standard;
+pub struct Standard;
 
 taskhost_sdk::policy!(Standard: readiness, assignment, lifecycle, recovery);

@@ -3,11 +3,13 @@
 use super::world::{Access, World};
 use super::{Step, Task};
 use crate::files::Place;
-use crate::native::with_world;
+use crate::native::{self, with_host};
 use crate::{
     About, Agent, AgentKind, Assignment, Filter, Lifecycle, Millis, Readiness, Recovery, Request,
-    Transaction, View, assignment, lifecycle, readiness, recovery,
+    assignment, lifecycle, readiness, recovery,
 };
+
+const NO_TASK: &str = "a task that a hook is called for must be added to the board first";
 
 /// An agent of this name that asks for any work.
 #[must_use]
@@ -103,9 +105,8 @@ impl Board {
     ///
     /// If there is no such task, or the hook panics.
     pub fn classify<P: About + Readiness>(&mut self, id: &str) -> readiness::Answer {
-        self.expect(id);
-        let task = crate::Task::named(id);
-        let answer = self.call::<P, _>(Access::Read, || P::classify(&View::HERE, &task), |_| true);
+        let hook = || native::classify::<P>(id).expect(NO_TASK);
+        let answer = self.call::<P, _>(Access::Read, hook, |_| true);
         let rank = match answer {
             readiness::Answer::Standard => return answer,
             readiness::Answer::Ready(rank) => Some(rank),
@@ -124,7 +125,7 @@ impl Board {
         let access = Access::Assign(Box::new(request.clone()));
         self.call::<P, _>(
             access,
-            || P::choose(&View::HERE, &Transaction::HERE, request),
+            || native::choose::<P>(request),
             |answer| !matches!(answer, assignment::Answer::Refused(_)),
         )
     }
@@ -141,12 +142,9 @@ impl Board {
         event: &str,
         detail: &str,
     ) -> lifecycle::Answer {
-        self.expect(id);
-        let task = crate::Task::named(id);
-        let (event, detail) = (event.to_owned(), detail.to_owned());
         self.call::<P, _>(
             Access::Change,
-            || P::on_event(&View::HERE, &Transaction::HERE, &task, event, detail),
+            || native::on_event::<P>(id, event, detail).expect(NO_TASK),
             |answer| !matches!(answer, lifecycle::Answer::Refused(_)),
         )
     }
@@ -161,14 +159,8 @@ impl Board {
         id: &str,
         cause: recovery::Cause,
     ) -> recovery::Answer {
-        self.expect(id);
-        let task = crate::Task::named(id);
-        let hook = || P::recover(&View::HERE, &Transaction::HERE, &task, cause);
+        let hook = || native::recover::<P>(id, cause).expect(NO_TASK);
         self.call::<P, _>(Access::Change, hook, |_| true)
-    }
-
-    fn expect(&self, id: &str) {
-        assert!(self.task(id).is_some(), "there is no task `{id}` on the board: add it first");
     }
 
     /// Runs a hook on a copy, and keeps what became of it if its answer is to be kept.
@@ -180,7 +172,7 @@ impl Board {
     ) -> T {
         let mut world = self.world.clone();
         world.begin::<P>(access);
-        let (world, answer) = with_world(world, hook);
+        let (world, answer) = with_host(world, hook);
         if keeps(&answer) {
             self.world = world;
         } else {

@@ -36,12 +36,12 @@ impl Files {
 }
 
 impl World {
-    pub(crate) fn read_file(&mut self, at: Place, name: &str) -> Result<Vec<u8>, FileError> {
+    pub(super) fn read(&mut self, at: Place, name: &str) -> Result<Vec<u8>, FileError> {
         expect_name(name)?;
         self.files.at(at).get(name).cloned().ok_or(FileError::NotFound)
     }
 
-    pub(crate) fn replace_file(
+    pub(super) fn replace(
         &mut self,
         at: Place,
         name: &str,

@@ -32,6 +32,7 @@
 
 mod board;
 mod files;
+mod host;
 mod task;
 mod world;
 

@@ -30,15 +30,17 @@ pub(super) enum Access {
 /// A mock board, and the hook that runs on it.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
-    pub(crate) now: Millis,
-    pub(crate) log: Vec<String>,
-    pub(crate) memory: BTreeMap<String, Vec<u8>>,
+    pub(super) now: Millis,
+    pub(super) log: Vec<String>,
+    pub(super) memory: BTreeMap<String, Vec<u8>>,
     pub(super) set: BTreeMap<String, String>,
     pub(super) steps: Vec<Step>,
     pub(super) files: Files,
     tasks: BTreeMap<TaskId, Task>,
     declared: Vec<DeclaredSetting>,
     access: Access,
+    /// The task behind each handle.
+    pub(super) open: Vec<TaskId>,
     /// What each cursor has still to yield.
     cursors: Vec<Vec<Summary>>,
     locks: BTreeSet<String>,
@@ -60,6 +62,7 @@ impl Default for World {
             tasks: BTreeMap::new(),
             declared: Vec::new(),
             access: Access::Read,
+            open: Vec::new(),
             cursors: Vec::new(),
             locks: BTreeSet::new(),
             token: 0,
@@ -88,6 +91,7 @@ impl World {
         self.drawn = 0;
         self.steps.clear();
         self.log.clear();
+        self.open.clear();
         self.cursors.clear();
     }
 
@@ -103,11 +107,11 @@ impl World {
         }
     }
 
-    pub(crate) fn task(&self, id: &str) -> Option<&Task> {
+    pub(super) fn task(&self, id: &str) -> Option<&Task> {
         self.tasks.get(id)
     }
 
-    pub(crate) fn children(
+    pub(super) fn children_of(
         &self,
         parent: &str,
         which: Family,
@@ -128,12 +132,7 @@ impl World {
     }
 
     /// Makes a cursor; says which.
-    pub(crate) fn candidates(
-        &mut self,
-        filter: &Filter,
-        reserved: Reservation,
-        order: Order,
-    ) -> usize {
+    pub(super) fn walk(&mut self, filter: &Filter, reserved: Reservation, order: Order) -> usize {
         let asker = match &self.access {
             Access::Assign(request) => Some(request.asker.name.as_str()),
             Access::Read | Access::Change => None,
@@ -157,17 +156,17 @@ impl World {
         self.cursors.len() - 1
     }
 
-    pub(crate) fn next(&mut self, cursor: usize, limit: u32) -> Vec<Summary> {
+    pub(super) fn walk_on(&mut self, cursor: usize, limit: u32) -> Vec<Summary> {
         let left = &mut self.cursors[cursor];
         left.drain(..left.len().min(limit as usize)).collect()
     }
 
-    pub(crate) fn claims_held(&self, agent: &str) -> u32 {
+    pub(super) fn held_by(&self, agent: &str) -> u32 {
         let claims = self.tasks.values().filter_map(|task| task.claim.as_ref());
         u32::try_from(claims.filter(|claim| claim.agent == agent).count()).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+    pub(super) fn value_of(&self, name: &str) -> Option<String> {
         let declared = self.declared.iter().find(|declared| declared.name == name)?;
         let value = self.set.get(name).unwrap_or(&declared.default_value);
         match declared.value_type {
@@ -176,12 +175,12 @@ impl World {
         }
     }
 
-    pub(crate) fn id(&self) -> String {
+    pub(super) fn decision(&self) -> String {
         format!("decision-{}", self.calls)
     }
 
     /// SplitMix64, seeded by the number of the call.
-    pub(crate) fn random(&mut self) -> u32 {
+    pub(super) fn draw(&mut self) -> u32 {
         self.drawn += 1;
         let mut z = (self.calls << 32).wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -189,14 +188,14 @@ impl World {
         (z >> 32) as u32
     }
 
-    pub(crate) fn lock(&mut self, name: &str) -> Result<(), LockError> {
+    pub(super) fn take_lock(&mut self, name: &str) -> Result<(), LockError> {
         if self.access == Access::Read {
             return Err(LockError::Forbidden);
         }
         if self.locks.insert(name.to_owned()) { Ok(()) } else { Err(LockError::Timeout) }
     }
 
-    pub(crate) fn unlock(&mut self, name: &str) {
+    pub(super) fn drop_lock(&mut self, name: &str) {
         self.locks.remove(name);
     }
 
@@ -205,7 +204,7 @@ impl World {
     }
 
     /// Stages a step, or says why taskhost wouldn't.
-    pub(crate) fn stage(&mut self, step: Step) -> Result<(), StepError> {
+    pub(super) fn stage_step(&mut self, step: Step) -> Result<(), StepError> {
         if !self.may_change() {
             return Err(StepError::Invalid("this hook only reads".into()));
         }

@@ -1,6 +1,6 @@
 //! Reading the board.
 
-use super::{NO_HANDLES, ask};
+use super::{NO_HANDLES, PAGE_MAX, ask, if_up};
 use crate::{Claim, Filter, Millis, Order, Reservation, Status, Summary, TaskId};
 
 /// Which of a task's children are asked for.
@@ -13,13 +13,10 @@ pub enum Family {
     Unsuccessful,
 }
 
-/// The most that one call gives.
-const PAGE_MAX: u32 = 1_000;
-
 /// One task.
 #[derive(Debug)]
 pub struct Task {
-    id: TaskId,
+    handle: usize,
 }
 
 impl Task {
@@ -29,76 +26,84 @@ impl Task {
         unreachable!("{NO_HANDLES}")
     }
 
-    pub(crate) fn named(id: &str) -> Self {
-        Self { id: id.to_owned() }
-    }
-
-    fn read<T>(&self, read: impl FnOnce(&crate::mock::Task) -> T) -> T {
-        ask(|world| read(world.task(&self.id).expect("a task with a handle stays")))
+    pub(super) fn open(id: &str) -> Option<Self> {
+        ask(|host| host.open_task(id)).map(|handle| Self { handle })
     }
 
     pub fn summary(&self) -> Summary {
-        self.read(crate::mock::Task::summary)
+        ask(|host| host.summary(self.handle))
     }
 
     pub fn status(&self) -> Status {
-        self.read(|task| task.status)
+        ask(|host| host.status(self.handle))
     }
 
     pub fn parent(&self) -> Option<TaskId> {
-        self.read(|task| task.parent.clone())
+        ask(|host| host.parent(self.handle))
     }
 
     pub fn dependencies(&self) -> Vec<TaskId> {
-        self.read(|task| task.after.clone())
+        ask(|host| host.dependencies(self.handle))
     }
 
     pub fn children(&self, which: Family, past: Option<&str>, limit: u32) -> Vec<TaskId> {
-        ask(|world| world.children(&self.id, which, past, limit.min(PAGE_MAX)))
+        ask(|host| host.children(self.handle, which, past, limit.min(PAGE_MAX)))
     }
 
     pub fn labels(&self) -> Vec<String> {
-        self.read(|task| task.labels.clone())
+        ask(|host| host.labels(self.handle))
     }
 
     pub fn needs(&self) -> Vec<String> {
-        self.read(|task| task.needs.clone())
+        ask(|host| host.needs(self.handle))
     }
 
     pub fn assignee(&self) -> Option<String> {
-        self.read(|task| task.assignee.clone())
+        ask(|host| host.assignee(self.handle))
     }
 
     pub fn claim(&self) -> Option<Claim> {
-        self.read(|task| task.claim.clone())
+        ask(|host| host.claim(self.handle))
     }
 
     pub fn not_before(&self) -> Option<Millis> {
-        self.read(|task| task.not_before)
+        ask(|host| host.not_before(self.handle))
     }
 
     pub fn failures(&self) -> u32 {
-        self.read(|task| task.failures)
+        ask(|host| host.failures(self.handle))
     }
 
     pub fn reason(&self) -> Option<String> {
-        self.read(|task| task.reason.clone())
+        ask(|host| host.reason(self.handle))
     }
 
     pub fn data(&self) -> String {
-        self.read(|task| task.data.clone())
+        ask(|host| host.data(self.handle))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if_up(|host| host.close_task(self.handle));
     }
 }
 
 /// A walk over ready tasks.
 #[derive(Debug)]
 pub struct Cursor {
-    place: usize,
+    handle: usize,
 }
 
 impl Cursor {
     pub fn next(&self, limit: u32) -> Vec<Summary> {
-        ask(|world| world.next(self.place, limit.min(PAGE_MAX)))
+        ask(|host| host.next(self.handle, limit.min(PAGE_MAX)))
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if_up(|host| host.close_cursor(self.handle));
     }
 }
 
@@ -107,7 +112,7 @@ impl Cursor {
 pub struct View(());
 
 impl View {
-    pub(crate) const HERE: Self = Self(());
+    pub(super) const HERE: Self = Self(());
 
     #[doc(hidden)]
     pub fn from_handle(_handle: u32) -> Self {
@@ -115,18 +120,18 @@ impl View {
     }
 
     pub fn get(&self, id: &str) -> Option<Task> {
-        ask(|world| world.task(id).map(|task| Task::named(&task.id)))
+        Task::open(id)
     }
 
     pub fn candidates(&self, filter: &Filter, reserved: Reservation, order: Order) -> Cursor {
-        ask(|world| Cursor { place: world.candidates(filter, reserved, order) })
+        Cursor { handle: ask(|host| host.candidates(filter, reserved, order)) }
     }
 
     pub fn claims_held(&self, agent: &str) -> u32 {
-        ask(|world| world.claims_held(agent))
+        ask(|host| host.claims_held(agent))
     }
 
     pub fn recall(&self, key: &str) -> Option<Vec<u8>> {
-        ask(|world| world.memory.get(key).cloned())
+        ask(|host| host.recall(key))
     }
 }

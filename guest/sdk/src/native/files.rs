@@ -26,7 +26,7 @@ pub enum FileError {
 
 /// As in the contract.
 pub fn read(at: Place, name: &str) -> Result<Vec<u8>, FileError> {
-    ask(|world| world.read_file(at, name))
+    ask(|host| host.read_file(at, name))
 }
 
 /// As in the contract.
@@ -36,5 +36,5 @@ pub fn replace(
     content: &[u8],
     expected: Option<&[u8]>,
 ) -> Result<(), FileError> {
-    ask(|world| world.replace_file(at, name, content, expected))
+    ask(|host| host.replace_file(at, name, content, expected))
 }

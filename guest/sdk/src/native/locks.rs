@@ -1,6 +1,6 @@
-//! Named locks. On one thread nobody else holds any, but a policy may ask for one that it has already.
+//! Named locks.
 
-use super::ask;
+use super::{ask, if_up};
 use crate::DurationMs;
 
 /// Why a lock wasn't taken.
@@ -23,12 +23,11 @@ pub struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // The board is gone already where a hook panics.
-        super::WORLD.with_borrow_mut(|world| world.as_mut().map(|world| world.unlock(&self.name)));
+        if_up(|host| host.unlock(&self.name));
     }
 }
 
 /// As in the contract.
-pub fn acquire(name: &str, _timeout: DurationMs) -> Result<Guard, LockError> {
-    ask(|world| world.lock(name)).map(|()| Guard { name: name.to_owned() })
+pub fn acquire(name: &str, timeout: DurationMs) -> Result<Guard, LockError> {
+    ask(|host| host.lock(name, timeout)).map(|()| Guard { name: name.to_owned() })
 }

@@ -30,7 +30,7 @@ impl std::error::Error for StepError {}
 pub struct Transaction(());
 
 impl Transaction {
-    pub(crate) const HERE: Self = Self(());
+    pub(super) const HERE: Self = Self(());
 
     #[doc(hidden)]
     pub fn from_handle(_handle: u32) -> Self {
@@ -38,27 +38,27 @@ impl Transaction {
     }
 
     pub fn id(&self) -> String {
-        ask(|world| world.id())
+        ask(|host| host.id())
     }
 
     pub fn claim(&self, id: &str, lease: Option<DurationMs>) -> Result<(), StepError> {
-        ask(|world| world.stage(Step::Claim { id: id.to_owned(), lease }))
+        ask(|host| host.stage(Step::Claim { id: id.to_owned(), lease }))
     }
 
     pub fn release(&self, id: &str, not_before: Option<Millis>) -> Result<(), StepError> {
-        ask(|world| world.stage(Step::Release { id: id.to_owned(), not_before }))
+        ask(|host| host.stage(Step::Release { id: id.to_owned(), not_before }))
     }
 
     pub fn set_status(&self, id: &str, to: Status, why: &str) -> Result<(), StepError> {
-        ask(|world| world.stage(Step::SetStatus { id: id.to_owned(), to, why: why.to_owned() }))
+        ask(|host| host.stage(Step::SetStatus { id: id.to_owned(), to, why: why.to_owned() }))
     }
 
     pub fn reconsider(&self, id: &str) -> Result<(), StepError> {
-        ask(|world| world.stage(Step::Reconsider { id: id.to_owned() }))
+        ask(|host| host.stage(Step::Reconsider { id: id.to_owned() }))
     }
 
     pub fn remember(&self, key: &str, value: Option<&[u8]>) -> Result<(), StepError> {
         let value = value.map(<[u8]>::to_vec);
-        ask(|world| world.stage(Step::Remember { key: key.to_owned(), value }))
+        ask(|host| host.stage(Step::Remember { key: key.to_owned(), value }))
     }
 }
