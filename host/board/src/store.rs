@@ -73,6 +73,10 @@ pub trait Opened: Send {
     fn now(&self) -> Instant;
     /// The board as it is; given once, to live in the [`crate::Transaction`].
     fn view(&mut self) -> Box<dyn View>;
+    /// Whether it is worth asking for dead holders: this handle did so an instant ago if not.
+    fn is_time_to_look_for_dead(&mut self) -> bool {
+        true
+    }
     /// Which of these holders are proved dead. May answer for fewer than asked, to save time.
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital>;
     /// The locks on tasks that people and programs take by hand; given once, to live in the

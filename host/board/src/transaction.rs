@@ -126,7 +126,19 @@ impl Transaction {
         steps_max: u32,
     ) -> Result<Self, ReadError> {
         let head = view.head()?;
-        Ok(Self {
+        Ok(Self::on(view, head, now, id, seed, steps_max))
+    }
+
+    /// The same on a view whose head was read already.
+    pub(crate) fn on(
+        view: Box<dyn View>,
+        head: Head,
+        now: Instant,
+        id: String,
+        seed: u64,
+        steps_max: u32,
+    ) -> Self {
+        Self {
             inner: Box::new(Inner {
                 view,
                 id,
@@ -148,7 +160,7 @@ impl Transaction {
                 happened: VecDeque::new(),
                 reconsider: BTreeSet::new(),
             }),
-        })
+        }
     }
 
     /// The same, where tasks may be locked by hand.

@@ -174,7 +174,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use taskhost_board::{NoPowers, Space};
+    use taskhost_board::{Digest, NoPowers, Space};
 
     use super::*;
     use crate::contract::Contracts;
@@ -191,7 +191,8 @@ mod tests {
         let component = built.expect("it builds").remove(0);
         let limits = HookLimits { deadline: Duration::from_secs(60), ..HookLimits::default() };
         let machine = Machine::shared(&limits, None, Contracts::with(&[])).expect("a machine");
-        let compiled = machine.compile(&component, &limits).expect("it is a policy");
+        let compiled =
+            machine.compile(Digest::of(&component), &component, &limits).expect("it is a policy");
         let around = Surroundings {
             machine,
             limits,

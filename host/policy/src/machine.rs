@@ -118,14 +118,14 @@ impl Machine {
         Ok(names.anatomy(bytes, &parts))
     }
 
-    /// Compiles a component, unless it is compiled. Whatever a board is set to was examined then, so this reads no more of
-    /// the contract than its version.
+    /// Compiles the component that has this digest, unless it is compiled. Whatever a board is set to was examined then, so
+    /// this reads no more of the contract than its version.
     pub(crate) fn compile(
         &self,
+        digest: Digest,
         bytes: &[u8],
         limits: &HookLimits,
     ) -> Result<Arc<Compiled>, PolicyFailure> {
-        let digest = Digest::of(bytes);
         if let Some(compiled) = self.compiled(digest) {
             return Ok(compiled);
         }
@@ -194,7 +194,7 @@ mod tests {
         let (limits, contracts) = (HookLimits::default(), Contracts::alone());
         let machine = Machine::shared(&limits, None, contracts.clone()).expect("a machine");
         let component = component();
-        machine.compile(&component, &limits).expect("it fits");
+        machine.compile(Digest::of(&component), &component, &limits).expect("it fits");
         assert!(!contracts.present().is_read());
         machine.examine(&component, &limits).expect("it fits");
         assert!(contracts.present().is_read());

@@ -136,7 +136,17 @@ impl Runtime {
             let text = format!("the component `{digest}` has the digest `{found}`");
             return Err(ReadError::Damaged(text).into());
         }
-        Ok(self.machine.compile(&bytes, &self.options.limits)?)
+        Ok(self.machine.compile(digest, &bytes, &self.options.limits)?)
+    }
+
+    /// What the component that has this digest says about itself.
+    fn described(&self, digest: Digest, component: &[u8]) -> Result<Description, PolicyFailure> {
+        let compiled = self.machine.compile(digest, component, &self.options.limits)?;
+        let name = compiled.digest.short();
+        let around = self.surroundings(name.clone(), Space::Custom, self.options.limits.clone());
+        let (about, _) =
+            describe::described(&compiled, &around).map_err(|error| expect_policy(error, &name))?;
+        Ok(about)
     }
 }
 
@@ -171,19 +181,15 @@ impl Policies for Runtime {
     }
 
     fn check(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        if self.machine.compiled(Digest::of(component)).is_none() {
+        let digest = Digest::of(component);
+        if self.machine.compiled(digest).is_none() {
             self.examine(component)?;
         }
-        self.describe(component)
+        self.described(digest, component)
     }
 
     fn describe(&self, component: &[u8]) -> Result<Description, PolicyFailure> {
-        let compiled = self.machine.compile(component, &self.options.limits)?;
-        let name = compiled.digest.short();
-        let around = self.surroundings(name.clone(), Space::Custom, self.options.limits.clone());
-        let (about, _) =
-            describe::described(&compiled, &around).map_err(|error| expect_policy(error, &name))?;
-        Ok(about)
+        self.described(Digest::of(component), component)
     }
 
     fn check_settings(&self, pin: &PolicyPin, about: &Description) -> Result<(), String> {

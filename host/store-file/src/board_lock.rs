@@ -23,6 +23,7 @@ use crate::disk::{Disk, DiskFile, Hold, How, Identity};
 use crate::forks::Origin;
 use crate::format::names;
 use crate::lock::{FileLock, Helper, LockError, take};
+use crate::words::{Held, Turn, Wake};
 
 /// The board's lock, held by hand around this process.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,8 @@ pub(crate) struct BoardLock {
 pub(crate) struct BoardGuard {
     /// Released before the turn is passed on.
     file: Option<FileLock>,
+    /// The turn among all processes, if turns are taken.
+    queued: Option<Held>,
     since: Deadline,
     board: Arc<BoardLock>,
 }
@@ -80,11 +83,16 @@ impl BoardLock {
         if self.origin.is_here() { Ok(()) } else { Err(LockError::Forked(self.origin.pid())) }
     }
 
-    /// Takes the lock, waiting for it no longer than until `deadline`.
-    pub(crate) fn lock(self: &Arc<Self>, deadline: Deadline) -> Result<BoardGuard, LockError> {
+    /// Takes the lock, waiting for it no longer than until `deadline`. Those who take turns at it sleep until it is theirs,
+    /// and don't have to wait for the lock itself, which takes another thread.
+    pub(crate) fn lock(
+        self: &Arc<Self>,
+        deadline: Deadline,
+        turn: Option<&Turn>,
+    ) -> Result<BoardGuard, LockError> {
         self.same_process()?;
         let started = Deadline::now();
-        let result = self.lock_since(started, deadline);
+        let result = self.lock_since(started, deadline, turn);
         match &result {
             Ok(guard) => {
                 self.meter.record(Measure::LockWait, guard.since.duration_since(started));
@@ -103,6 +111,7 @@ impl BoardLock {
         self: &Arc<Self>,
         started: Deadline,
         deadline: Deadline,
+        queue: Option<&Turn>,
     ) -> Result<BoardGuard, LockError> {
         let mut turn = self.turn.lock();
         let mut waited = *turn;
@@ -114,13 +123,29 @@ impl BoardLock {
         *turn = true;
         drop(turn);
         // Passes the turn on, should anything fail from here on.
-        let mut guard = BoardGuard { file: None, since: started, board: self.clone() };
+        let mut guard =
+            BoardGuard { file: None, queued: None, since: started, board: self.clone() };
+        guard.queued = queue.and_then(|queue| {
+            queue.try_take(Wake::One).or_else(|| {
+                waited = true;
+                queue.take(deadline, Wake::One)
+            })
+        });
         let mut kept = self.kept.lock();
         let taken =
-            take(&self.disk, &self.path, Hold::Exclusive, deadline, &mut kept, &self.helper)?;
+            take(&self.disk, &self.path, Hold::Exclusive, deadline, &mut kept, &self.helper);
+        let taken = taken.map_err(|error| match error {
+            // The turns were waited for as well.
+            LockError::Timeout(_) => LockError::Timeout(started.elapsed()),
+            other => other,
+        })?;
         drop(kept);
         waited |= taken.waited;
         guard.file = Some(taken.lock);
+        if guard.queued.is_none() {
+            // Whoever has the turn doesn't have the lock: it may be dead, and others wait for it.
+            guard.queued = queue.map(|queue| queue.seize(Wake::One));
+        }
         self.check_outer()?;
         guard.since = Deadline::now();
         if waited {
@@ -160,6 +185,7 @@ impl Drop for BoardGuard {
     fn drop(&mut self) {
         let held = self.since.elapsed();
         let was_held = self.file.take().is_some();
+        drop(self.queued.take());
         if self.board.origin.is_here() {
             *self.board.turn.lock() = false;
             self.board.turned.notify_one();

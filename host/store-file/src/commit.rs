@@ -26,10 +26,10 @@ use taskhost_board::{
 use crate::board_lock::BoardGuard;
 use crate::format::line::{self, Place};
 use crate::hand::FileTaskLocks;
-use crate::index::{self, Meta, Reading};
+use crate::index::{self, Meta, Reading, Settled};
 use crate::journal::Tail;
 use crate::own::has_all;
-use crate::state::{Current, Inner};
+use crate::state::{Current, Inner, SyncedBy};
 
 /// An open transaction.
 pub(crate) struct FileOpened {
@@ -39,6 +39,8 @@ pub(crate) struct FileOpened {
     reading: Option<Reading>,
     meta: Meta,
     now: Instant,
+    /// When a look for dead holders began.
+    look_began: Option<Deadline>,
 }
 
 impl Inner {
@@ -56,7 +58,8 @@ impl Inner {
         //    A writer that died between 4 and 5 left a line that the index lacks, or half a line.
         let (current, reading, meta) = self.catch_up(&guard, current)?;
         let now = self.platform.now();
-        Ok(FileOpened { inner: self.clone(), guard, current, reading: Some(reading), meta, now })
+        let (inner, reading) = (self.clone(), Some(reading));
+        Ok(FileOpened { inner, guard, current, reading, meta, now, look_began: None })
     }
 }
 
@@ -94,9 +97,20 @@ impl Opened for FileOpened {
         }
     }
 
+    fn is_time_to_look_for_dead(&mut self) -> bool {
+        self.look_began = Some(Deadline::now());
+        self.inner.is_time_to_look_for_dead(&self.now)
+    }
+
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
         match self.inner.lock.same_process() {
-            Ok(()) => self.inner.dead(holders),
+            Ok(()) => {
+                let dead = self.inner.dead(holders);
+                if let Some(began) = self.look_began.take() {
+                    self.inner.have_looked_for_dead(&self.now, began.elapsed());
+                }
+                dead
+            }
             Err(_) => Vec::new(),
         }
     }
@@ -106,7 +120,7 @@ impl Opened for FileOpened {
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
-        let Self { inner, guard, current, reading, meta, now: _ } = *self;
+        let Self { inner, guard, current, reading, meta, .. } = *self;
         let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
         drop(reading);
         // The lock is the parent's, which goes on with this very transaction.
@@ -126,6 +140,11 @@ impl Opened for FileOpened {
         let mut writing = index::write(&*current.index).map_err(|e| not_written(&e))?;
         writing.apply(sequence, &entry).map_err(|e| not_written(&e))?;
         writing.put_meta(&meta.at(tail)).map_err(|e| not_written(&e))?;
+        if let Settled::Full { needed } = writing.settle().map_err(|e| not_written(&e))? {
+            drop(writing);
+            inner.replace_full_index(&guard, &current, needed).map_err(|e| not_written(&e))?;
+            return Err(CommitError::Conflict);
+        }
 
         // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
         //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
@@ -151,18 +170,21 @@ impl Opened for FileOpened {
 
         // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
         //    all; a crash after it leaves the line.
-        inner.make_durable(&current, sequence).map_err(CommitError::Unknown)?;
-        //    It may have been somebody else's sync: of this journal, unless another one has its name by now.
-        inner.expect_found(&current).map_err(|e| CommitError::Unknown(e.to_string()))?;
+        let synced = inner.make_durable(&current, sequence).map_err(CommitError::Unknown)?;
+        if synced == SyncedBy::Others {
+            // It was this journal that they synced, unless another one has its name by now.
+            inner.expect_found(&current).map_err(|e| CommitError::Unknown(e.to_string()))?;
+        }
         Ok(Committed { sequence })
     }
 
     fn finish(self: Box<Self>) -> Result<(), CommitError> {
-        let Self { inner, guard, current, reading, meta, now: _ } = *self;
+        let Self { inner, guard, current, reading, meta, .. } = *self;
         drop(reading);
         drop(guard);
         inner.lock.same_process().map_err(|e| CommitError::NotWritten(e.to_string()))?;
-        inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)
+        inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)?;
+        Ok(())
     }
 }
 

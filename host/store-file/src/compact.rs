@@ -1,7 +1,8 @@
 //! When the journal is long enough that making it short is worth it.
 //!
 //! Invariant: over a board's life, what compactions write is no more than what was appended: one is due only when
-//! the journal is as long as the snapshot that it continues, and has the size that the board's settings say.
+//! the journal is as long as the snapshot that it continues, and has the size that the board's settings say; or when the
+//! index, which each of them gives room for several times of what is in it, is half full.
 
 use std::time::Instant as Deadline;
 
@@ -24,6 +25,10 @@ impl Inner {
         let Ok(Some(least)) = settings.map(|settings| settings.compact_bytes()) else {
             return false;
         };
+        if current.index.is_filling_up() && least < u64::MAX {
+            // Otherwise it is made anew in the middle of somebody's claim.
+            return true;
+        }
         let snapshot = self.disk.open(&names::tasks(current.generation), How::Read);
         let snapshot = snapshot.and_then(|file| file.len());
         matches!((current.journal.len(), snapshot), (Ok(journal), Ok(snapshot))

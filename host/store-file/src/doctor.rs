@@ -222,7 +222,7 @@ impl Inner {
     /// one that is at it is given some time.
     fn compare_ends(&self, current: &Current, meta: &Meta, report: &mut Report) {
         let name = current.journal_name();
-        let end = replay(&*current.journal, &name, current.generation, meta.tail(), |_, _| Ok(()));
+        let end = replay(&*current.journal, name, current.generation, meta.tail(), |_, _| Ok(()));
         let Ok((end, _)) = end else { return };
         for _ in 0..LOOKS_MAX {
             let now = index::read(&*current.index).and_then(|reading| index::meta(&reading));
@@ -358,7 +358,7 @@ impl Inner {
     /// Looks for what everybody on the machine may write to. That may be meant, so it is nothing wrong.
     fn look_for_open_doors(&self, current: &Current, report: &mut Report) {
         let (tasks, journal) = (names::tasks(current.generation), current.journal_name());
-        let files = [names::BOARD, names::LOCK, &tasks, &journal];
+        let files = [names::BOARD, names::LOCK, &tasks, journal];
         let open: Vec<String> = std::iter::once(".")
             .chain(names::DIRECTORIES)
             .chain(files)

@@ -146,24 +146,23 @@ impl Draft {
         let name = current.journal_name();
         let (touched, moved) = (&mut BTreeSet::new(), &mut BTreeSet::new());
         // Where it ends badly, somebody is writing just now; under the lock the end was mended before.
-        let (old, _) =
-            replay(&*current.journal, &name, current.generation, self.old, |line, _| {
-                for change in &line.entry.changes {
-                    if let Some(id) = change.task() {
-                        touched.insert(id.clone());
-                        if change.wakes_waiters() {
-                            moved.insert(id.clone());
-                        }
-                    }
-                    // As in a transaction: a parent may have to wait for a child that it didn't have when the
-                    // new policy was asked about it.
-                    if let Change::Added(task) = change {
-                        touched.extend(task.parent.clone());
+        let (old, _) = replay(&*current.journal, name, current.generation, self.old, |line, _| {
+            for change in &line.entry.changes {
+                if let Some(id) = change.task() {
+                    touched.insert(id.clone());
+                    if change.wakes_waiters() {
+                        moved.insert(id.clone());
                     }
                 }
-                let Line { place, entry, .. } = line;
-                copy.add(place.policy, &entry)
-            })?;
+                // As in a transaction: a parent may have to wait for a child that it didn't have when the
+                // new policy was asked about it.
+                if let Change::Added(task) = change {
+                    touched.extend(task.parent.clone());
+                }
+            }
+            let Line { place, entry, .. } = line;
+            copy.add(place.policy, &entry)
+        })?;
         self.meta = copy.finish(&*self.journal)?;
         self.old = old;
         self.touched.append(touched);
@@ -179,8 +178,8 @@ impl Draft {
         }
         let name = current.journal_name();
         let why = format!("entry {} can't be read back", self.old.sequence.next());
-        let line = line_number(&*current.journal, &name, self.old.offset)?;
-        Err(damaged(&name, line, self.old.offset, &why))
+        let line = line_number(&*current.journal, name, self.old.offset)?;
+        Err(damaged(name, line, self.old.offset, &why))
     }
 
     /// Adds the line of the switch itself.

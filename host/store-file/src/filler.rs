@@ -1,5 +1,7 @@
 //! Filling an index that nobody sees yet, whole boards at a time, in steps of bounded size.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use taskhost_board::ReadError;
 
 use crate::index::{self, Index, Meta, Writing};
@@ -45,6 +47,7 @@ impl<'a> Filler<'a> {
 
     pub(crate) fn finish(mut self, meta: &Meta) -> Result<(), ReadError> {
         self.step("finishing the index", |writing| writing.put_meta(meta))?;
-        self.flush()
+        self.flush()?;
+        self.index.seal(self.inner.index_room.load(Relaxed))
     }
 }

@@ -12,9 +12,10 @@
 //! A claim may name a process instead, whose end proves the same (`process`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant as Deadline};
 
-use taskhost_board::{LifeGuard, ReadError, SessionId, Vital};
+use taskhost_board::{Instant, LifeGuard, ReadError, SessionId, Vital};
 
 use crate::disk::Hold;
 use crate::format::names;
@@ -26,6 +27,10 @@ use crate::state::Inner;
 const BEGIN_WAIT: Duration = Duration::from_secs(1);
 /// How long a session that was found alive isn't asked about again.
 const PROBE_EVERY_MS: u64 = 100;
+/// For how long a handle that has looked for dead holders doesn't, unless it would have to say that there is nothing.
+const LOOK_EVERY_MS: u64 = 10;
+/// And how many times as long as that look took: it takes longer where very many hold something.
+const LOOK_PAUSE_TIMES: u32 = 50;
 /// How many sessions are remembered; beyond it they are forgotten, and asked about anew.
 const PROBES_MAX: usize = 10_000;
 
@@ -52,6 +57,18 @@ impl Inner {
             }
             Err(error) => Err(ReadError::Failed(error.to_string())),
         }
+    }
+
+    /// Whether this handle hasn't looked for dead holders an instant ago. One that was just opened has not.
+    pub(crate) fn is_time_to_look_for_dead(&self, now: &Instant) -> bool {
+        now.boot_ms >= self.next_look_for_dead.load(Relaxed)
+    }
+
+    /// A look for dead holders that began at `now` has taken so long.
+    pub(crate) fn have_looked_for_dead(&self, now: &Instant, took: Duration) {
+        let pause = took.saturating_mul(LOOK_PAUSE_TIMES).as_millis();
+        let pause_ms = u64::try_from(pause).unwrap_or(u64::MAX).max(LOOK_EVERY_MS);
+        self.next_look_for_dead.store(now.boot_ms.saturating_add(pause_ms), Relaxed);
     }
 
     /// Which of these are proved dead, among those that weren't asked about just now.

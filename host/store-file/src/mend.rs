@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use taskhost_board::image;
 use taskhost_board::{BeginError, Generation, Millis, ReadError, Sequence};
@@ -260,7 +261,7 @@ impl Inner {
     ) -> Result<(Arc<Current>, Reading, Meta), BeginError> {
         let reading = index::read(&*current.index)?;
         let meta = index::meta(&reading)?;
-        let length = current.journal.len().map_err(failed(&current.journal_name()))?;
+        let length = current.journal.len().map_err(failed(current.journal_name()))?;
         if let Some(meta) = meta {
             if meta.offset == length {
                 // A writer that died between the index and the words has left them behind.
@@ -286,6 +287,22 @@ impl Inner {
         self.read_caught_up(current)
     }
 
+    /// Makes an index anew that has no room left for a change, with room for several of its size.
+    pub(crate) fn replace_full_index(
+        &self,
+        guard: &BoardGuard,
+        current: &Current,
+        needed: u64,
+    ) -> Result<(), BeginError> {
+        self.index_room.fetch_max(needed.saturating_mul(2), Relaxed);
+        if current.index.is_own() {
+            self.replace_own_index(guard)?;
+        } else {
+            self.mend_index(guard, Some("it was full".into()))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn read_caught_up(
         &self,
         current: Arc<Current>,
@@ -309,11 +326,11 @@ impl Inner {
         // was seen before it, or the line would be applied twice.
         let meta = index::meta(&writing)?.unwrap_or_else(|| seen.clone());
         let (tail, end) =
-            replay(&*current.journal, &name, current.generation, meta.tail(), |line, _| {
+            replay(&*current.journal, name, current.generation, meta.tail(), |line, _| {
                 writing.apply_line(&line)
             })?;
         let durable = current.words.durable_through();
-        judge(&*current.journal, &name, current.generation, tail, &end, Some(durable))?;
+        judge(&*current.journal, name, current.generation, tail, &end, Some(durable))?;
         writing.put_meta(&meta.at(tail))?;
         if let End::Bad(why) = &end {
             let words = Some(&current.words);

@@ -54,6 +54,14 @@ impl Index for OwnIndex {
         self.0.write()
     }
 
+    fn seal(&self, least: u64) -> Result<(), ReadError> {
+        self.0.seal(least)
+    }
+
+    fn is_filling_up(&self) -> bool {
+        self.0.is_filling_up()
+    }
+
     fn tidy(&self) {
         self.0.tidy();
     }
@@ -69,7 +77,7 @@ pub(crate) fn has_all(current: &Current, meta: &Meta) -> Result<bool, ReadError>
     if !current.index.is_own() {
         return Ok(true);
     }
-    let length = current.journal.len().map_err(failed(&current.journal_name()))?;
+    let length = current.journal.len().map_err(failed(current.journal_name()))?;
     Ok(meta.offset >= length)
 }
 

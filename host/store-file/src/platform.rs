@@ -225,7 +225,7 @@ impl Platform for Real {
     }
 
     fn words(&self) -> io::Result<Option<Words>> {
-        Ok(self.mapped(SHARED_WORDS, WORDS)?.map(|cells| Words::new(Box::new(cells))))
+        Ok(self.mapped(SHARED_WORDS, WORDS)?.map(|cells| Words::new(Arc::new(cells))))
     }
 
     fn make_words(&self, start: &Start) -> io::Result<Words> {

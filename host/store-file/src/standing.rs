@@ -11,7 +11,6 @@ use std::io;
 
 use taskhost_board::ReadError;
 
-use crate::format::names;
 use crate::options::PlantedBug;
 use crate::state::{Current, Inner, failed};
 
@@ -23,7 +22,7 @@ impl Inner {
             return Ok(true);
         }
         let name = current.journal_name();
-        let is_named = self.is_at(current, &name).map_err(failed(&name))? == Some(true);
+        let is_named = self.is_at(current, name).map_err(failed(name))? == Some(true);
         if !is_named {
             self.let_go(current)?;
         }
@@ -48,9 +47,9 @@ impl Inner {
         if self.options.has(PlantedBug::GenerationNotRechecked) {
             return Ok(());
         }
-        let (name, retired) = (current.journal_name(), names::retired(current.generation));
-        let is_found = self.is_at(current, &name).map_err(failed(&name))? == Some(true)
-            || match self.is_at(current, &retired).map_err(failed(&retired))? {
+        let (name, retired) = (current.journal_name(), current.retired_name());
+        let is_found = self.is_at(current, name).map_err(failed(name))? == Some(true)
+            || match self.is_at(current, retired).map_err(failed(retired))? {
                 Some(is_retired) => is_retired,
                 // It may have been removed from the history already.
                 None => current.words.generation() != current.generation,

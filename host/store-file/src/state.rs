@@ -21,14 +21,14 @@ use crate::board_lock::{BoardGuard, BoardLock, Outer};
 use crate::disk::{Disk, DiskFile, How, Identity, read_file};
 use crate::figures::Recorder;
 use crate::format::{BoardFile, Checksum, FORMAT, names, snapshot};
-use crate::hand::{Inherited, Lockable, OwnTasks};
+use crate::hand::{Inherited, KnownLocks, Lockable, OwnTasks};
 use crate::index::{self, Index, Meta, NotOpened};
 use crate::lock::{Helpers, LockError};
 use crate::options::{Notice, OpenOptions, PlantedBug};
 use crate::platform::Platform;
 use crate::remains::no_board_file;
 use crate::waiting::Waiting;
-use crate::words::Words;
+use crate::words::{Turn, Wake, Words};
 
 /// A handle of a board.
 pub(crate) struct Inner {
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) inherited: Inherited,
     /// The locks of tasks that threads of this handle hold.
     pub(crate) own_tasks: OwnTasks,
+    /// Which tasks' locks are there.
+    pub(crate) known_locks: KnownLocks,
     /// Where is measured how long things take.
     pub(crate) recorder: Arc<Recorder>,
     /// Wait for all locks but the board's.
@@ -52,6 +54,10 @@ pub(crate) struct Inner {
     pub(crate) waiting: Waiting,
     /// How many index pages were read.
     pub(crate) pages: Arc<AtomicU64>,
+    /// From when on holders are asked again if they live, in milliseconds by the clock of the boot.
+    pub(crate) next_look_for_dead: AtomicU64,
+    /// How many bytes an index is given room for at least: more than the largest change that found none.
+    pub(crate) index_room: AtomicU64,
     /// How many transactions were begun.
     pub(crate) begun: AtomicU64,
 }
@@ -73,6 +79,23 @@ pub(crate) struct Current {
     syncing: Mutex<()>,
     /// The short digest of the policy that decides in this generation: policies change by switches only.
     pub(crate) policy: String,
+    /// What its journal is called.
+    names: JournalNames,
+}
+
+/// What a generation's journal is called: asked for by every commit.
+struct JournalNames {
+    journal: String,
+    retired: String,
+}
+
+/// Who made something durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SyncedBy {
+    /// This caller, just now.
+    Us,
+    /// Somebody else, before.
+    Others,
 }
 
 impl Current {
@@ -94,8 +117,14 @@ impl Current {
         self.words.durable_through() >= sequence && self.words.generation() == self.generation
     }
 
-    pub(crate) fn journal_name(&self) -> String {
-        names::journal(self.generation)
+    /// The journal's name.
+    pub(crate) fn journal_name(&self) -> &str {
+        &self.names.journal
+    }
+
+    /// Its name in the history, once it is retired.
+    pub(crate) fn retired_name(&self) -> &str {
+        &self.names.retired
     }
 }
 
@@ -142,6 +171,7 @@ impl Inner {
             recorder,
             inherited,
             own_tasks: OwnTasks::default(),
+            known_locks: KnownLocks::default(),
             helpers: Helpers::default(),
             platform,
             disk,
@@ -151,6 +181,8 @@ impl Inner {
             probes: Mutex::default(),
             waiting: Waiting::default(),
             pages: Arc::default(),
+            next_look_for_dead: AtomicU64::new(0),
+            index_room: AtomicU64::new(0),
             begun: AtomicU64::new(0),
         }
     }
@@ -166,10 +198,20 @@ impl Inner {
     /// Takes the board's lock.
     pub(crate) fn lock(&self, deadline: Deadline) -> Result<BoardGuard, BeginError> {
         self.inherited.check(&Lockable::Board).map_err(failed(names::LOCK))?;
-        self.lock.lock(deadline).map_err(|error| match error {
+        self.lock.lock(deadline, self.lock_turn().as_ref()).map_err(|error| match error {
             LockError::Timeout(waited) => BeginError::Timeout { waited, holder: self.holder() },
             other => BeginError::Read(ReadError::Failed(other.to_string())),
         })
+    }
+
+    /// Who is next at the lock: one who has the board open knows where that stands.
+    fn lock_turn(&self) -> Option<Turn> {
+        // In a forked child another thread of the parent's may be changing what is open for ever. And those inside a lock
+        // that was taken by hand take another one, for which those outside don't wait.
+        if self.lock.same_process().is_err() || self.lock.path() != names::LOCK {
+            return None;
+        }
+        self.current.read().as_ref()?.words.lock_turn()
     }
 
     fn holder(&self) -> Option<String> {
@@ -260,7 +302,11 @@ impl Inner {
     ) -> Result<Arc<Current>, BeginError> {
         self.recorder.attach(&*self.platform, words.home());
         let policies = ImageView::new(index::read(&*index)?).policies()?;
-        let journal_file = journal.identity().map_err(failed(&names::journal(file.generation)))?;
+        let names = JournalNames {
+            journal: names::journal(file.generation),
+            retired: names::retired(file.generation),
+        };
+        let journal_file = journal.identity().map_err(failed(&names.journal))?;
         let current = Arc::new(Current {
             board: file.board,
             format: file.format,
@@ -272,6 +318,7 @@ impl Inner {
             words,
             syncing: Mutex::default(),
             policy: policies.leading().digest.short(),
+            names,
         });
         *self.current.write() = Some(current.clone());
         Ok(current)
@@ -392,13 +439,38 @@ impl Inner {
     /// was just killed, which is common, and every kill would then cost a new generation. What would close it is that a
     /// process which attaches writes the lines it finds past `durable_through` again, the same bytes in the same place,
     /// so that their pages are its own to sync.
-    pub(crate) fn make_durable(&self, current: &Current, sequence: Sequence) -> Result<(), String> {
+    pub(crate) fn make_durable(
+        &self,
+        current: &Current,
+        sequence: Sequence,
+    ) -> Result<SyncedBy, String> {
         if current.is_durable(sequence) {
-            return Ok(());
+            return Ok(SyncedBy::Others);
         }
         let _turn = current.syncing.lock();
-        // Another thread's sync may have covered it meanwhile.
-        if current.is_durable(sequence) { Ok(()) } else { self.sync_in_turn(current) }
+        if current.is_durable(sequence) {
+            // Another thread's sync has covered it meanwhile.
+            return Ok(SyncedBy::Others);
+        }
+        let Some(turn) = current.words.sync_turn() else {
+            return self.sync_in_turn(current).map(|()| SyncedBy::Us);
+        };
+        // One process syncs for all whose lines are there when it begins; the others sleep, and those that came too late
+        // for it are served by the next one. Each sync has a cost of its own, however little it makes durable.
+        loop {
+            if let Some(_held) = turn.try_take(Wake::All) {
+                return self.sync_in_turn(current).map(|()| SyncedBy::Us);
+            }
+            let in_time = turn.wait();
+            if current.is_durable(sequence) {
+                return Ok(SyncedBy::Others);
+            }
+            if !in_time {
+                self.sync_in_turn(current)?;
+                drop(turn.seize(Wake::All));
+                return Ok(SyncedBy::Us);
+            }
+        }
     }
 
     /// Syncs the journal, whatever is known of it: a cut isn't counted as an entry is, and has to be durable too before

@@ -3,6 +3,7 @@
 use std::time::Instant as Deadline;
 
 use super::add::{check_key, fingerprint};
+use super::due::LookForDead;
 use super::{Engine, Error, Work};
 use crate::{
     Access, Agent, Asking, Change, Choice, Command, Counts, Filter, KeyRecord, Measure, Millis,
@@ -85,13 +86,17 @@ impl Engine {
             Some(id) => self.store.lock_task(id, deadline)?,
             None => None,
         };
+        let mut look = LookForDead::Sometimes;
         loop {
-            let (mut outcome, leftovers, changed) = self.transact(&entry, deadline, |work| {
-                let outcome = work.claim(request)?;
-                Ok((outcome, work.has_leftovers(), !work.tx().changes().is_empty()))
-            })?;
-            // Among the tasks still to be asked about there may be one for this asker.
-            let again = leftovers && matches!(outcome, ClaimOutcome::Nothing { .. });
+            let (mut outcome, leftovers, looked, changed) =
+                self.transact(&entry, deadline, |work| {
+                    let outcome = work.claim(request, look)?;
+                    let changed = !work.tx().changes().is_empty();
+                    Ok((outcome, work.has_leftovers(), work.looked_for_dead, changed))
+                })?;
+            // Among the tasks still to be asked about, or those of the dead, there may be one for this asker.
+            let again = (leftovers || !looked) && matches!(outcome, ClaimOutcome::Nothing { .. });
+            look = LookForDead::Surely;
             if !again {
                 // What was due and was taken just now was still among the timers that the transaction saw.
                 if let ClaimOutcome::Nothing { next_ready_at, .. } = &mut outcome
@@ -143,14 +148,14 @@ impl Engine {
 }
 
 impl Work<'_> {
-    fn claim(&mut self, request: &ClaimRequest) -> Result<ClaimOutcome, Error> {
-        let print = fingerprint(&(&request.agent.name, &request.filter, request.lease_ms));
+    fn claim(&mut self, request: &ClaimRequest, look: LookForDead) -> Result<ClaimOutcome, Error> {
+        let print = || fingerprint(&(&request.agent.name, &request.filter, request.lease_ms));
         if let Some(key) = &request.key
-            && let Some(task) = self.claimed_before(key, print)?
+            && let Some(task) = self.claimed_before(key, print())?
         {
             return Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: true });
         }
-        self.keep_up(request.filter.only.as_ref())?;
+        self.keep_up(request.filter.only.as_ref(), look)?;
         if let Some(id) = &request.filter.only
             && let Some(nothing) = self.look_at_wanted(id, &request.agent)?
         {
@@ -186,7 +191,7 @@ impl Work<'_> {
                 }
                 if let Some(key) = &request.key {
                     let record = KeyRecord {
-                        fingerprint: print,
+                        fingerprint: print(),
                         task: id,
                         token: Some(token),
                         at: self.tx().now().wall,

@@ -11,11 +11,28 @@ const VITALS_CHECKED_MAX: usize = 64;
 /// remember where the last one stopped: the first 64 in order would be checked by everybody, the rest by nobody.
 const VITALS_DRAWN_FROM_MAX: usize = 4_096;
 
+/// Whether holders are asked if they live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookForDead {
+    /// Now and then: of many claims in quick succession, one does it for those after it.
+    Sometimes,
+    /// Before anybody is told that there is nothing.
+    Surely,
+}
+
 impl Work<'_> {
     /// Takes what is due, and `wanted` from a holder that is late or dead, with all that follows. It stays, even if
     /// the command is refused then.
-    pub(super) fn keep_up(&mut self, wanted: Option<&TaskId>) -> Result<(), Error> {
+    pub(super) fn keep_up(
+        &mut self,
+        wanted: Option<&TaskId>,
+        look: LookForDead,
+    ) -> Result<(), Error> {
         self.take_due()?;
+        if look == LookForDead::Surely || self.opened.is_time_to_look_for_dead() {
+            self.looked_for_dead = true;
+            self.take_from_dead()?;
+        }
         if let Some(id) = wanted {
             self.take_late(id)?;
         }
@@ -28,6 +45,10 @@ impl Work<'_> {
         self.take_backlog()?;
         let now = self.tx().now().clone();
         let limit = self.engine.limits.due_max;
+        // As a rule there is nothing, and one costs less to look for than a page.
+        if self.tx().view().due(&now, 1)?.is_empty() {
+            return Ok(());
+        }
         let all_due = self.tx().view().due(&now, limit)?;
         if all_due.len() == limit {
             self.queue.leave_over();
@@ -38,6 +59,11 @@ impl Work<'_> {
                 Due::Ask(id) => self.queue.ask(id),
             }
         }
+        Ok(())
+    }
+
+    fn take_from_dead(&mut self) -> Result<(), Error> {
+        let limit = self.engine.limits.due_max;
         let mut vitals = self.tx().view().vitals(VITALS_DRAWN_FROM_MAX)?;
         if vitals.is_empty() {
             return Ok(());

@@ -24,6 +24,8 @@ mod settle;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant as Deadline;
 
+use due::LookForDead;
+
 pub use add::{AddOutcome, NewTask};
 pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
 pub use error::Error;
@@ -36,9 +38,9 @@ pub use prospect::Prospect;
 pub use set_policy::{DerivedPolicies, PolicyChange, PolicyTarget};
 
 use crate::{
-    Access, Change, CommitError, Entry, FailureKind, Hooked, Hooks, Instant, Measure, Meter,
-    Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, ReadError, Request, Store,
-    Tally, Task, TaskId, Transaction, View,
+    Access, Change, CommitError, Digest, Entry, FailureKind, Hooked, Hooks, Instant, Measure,
+    Meter, Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, ReadError, Request,
+    Store, Tally, Task, TaskId, Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -131,7 +133,7 @@ impl Engine {
     pub fn upkeep(&self, deadline: Deadline) -> Result<bool, Error> {
         let request = Request::of(crate::Command::Upkeep);
         self.transact(&request, deadline, |work| {
-            work.keep_up(None)?;
+            work.keep_up(None, LookForDead::Surely)?;
             Ok(!work.tx().changes().is_empty())
         })
     }
@@ -311,8 +313,10 @@ struct Work<'e> {
     queue: settle::Queue,
     /// How many of the staged changes were due anyway, whatever is asked for.
     upkept: usize,
-    /// What to call the leading policy.
-    policy: String,
+    /// Whether it was asked which holders are dead.
+    looked_for_dead: bool,
+    /// The leading policy.
+    policy: Digest,
 }
 
 impl<'e> Work<'e> {
@@ -324,12 +328,14 @@ impl<'e> Work<'e> {
         rules: &Rules,
     ) -> Result<Self, Error> {
         let seed = (engine.entropy)();
-        let id = format!("{}-{seed:016x}", view.head()?.sequence.next());
+        let head = view.head()?;
+        let id = format!("{}-{seed:016x}", head.sequence.next());
         let queue = settle::Queue::new(engine.limits.asks_max);
-        let policy = rules.set.leading().digest.short();
-        let tx = Transaction::new(view, opened.now(), id, seed, rules.steps_max)?
+        let policy = rules.set.leading().digest;
+        let tx = Transaction::on(view, head, opened.now(), id, seed, rules.steps_max)
             .with_locks(opened.task_locks());
-        Ok(Self { engine, opened, hooks, tx: Some(tx), queue, upkept: 0, policy })
+        let tx = Some(tx);
+        Ok(Self { engine, opened, hooks, tx, queue, upkept: 0, looked_for_dead: false, policy })
     }
 
     fn tx(&self) -> &Transaction {
@@ -393,7 +399,7 @@ impl<'e> Work<'e> {
     fn invalid_step(&self, hook: &'static str, detail: &str) -> Error {
         Error::Policy(PolicyFailure {
             kind: FailureKind::InvalidStep,
-            policy: self.policy.clone(),
+            policy: self.policy.short(),
             hook,
             detail: detail.to_owned(),
             task: None,

@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{Error, Work};
 use crate::transaction::{finish, waits_on};
 use crate::{
-    Access, Change, Classified, Event, Measure, ReadError, Readiness, Status, TaskId, Verdict,
-    View, Wake,
+    Access, Change, Classified, Counts, Event, Measure, ReadError, Readiness, Status, TaskId,
+    Verdict, View, Wake,
 };
 
 /// What is still to be asked in this transaction.
@@ -48,13 +48,19 @@ impl Queue {
     }
 
     /// Takes up what earlier transactions left over, as much of it as this one may ask about.
-    fn take_backlog(&mut self, view: &dyn View) -> Result<(), ReadError> {
+    fn take_backlog(&mut self, view: &dyn View, counts: &Counts) -> Result<(), ReadError> {
         let room = self.asks_left as usize;
-        let mut unasked = view.unasked(room + 1)?;
-        self.left_over |= unasked.len() > room;
-        unasked.truncate(room);
-        for id in unasked {
-            self.ask(id);
+        if counts.unasked > 0 {
+            let mut unasked = view.unasked(room + 1)?;
+            self.left_over |= unasked.len() > room;
+            unasked.truncate(room);
+            for id in unasked {
+                self.ask(id);
+            }
+        }
+        // As a rule there is none, and one costs less to look for than a page.
+        if view.wakes(1)?.is_empty() {
+            return Ok(());
         }
         let mut wakes = view.wakes(WAKES_MAX + 1)?;
         self.left_over |= wakes.len() > WAKES_MAX;
@@ -120,7 +126,7 @@ impl Work<'_> {
     /// a holder who finishes its task must not fail because of a policy's answer about some other one.
     pub(super) fn take_backlog(&mut self) -> Result<(), Error> {
         let tx = self.tx.as_ref().expect("the transaction is lent only while a hook runs");
-        Ok(self.queue.take_backlog(tx.view())?)
+        Ok(self.queue.take_backlog(tx.view(), &tx.head().counts)?)
     }
 
     /// Tells `lifecycle` what happened to a task by a step of a hook, where only acceptance or refusal makes

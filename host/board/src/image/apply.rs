@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::derive::{Class, records, scopes};
-use super::{Direction, Read, Start, Write, decode, encode, get, keys};
+use super::{
+    Direction, Read, Start, Write, decode, encode, encode_short, encode_task, get, get_task, keys,
+};
 use crate::{
     BoardSettings, BootId, Change, Command, Entry, Head, Json, KeyRecord, Millis, PolicySet,
     ReadError, Sequence, Space, Task, TaskId,
@@ -64,7 +66,7 @@ pub fn start(
     map.put(keys::SETTINGS, &encode(settings))?;
     // The counters are kept by `load`, task by task.
     let head = Head { counts: crate::Counts::default(), ..head.clone() };
-    map.put(keys::HEAD, &encode(&head))
+    map.put(keys::HEAD, &encode_short(&head))
 }
 
 /// Puts a snapshot's record in a map that was started.
@@ -106,7 +108,7 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
                     slot.insert((None, (**task).clone()))
                 }
                 (std::collections::btree_map::Entry::Vacant(slot), _) => {
-                    let old: Task = get(map, &keys::task(id))?.ok_or_else(|| {
+                    let old = get_task(map, id)?.ok_or_else(|| {
                         ReadError::Damaged(format!(
                             "entry {sequence} changes `{id}`, which doesn't exist"
                         ))
@@ -200,6 +202,12 @@ pub(super) fn required<T: serde::de::DeserializeOwned>(
     get(map, key)?.ok_or_else(missing)
 }
 
+/// A task that is listed somewhere.
+pub(super) fn required_task(map: &(impl Read + ?Sized), id: &TaskId) -> Result<Task, ReadError> {
+    let missing = || ReadError::Damaged(format!("the index lists `{id}`, which it doesn't have"));
+    get_task(map, id)?.ok_or_else(missing)
+}
+
 /// Replaces tasks and keeps what follows from them, and the head's counters, in step.
 struct Writer<'a, W> {
     map: &'a mut W,
@@ -214,7 +222,7 @@ impl<'a, W: Write> Writer<'a, W> {
     }
 
     fn close(self) -> Result<(), ReadError> {
-        self.map.put(keys::HEAD, &encode(&self.head))
+        self.map.put(keys::HEAD, &encode_short(&self.head))
     }
 
     /// Puts `new` in the place of `old`: of nothing for a task that comes to be, nothing for one that goes.
@@ -230,7 +238,7 @@ impl<'a, W: Write> Writer<'a, W> {
             }
         }
         if let Some(new) = new {
-            self.map.put(&keys::task(&new.id), &encode(new))?;
+            self.map.put(&keys::task(&new.id), &encode_task(new))?;
             if let Some(claim) = &new.claim {
                 self.head.token = self.head.token.max(claim.token);
             }
@@ -265,7 +273,7 @@ impl<'a, W: Write> Writer<'a, W> {
                 if kept.count == 0 {
                     self.map.delete(&key)?;
                 } else {
-                    self.map.put(&key, &encode(&kept))?;
+                    self.map.put(&key, &encode_short(&kept))?;
                 }
             }
         }
@@ -302,10 +310,7 @@ pub fn dump<E: From<ReadError>>(
     walk(map, keys::BORN, |_, id| {
         let id = String::from_utf8_lossy(&id).into_owned();
         let id = TaskId::new(id).map_err(|e| ReadError::Damaged(e.to_string()))?;
-        let task = get(map, &keys::task(&id))?.ok_or_else(|| {
-            ReadError::Damaged(format!("the index lists `{id}`, which it doesn't have"))
-        })?;
-        each(Record::Task(Box::new(task)))
+        each(Record::Task(Box::new(required_task(map, &id)?)))
     })?;
     walk(map, keys::KEYS, |key, value| {
         let record: KeyRecord = decode(&value)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{encode, keys};
+use super::{encode, encode_short, keys};
 use crate::{BootId, Family, Millis, Name, Order, OrderKey, Readiness, Status, Task, TaskId};
 
 /// What ready tasks share when the same agents may claim them.
@@ -107,7 +107,7 @@ pub(super) fn records(task: &Task, boot: &BootId) -> BTreeMap<Vec<u8>, Vec<u8>> 
         }
         Readiness::Ready(rank) => {
             let class = Class::of(task).id();
-            let listed = encode(&Listed::of(task, *rank));
+            let listed = encode_short(&Listed::of(task, *rank));
             for scope in scopes(task) {
                 for (by_age, order) in [(false, Order::Rank), (true, Order::Oldest)] {
                     let place = OrderKey::new(order, *rank, task.priority, task.born);

@@ -13,6 +13,7 @@
 
 mod apply;
 mod derive;
+mod kept;
 mod keys;
 mod query;
 mod ready;
@@ -23,7 +24,8 @@ pub use query::ImageView;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ReadError;
+use crate::{ReadError, Task, TaskId};
+use kept::KeptTask;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -84,9 +86,27 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     rmp_serde::to_vec_named(value).expect("types of the board have no unserializable parts")
 }
 
+/// The same without the names of fields, for what has all of its fields always: much of it is kept, and all of it is read
+/// and written at every claim. Another field makes another layout.
+fn encode_short<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec(value).expect("types of the board have no unserializable parts")
+}
+
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     rmp_serde::from_slice(bytes)
         .map_err(|e| ReadError::Damaged(format!("the index has a record that can't be read: {e}")))
+}
+
+fn encode_task(task: &Task) -> Vec<u8> {
+    encode_short(&KeptTask::from(task))
+}
+
+fn decode_task(bytes: &[u8]) -> Result<Task, ReadError> {
+    decode::<KeptTask<'_>>(bytes).map(Task::from)
+}
+
+fn get_task(map: &(impl Read + ?Sized), id: &TaskId) -> Result<Option<Task>, ReadError> {
+    map.get(&keys::task(id))?.as_deref().map(decode_task).transpose()
 }
 
 fn get<T: DeserializeOwned>(

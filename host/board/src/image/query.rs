@@ -1,7 +1,7 @@
 //! The queries of a board, answered from the map.
 
-use super::apply::{Record, dump, required, walk};
-use super::{Direction, Read, Start, decode, get, keys, ready};
+use super::apply::{Record, dump, required, required_task, walk};
+use super::{Direction, Read, Start, decode, decode_task, get, get_task, keys, ready};
 use crate::{
     BoardSettings, Candidate, Census, Command, Due, Family, Head, Instant, Json, KeyRecord,
     ListQuery, Millis, Name, OrderKey, Page, PolicySet, Process, ReadError, ReadyQuery, SessionId,
@@ -50,28 +50,16 @@ impl<R: Read> ImageView<R> {
         limit: usize,
         mut owner: impl FnMut(&[u8], &[u8]) -> Result<Vec<u8>, ReadError>,
     ) -> Result<(), ReadError> {
-        const PAGE: usize = 256;
-        let page_max = PAGE.min(limit);
-        let mut found = 0;
-        let mut of: Option<Vec<u8>> = None;
-        while found < limit {
-            // An owner's last possible claim ends in 0xff, which no id contains: all of its claims are passed.
-            let last = of.as_ref().map(|of| [&of[..], &[0xff]].concat());
+        let mut last: Option<Vec<u8>> = None;
+        for _ in 0..limit {
             let start = last.as_deref().map_or(Start::End, Start::Past);
-            let page = self.map.scan(table, start, Direction::Forward, page_max)?;
-            for (key, value) in &page {
-                if of.as_ref().is_some_and(|of| key.starts_with(of)) {
-                    continue;
-                }
-                if found == limit {
-                    return Ok(());
-                }
-                found += 1;
-                of = Some(owner(key, value)?);
-            }
-            if page.len() < page_max {
-                break;
-            }
+            // An owner may have very many claims, so each owner is looked for by itself.
+            let found = self.map.scan(table, start, Direction::Forward, 1)?;
+            let Some((key, value)) = found.first() else { return Ok(()) };
+            let mut past = owner(key, value)?;
+            // An owner's last possible claim ends in 0xff, which no id contains: all of its claims are passed.
+            past.push(0xff);
+            last = Some(past);
         }
         Ok(())
     }
@@ -122,7 +110,7 @@ impl<R: Read + Send> View for ImageView<R> {
     }
 
     fn task(&self, id: &TaskId) -> Result<Option<Task>, ReadError> {
-        get(&self.map, &keys::task(id))
+        get_task(&self.map, id)
     }
 
     fn children(
@@ -248,7 +236,7 @@ impl<R: Read + Send> View for ImageView<R> {
     fn census(&self) -> Result<Census, ReadError> {
         let mut census = Census::default();
         walk(&self.map, keys::TASKS, |_, value| {
-            census.count(&decode(&value)?);
+            census.count(&decode_task(&value)?);
             Ok::<_, ReadError>(())
         })?;
         Ok(census)
@@ -276,7 +264,7 @@ impl<R: Read + Send> View for ImageView<R> {
             let pairs = self.map.scan(keys::BORN, start, Direction::Forward, PAGE)?;
             for (_, value) in &pairs {
                 let id = id(value)?;
-                let task: Task = self.required(&keys::task(&id))?;
+                let task = required_task(&self.map, &id)?;
                 if !query.matches(&task) {
                     continue;
                 }

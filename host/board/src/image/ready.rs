@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::derive::{Class, Listed};
-use super::{Direction, Read, Start, decode, get, keys};
-use crate::{Candidate, Name, Order, OrderKey, ReadError, ReadyQuery, Task};
+use super::{Direction, Pair, Read, Start, decode, get_task, keys};
+use crate::{Candidate, Name, Order, OrderKey, ReadError, ReadyQuery};
 
 /// How many tasks of a class are read at a time once its first one was taken.
 const REFILL: usize = 8;
@@ -20,7 +20,7 @@ pub(super) fn ready(
     limit: usize,
 ) -> Result<Vec<Candidate>, ReadError> {
     if let Some(only) = &query.filter.only {
-        let task: Option<Task> = get(map, &keys::task(only))?;
+        let task = get_task(map, only)?;
         let found =
             task.and_then(|task| query.place(&task).map(|place| Candidate::of(&task, place)));
         return Ok(found
@@ -31,8 +31,8 @@ pub(super) fn ready(
     let Some((scope, classes)) = rarest_scope(map, query)? else { return Ok(Vec::new()) };
     let mut lists = Vec::new();
     let mut heads = BinaryHeap::new();
-    for class in classes {
-        let mut list = List::new(scope.as_ref(), &class, query, past);
+    for (id, class) in classes {
+        let mut list = List::new(scope.as_ref(), id, &class, query, past);
         if let Some(place) = list.peek(map)? {
             heads.push(Reverse((place, lists.len())));
             lists.push(list);
@@ -55,8 +55,10 @@ pub(super) fn ready(
     Ok(found)
 }
 
+/// A class of ready tasks, and what stands for it in keys.
+type KnownClass = ([u8; 8], Class);
 /// A scope (a label, or the whole board) and the classes of ready tasks in it.
-type Scope = (Option<Name>, Vec<Class>);
+type Scope = (Option<Name>, Vec<KnownClass>);
 
 /// The scope with the fewest ready tasks among the labels asked for, and its classes that match. `None` if a
 /// label has no ready task at all.
@@ -64,16 +66,19 @@ fn rarest_scope(
     map: &(impl Read + ?Sized),
     query: &ReadyQuery,
 ) -> Result<Option<Scope>, ReadError> {
-    let mut best: Option<(u64, Option<Name>, Vec<Class>)> = None;
+    let mut best: Option<(u64, Option<Name>, Vec<KnownClass>)> = None;
     let labels = query.filter.labels.iter().cloned().map(Some);
     let scopes: Vec<Option<Name>> =
         if query.filter.labels.is_empty() { vec![None] } else { labels.collect() };
     for scope in scopes {
         let classes =
             map.scan(&keys::classes(scope.as_ref()), Start::End, Direction::Forward, usize::MAX)?;
-        let classes =
-            classes.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<Class>, _>>()?;
-        let count: u64 = classes.iter().map(|class| class.count).sum();
+        let known = |(key, value): &Pair| -> Result<KnownClass, ReadError> {
+            let id = key.last_chunk().copied().unwrap_or_default();
+            Ok((id, decode(value)?))
+        };
+        let classes = classes.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        let count: u64 = classes.iter().map(|(_, class)| class.count).sum();
         if count == 0 {
             return Ok(None);
         }
@@ -83,7 +88,7 @@ fn rarest_scope(
     }
     let filter = &query.filter;
     Ok(best.map(|(_, scope, mut classes)| {
-        classes.retain(|class| {
+        classes.retain(|(_, class)| {
             (filter.types.is_empty() || filter.types.contains(&class.task_type))
                 && class.needs.iter().all(|need| filter.capabilities.contains(need))
                 && query.reserved.may_match(class.assignee.as_ref())
@@ -106,12 +111,13 @@ struct List {
 impl List {
     fn new(
         scope: Option<&Name>,
+        id: [u8; 8],
         class: &Class,
         query: &ReadyQuery,
         past: Option<OrderKey>,
     ) -> Self {
         let by_age = query.order != Order::Rank;
-        let prefix = keys::ready_list(by_age, scope, class.id());
+        let prefix = keys::ready_list(by_age, scope, id);
         let last = past.map(|past| {
             let place = match query.order {
                 Order::Rank | Order::Oldest => past,
@@ -153,7 +159,7 @@ fn look(
     query: &ReadyQuery,
     listed: &Listed,
 ) -> Result<bool, ReadError> {
-    let task: Option<Task> = get(map, &keys::task(&listed.id))?;
+    let task = get_task(map, &listed.id)?;
     Ok(task.is_some_and(|task| query.place(&task).is_some()))
 }
 

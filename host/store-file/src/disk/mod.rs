@@ -63,6 +63,15 @@ pub struct Identity {
     pub inode: u64,
 }
 
+/// A directory as it was at some time: whoever finds the same again finds the same names in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Which directory it is.
+    pub(crate) directory: Identity,
+    /// When it was last changed: seconds and nanoseconds since the epoch, by the file system's clock.
+    pub(crate) changed: (i64, u64),
+}
+
 /// An open file.
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
@@ -112,6 +121,11 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &str) -> io::Result<()>;
     /// The names of the files in a directory (`.` is the top), in order.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
+    /// What stands for the names in a directory; `None` where it can't be told, or where they were changed so shortly
+    /// before that another change might not show.
+    fn stamp(&self, _directory: &str) -> io::Result<Option<Stamp>> {
+        Ok(None)
+    }
     /// The names of the directories in a directory, in order.
     fn directories(&self, directory: &str) -> io::Result<Vec<String>>;
     /// How many bytes of the disk a file takes up.

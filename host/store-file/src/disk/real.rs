@@ -3,9 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::UNIX_EPOCH;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use fs4::TryLockError;
@@ -13,8 +13,11 @@ use rustix::fs::{AtFlags, statat};
 use taskhost_board::Millis;
 
 use super::open::open_regular;
-use super::{Disk, DiskFile, Hold, How, Identity};
+use super::{Disk, DiskFile, Hold, How, Identity, Stamp};
 use crate::forks::{self, Entered, PROBE_QUIET_MAX, QUIET_MAX};
+
+/// Two changes this far apart have different times, on every file system in use.
+const TICK_MAX: Duration = Duration::from_secs(2);
 
 /// A directory of the operating system. Nothing outside it can be reached by a path or a symbolic link.
 pub(crate) struct RealDisk {
@@ -58,6 +61,8 @@ impl RealDisk {
 struct RealFile {
     /// Whether this may hold a lock.
     locked: AtomicBool,
+    /// Which file it is, once that was asked: an open file stays the same one.
+    identity: OnceLock<Identity>,
     /// Left before the file is closed.
     entered: Option<Entered>,
     file: std::fs::File,
@@ -73,6 +78,11 @@ impl Drop for RealFile {
 
 impl Disk for RealDisk {
     fn open(&self, path: &str, how: How) -> io::Result<Arc<dyn DiskFile>> {
+        if how == How::Probe {
+            // Most files that are probed aren't there, and this says so for a fraction of what opening costs. Whoever
+            // could lead it astray, by a link in place of the directory, could as well remove the file.
+            self.identity_in_one_call(path)?;
+        }
         let mut options = OpenOptions::new();
         options.read(true);
         match how {
@@ -95,12 +105,16 @@ impl Disk for RealDisk {
             }
             How::Read | How::Append | How::New => (None, open()?),
         };
-        Ok(Arc::new(RealFile { locked: AtomicBool::new(false), entered, file }))
+        let (locked, identity) = (AtomicBool::new(false), OnceLock::new());
+        Ok(Arc::new(RealFile { locked, identity, entered, file }))
     }
 
     fn identity(&self, path: &str) -> io::Result<Identity> {
         use cap_std::fs::MetadataExt as _;
-        // One system call for a name in the directory itself, which is what commits ask for.
+        if !path.contains('/') {
+            // A name in the directory itself, which is what commits ask for: nothing is above it that could be a link.
+            return self.identity_in_one_call(path);
+        }
         let metadata = self.directory.symlink_metadata(path)?;
         Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
     }
@@ -119,6 +133,18 @@ impl Disk for RealDisk {
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         self.names(directory, |kind| !kind.is_dir())
+    }
+
+    fn stamp(&self, directory: &str) -> io::Result<Option<Stamp>> {
+        let stat = statat(&self.directory, directory, AtFlags::SYMLINK_NOFOLLOW)?;
+        let changed = (stat.st_ctime, stat.st_ctime_nsec);
+        let since = Duration::new(u64::try_from(changed.0).unwrap_or_default(), changed.1 as u32);
+        // File systems keep time in ticks, coarse ones in seconds.
+        let is_settled = SystemTime::now()
+            .duration_since(UNIX_EPOCH + since)
+            .is_ok_and(|since| since >= TICK_MAX);
+        let directory = Identity { device: stat.st_dev, inode: stat.st_ino };
+        Ok(is_settled.then_some(Stamp { directory, changed }))
     }
 
     fn directories(&self, directory: &str) -> io::Result<Vec<String>> {
@@ -161,8 +187,11 @@ impl DiskFile for RealFile {
     }
 
     fn identity(&self) -> io::Result<Identity> {
+        if let Some(known) = self.identity.get() {
+            return Ok(*known);
+        }
         let stat = rustix::fs::fstat(&self.file)?;
-        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+        Ok(*self.identity.get_or_init(|| Identity { device: stat.st_dev, inode: stat.st_ino }))
     }
 
     fn changed_at(&self) -> io::Result<Millis> {

@@ -14,6 +14,7 @@
 
 mod descriptor;
 mod inherited;
+mod known;
 mod notes;
 mod tasks;
 
@@ -28,6 +29,7 @@ use taskhost_board::{BeginError, ReadError, TaskId};
 
 pub(crate) use inherited::{Inherited, Lockable};
 pub use inherited::{InheritedLocks, LOCKS_VARIABLE};
+pub(crate) use known::KnownLocks;
 pub(crate) use tasks::{FileTaskLocks, OwnTasks};
 
 use self::inherited::Named;

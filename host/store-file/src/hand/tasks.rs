@@ -124,6 +124,9 @@ impl TaskLocks for FileTaskLocks {
         }
         let path = names::task_lock(task);
         inner.inherited.check(&Lockable::Task(task.clone())).map_err(failed(&path))?;
+        if !inner.known_locks.may_be_there(&*inner.disk, &path).map_err(failed(&path))? {
+            return Ok(true);
+        }
         match try_lock_existing(&inner.disk, &path, Hold::Exclusive).map_err(failed(&path))? {
             Tried::Held(lock) => {
                 self.held.insert(task.clone(), lock);

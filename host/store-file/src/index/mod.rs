@@ -31,14 +31,13 @@ const META: &[u8] = b"h\0store";
 
 /// Which tables an index has, and what is in them. An index of another layout is none: it is made anew. A version
 /// that keeps fewer tables says nothing of a layout, or of another one, with every change that it makes.
-pub(crate) const LAYOUT: u32 = 2;
+pub(crate) const LAYOUT: u32 = 3;
 
-/// What an index was made from, and how far.
+/// What an index was made from, and how far. Read and written with every transaction, so kept as short as can be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) board: String,
     pub(crate) boot: BootId,
-    #[serde(default)]
     pub(crate) layout: u32,
     pub(crate) generation: Generation,
     /// The checksum of the last line in it, or the chain's seed.
@@ -64,8 +63,24 @@ pub(crate) trait ReadTxn: Read + Send {}
 
 /// A map that is being changed; nothing happens unless it is committed.
 pub(crate) trait WriteTxn: Write {
+    /// Puts everything that was changed so far in its place, so that it shows whether there is room for it.
+    fn settle(&mut self) -> Result<Settled, ReadError> {
+        Ok(Settled::Done)
+    }
     /// Changes the map in one step. In memory only: nothing is synced.
     fn commit(self: Box<Self>) -> Result<(), ReadError>;
+}
+
+/// Whether there is room for a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// There is.
+    Done,
+    /// The index can't take it, and has to be made anew with room for so many bytes.
+    Full {
+        /// What it would have to have room for.
+        needed: u64,
+    },
 }
 
 /// Why an index that may be a good one could not be opened.
@@ -88,6 +103,15 @@ pub(crate) trait Index: Send + Sync {
     fn read(&self) -> Result<Box<dyn ReadTxn>, ReadError>;
     /// Begins a change. Only under the board's lock, or while nobody else sees the index.
     fn write(&self) -> Result<Box<dyn WriteTxn + '_>, ReadError>;
+    /// Makes it ready to be seen by others, with room for `least` bytes at least. Only while nobody sees it, and nobody
+    /// reads it.
+    fn seal(&self, _least: u64) -> Result<(), ReadError> {
+        Ok(())
+    }
+    /// Whether it has so little room left that it had better be replaced.
+    fn is_filling_up(&self) -> bool {
+        false
+    }
     /// Frees what dead processes left behind in it.
     fn tidy(&self) {}
     /// Whether it is this handle's own, which nobody else finds.
@@ -162,12 +186,16 @@ impl Read for SharedReading {
 pub(crate) struct Writing<'a>(Box<dyn WriteTxn + 'a>);
 
 impl Writing<'_> {
+    pub(crate) fn settle(&mut self) -> Result<Settled, ReadError> {
+        self.0.settle()
+    }
+
     pub(crate) fn commit(self) -> Result<(), ReadError> {
         self.0.commit()
     }
 
     pub(crate) fn put_meta(&mut self, meta: &Meta) -> Result<(), ReadError> {
-        let value = serde_json::to_vec(meta).map_err(|e| ReadError::Failed(e.to_string()))?;
+        let value = rmp_serde::to_vec(meta).map_err(|e| ReadError::Failed(e.to_string()))?;
         self.0.put(META, &value)
     }
 
@@ -226,6 +254,6 @@ pub(crate) fn read(index: &dyn Index) -> Result<Reading, ReadError> {
 /// What an index was made from; `None` if it doesn't say, or is of another layout.
 pub(crate) fn meta(map: &impl Read) -> Result<Option<Meta>, ReadError> {
     let value = map.get(META)?;
-    let meta: Option<Meta> = value.and_then(|value| serde_json::from_slice(&value).ok());
+    let meta: Option<Meta> = value.and_then(|value| rmp_serde::from_slice(&value).ok());
     Ok(meta.filter(|meta| meta.layout == LAYOUT))
 }

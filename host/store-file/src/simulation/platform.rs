@@ -73,7 +73,7 @@ impl Simulated {
     }
 
     fn words_of(&self, cells: Arc<[AtomicU64; WORDS]>) -> Words {
-        Words::new(Box::new(SharedCells { cells, process: self.process.clone() }))
+        Words::new(Arc::new(SharedCells { cells, process: self.process.clone() }))
     }
 }
 

@@ -257,7 +257,7 @@ fn finish(program: &mut Program, place: &Path) {
 /// A full disk killed whoever next wrote to a mapped page that had no block yet, by SIGBUS.
 #[test]
 fn at_every_distance_from_a_full_disk_nothing_acknowledged_is_lost_and_nobody_is_killed() {
-    let script = "mount -t tmpfs -o size=4m none \"$0\" && exec \"$@\"";
+    let script = "mount -t tmpfs -o size=8m none \"$0\" && exec \"$@\"";
     let directory = tempfile::tempdir().unwrap();
     let tried = Program::new("unshare")
         .args(["-Urm", "sh", "-c", script])

@@ -183,11 +183,11 @@ fn a_lock_file_unlinked_while_it_was_waited_for_excludes_nobody_so_the_waiter_st
     let directory = tempfile::tempdir().unwrap();
     let disk = disk(directory.path());
     let first = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
-    let held = first.lock(far()).unwrap();
+    let held = first.lock(far(), None).unwrap();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             let lock = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
-            let guard = lock.lock(far()).unwrap();
+            let guard = lock.lock(far(), None).unwrap();
             // Nobody else gets a lock on the file that has the name now.
             assert!(lock_file(&disk, "board.lock", Hold::Exclusive, soon(50)).is_err());
             drop(guard);
@@ -198,7 +198,7 @@ fn a_lock_file_unlinked_while_it_was_waited_for_excludes_nobody_so_the_waiter_st
         waiter.join().unwrap();
     });
     // The handle that held the deleted one notices too.
-    drop(first.lock(far()).unwrap());
+    drop(first.lock(far(), None).unwrap());
     assert!(directory.path().join("board.lock").exists());
 }
 
@@ -224,11 +224,11 @@ fn a_wait_that_gave_up_lets_go_at_once_when_it_gets_the_lock_too_late() {
     let disk = disk(directory.path());
     let held = lock_file(&disk, "board.lock", Hold::Exclusive, far()).unwrap();
     let late = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
-    assert!(late.lock(soon(30)).is_err());
+    assert!(late.lock(soon(30), None).is_err());
     drop(held);
     // Its helper has got it, or is about to; either way others do.
     drop(lock_file(&disk, "board.lock", Hold::Exclusive, far()).unwrap());
-    drop(late.lock(far()).unwrap());
+    drop(late.lock(far(), None).unwrap());
 }
 
 /// Between `fork` and `exec` a child holds a copy of every lock; one that is never released by anybody else would
@@ -266,7 +266,7 @@ fn a_forked_child_neither_uses_a_handle_nor_releases_its_parents_lock() {
     let directory = tempfile::tempdir().unwrap();
     let disk = disk(directory.path());
     let lock = Arc::new(BoardLock::new(disk.clone(), None, Arc::new(NoMeter)));
-    let guard = Arc::new(parking_lot::Mutex::new(Some(lock.lock(far()).unwrap())));
+    let guard = Arc::new(parking_lot::Mutex::new(Some(lock.lock(far(), None).unwrap())));
     let mut program = Program::new("true");
     let (childs_lock, childs_guard) = (lock, guard.clone());
     // SAFETY: between fork and exec the closure asks for the process's id, frees memory that only the child

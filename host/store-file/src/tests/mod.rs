@@ -25,9 +25,11 @@ mod races;
 mod repair;
 mod replaced;
 mod retain;
+mod room;
 mod transfer;
 mod travel;
 mod tried;
+mod turns;
 mod twin;
 mod upgrade;
 mod usage;
@@ -163,14 +165,19 @@ fn try_to_remember(store: &FileStore, key: &str, deadline: Deadline) -> Result<S
 }
 
 fn remember_in(
-    mut opened: Box<dyn taskhost_board::Opened>,
+    opened: Box<dyn taskhost_board::Opened>,
     key: &str,
 ) -> Result<Sequence, CommitError> {
-    let change = Change::Remembered {
-        space: Space::Standard,
-        key: key.to_owned(),
-        value: Some(key.as_bytes().to_vec()),
-    };
+    remember_value_in(opened, key, key.as_bytes().to_vec())
+}
+
+fn remember_value_in(
+    mut opened: Box<dyn taskhost_board::Opened>,
+    key: &str,
+    value: Vec<u8>,
+) -> Result<Sequence, CommitError> {
+    let change =
+        Change::Remembered { space: Space::Standard, key: key.to_owned(), value: Some(value) };
     let entry = Entry {
         time: opened.now().wall,
         request: Request::of(Command::Upkeep),

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use memmap2::MmapRaw;
 
@@ -54,6 +54,14 @@ impl MappedWords {
         unsafe { AtomicU64::from_ptr(self.map.as_mut_ptr().cast::<u64>().add(index)) }
     }
 
+    /// The half of a word at its address, which is as good as any other for a word that is used by that half only.
+    fn half(&self, index: usize) -> &AtomicU32 {
+        let word = self.word(index);
+        // SAFETY: the word is as long and as well aligned as two of these, lives as long as `self`, and is only ever
+        // accessed through atomics: these, where it is a turn's.
+        unsafe { AtomicU32::from_ptr(word.as_ptr().cast::<u32>()) }
+    }
+
     /// Makes room on the disk for `count` words from `first` on. Without it, writing to one that never was written to
     /// kills the process when the disk is full.
     pub(crate) fn reserve(&self, first: usize, count: usize) -> io::Result<()> {
@@ -75,5 +83,9 @@ impl Cells for MappedWords {
 
     fn is_linked(&self) -> bool {
         Self::is_linked(self)
+    }
+
+    fn turn_word(&self, index: usize) -> Option<&AtomicU32> {
+        Some(self.half(index))
     }
 }

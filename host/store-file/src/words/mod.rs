@@ -14,6 +14,8 @@
 //! | 4 | appended_through: the last sequence in the journal, counted once the index has it or has failed to take it |
 //! | 5 | durable_through: the last sequence known to be durable |
 //! | 6 | poisoned: the generation whose sync failed |
+//! | 7 | turn: who is next at the board's lock |
+//! | 8 | turn: who syncs the journal for all |
 //!
 //! Invariants: word 2 changes before anything is appended to the next generation's journal and before
 //! `board.json` is replaced, so a process that finds its own generation in word 2 after reading word 4 knows that
@@ -21,10 +23,13 @@
 //! durable, so nobody answers from a generation that a crash could take back. `durable_through` only grows.
 
 mod mapped;
+mod turn;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub(crate) use mapped::MappedWords;
+pub(crate) use turn::{Held, Turn, Wake};
 
 use taskhost_board::{Generation, Sequence};
 
@@ -41,6 +46,8 @@ const WORD_EPOCH: usize = 3;
 const WORD_APPENDED: usize = 4;
 const WORD_DURABLE: usize = 5;
 const WORD_POISONED: usize = 6;
+const WORD_LOCK_TURN: usize = 7;
+const WORD_SYNC_TURN: usize = 8;
 
 /// Where the words are kept: mapped from a file, or shared by the handles of a simulated world.
 pub(crate) trait Cells: Send + Sync {
@@ -48,6 +55,10 @@ pub(crate) trait Cells: Send + Sync {
     fn cell(&self, index: usize) -> &AtomicU64;
     /// Whether newcomers find these very words too.
     fn is_linked(&self) -> bool;
+    /// The half of a word that processes can sleep for, where they can.
+    fn turn_word(&self, _index: usize) -> Option<&AtomicU32> {
+        None
+    }
     /// Called before each look at a word.
     fn before_look(&self) {}
     /// Called before each change; `false` if this process is no more, in a simulation.
@@ -83,14 +94,24 @@ impl Start {
 
 /// The shared words of a board.
 pub(crate) struct Words {
-    cells: Box<dyn Cells>,
+    cells: Arc<dyn Cells>,
 }
 
 // All accesses are sequentially consistent: the protocol above orders reads of different words, and a commit
 // makes a handful of them beside system calls that cost a thousand times as much.
 impl Words {
-    pub(crate) fn new(cells: Box<dyn Cells>) -> Self {
+    pub(crate) fn new(cells: Arc<dyn Cells>) -> Self {
         Self { cells }
+    }
+
+    /// Who is next at the board's lock; `None` where nobody can wait for that.
+    pub(crate) fn lock_turn(&self) -> Option<Turn> {
+        Turn::at(self.cells.clone(), WORD_LOCK_TURN)
+    }
+
+    /// Who syncs the journal; `None` where nobody can wait for that.
+    pub(crate) fn sync_turn(&self) -> Option<Turn> {
+        Turn::at(self.cells.clone(), WORD_SYNC_TURN)
     }
 
     fn get(&self, index: usize) -> u64 {
