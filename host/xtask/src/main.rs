@@ -3,6 +3,7 @@
 //! One command, one file: its arguments, whose documentation is the help text, and `run`. Nothing here
 //! depends on the library `taskhost`: its build needs the standard policy, and so what `setup` sets up.
 
+mod bench;
 mod compiler;
 mod demo;
 mod freeze;
@@ -27,6 +28,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Bench),
     Demo(demo::Demo),
     Freeze(freeze::Freeze),
     Fuzz(fuzz::Fuzz),
@@ -40,6 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Bench(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Freeze(command) => command.run(),
         Command::Fuzz(command) => command.run(),

@@ -1,0 +1,129 @@
+//! One process of a fleet.
+//!
+//! It opens its boards, prints `ready`, waits for a line, claims until its time is over, nothing is left on any board, or its
+//! input ends, and prints what it measured as one line of JSON. Then it lives on until its input ends, so that nobody takes
+//! back what it holds while others are still measured. Workers in other languages speak the same.
+
+use std::io::{BufRead as _, Read as _, Write as _};
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::contender::{self, Claimer};
+
+/// Claim from boards as fast as it goes, as told by the process that started this one.
+#[derive(Args)]
+pub struct Arguments {
+    /// Whose boards they are.
+    #[arg(long)]
+    contender: String,
+    /// Under which name to claim.
+    #[arg(long)]
+    agent: String,
+    /// For how many milliseconds.
+    #[arg(long)]
+    ms: u64,
+    /// How many claims at most.
+    #[arg(long, default_value_t = u64::MAX)]
+    claims: u64,
+    /// Hand back what was claimed before the next claim.
+    #[arg(long)]
+    give_back: bool,
+    /// The boards, one after another.
+    #[arg(required = true)]
+    boards: Vec<PathBuf>,
+}
+
+/// What a worker measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Measured {
+    /// How long each claim took, in nanoseconds, in order.
+    pub ns: Vec<u64>,
+    /// From the signal until the last claim was answered, in nanoseconds.
+    pub whole_ns: u64,
+}
+
+/// Does what the arguments say.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let contender = contender::find(&arguments.contender)?;
+    let open = |at: &PathBuf| {
+        contender.open(at, &arguments.agent).with_context(|| format!("`{}`", at.display()))
+    };
+    let mut claimers = arguments.boards.iter().map(open).collect::<Result<Vec<_>>>()?;
+    wait_for_signal()?;
+    let input = Input::default();
+    let measured = claim(&mut claimers, arguments, &input)?;
+    println!("{}", serde_json::to_string(&measured)?);
+    input.wait_for_end();
+    Ok(())
+}
+
+/// Says that this process is ready, and waits until all are.
+pub fn wait_for_signal() -> Result<()> {
+    println!("ready");
+    std::io::stdout().flush()?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(())
+}
+
+/// What is left of the standard input, of which only the end means something.
+pub struct Input {
+    reader: JoinHandle<()>,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        let read = || drop(std::io::stdin().lock().read_to_end(&mut Vec::new()));
+        Self { reader: thread::spawn(read) }
+    }
+}
+
+impl Input {
+    /// Whether it is at its end.
+    pub fn has_ended(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    fn wait_for_end(self) {
+        // It can't panic; and if it did, the end would be the same.
+        let _ = self.reader.join();
+    }
+}
+
+fn claim(
+    claimers: &mut [Box<dyn Claimer>],
+    arguments: &Arguments,
+    input: &Input,
+) -> Result<Measured> {
+    let at_most = Duration::from_millis(arguments.ms);
+    // Room for more than any machine does, so that growing isn't measured.
+    let mut ns = Vec::with_capacity(1 << 20);
+    let began = Instant::now();
+    let mut last = began;
+    'boards: for claimer in claimers {
+        loop {
+            let over = last - began >= at_most || ns.len() as u64 >= arguments.claims;
+            if over || input.has_ended() {
+                break 'boards;
+            }
+            let claimed = claimer.claim()?;
+            let now = Instant::now();
+            if !claimed {
+                last = now;
+                break;
+            }
+            ns.push(u64::try_from((now - last).as_nanos())?);
+            last = now;
+            if arguments.give_back {
+                claimer.give_back()?;
+                last = Instant::now();
+            }
+        }
+    }
+    Ok(Measured { ns, whole_ns: u64::try_from((last - began).as_nanos())? })
+}
