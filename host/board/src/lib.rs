@@ -17,6 +17,7 @@
 mod agent;
 mod change;
 mod clock;
+mod combining;
 mod engine;
 mod ident;
 pub mod image;
@@ -38,6 +39,7 @@ mod wrapped;
 pub use agent::{Agent, AgentKind, Process, Vital};
 pub use change::{Cause, Change, Command, Entry, KeyRecord, Request, TaskUpdate};
 pub use clock::{BootId, Instant, Lease, Millis};
+pub use combining::{Begun, Combiner, Decided, NoCombiner, PostError, Posting};
 #[cfg(any(test, feature = "planted"))]
 pub use engine::PlantedBug;
 pub use engine::{

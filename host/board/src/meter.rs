@@ -61,6 +61,8 @@ pub enum Tally {
     Contended,
     /// Those that gave up waiting for it.
     TimedOut,
+    /// Those whose work was done by another one that held it.
+    Combined,
     /// Tasks that were claimed.
     Claims,
     /// Requests for work for which there was none.
@@ -75,10 +77,11 @@ pub enum Tally {
 
 impl Tally {
     /// Every count, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Transactions,
         Self::Contended,
         Self::TimedOut,
+        Self::Combined,
         Self::Claims,
         Self::Nothing,
         Self::Conflicts,
@@ -92,6 +95,7 @@ impl Tally {
             Self::Transactions => "transactions",
             Self::Contended => "contended",
             Self::TimedOut => "timed_out",
+            Self::Combined => "combined",
             Self::Claims => "claims",
             Self::Nothing => "nothing",
             Self::Conflicts => "conflicts",

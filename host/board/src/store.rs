@@ -6,8 +6,8 @@ use std::time::{Duration, Instant as Deadline};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Entry, Instant, Meter, Millis, Name, PolicySet, ReadError, Readiness, Request,
-    Sequence, SessionId, TaskId, View, Vital,
+    Begun, Combiner, Digest, Entry, Instant, Meter, Millis, Name, PolicySet, PostError, Posting,
+    ReadError, Readiness, Request, Sequence, SessionId, TaskId, View, Vital,
 };
 
 /// A transaction could not be opened. Nothing happened.
@@ -84,6 +84,15 @@ pub trait Opened: Send {
     fn task_locks(&mut self) -> Box<dyn TaskLocks>;
     /// Commits the entry and returns once it is durable.
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError>;
+    /// The same, and commits what `combiner` decides for those who wait meanwhile, where the store knows of any.
+    fn commit_and_combine(
+        self: Box<Self>,
+        entry: Entry,
+        combiner: &mut dyn Combiner,
+    ) -> Result<Committed, CommitError> {
+        let _ = combiner;
+        self.commit(entry)
+    }
     /// Ends without a change, once everything that was read is durable.
     fn finish(self: Box<Self>) -> Result<(), CommitError>;
 }
@@ -327,6 +336,11 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 pub trait Store: Send + Sync {
     /// Opens a transaction, waiting for others no longer than until `deadline`.
     fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError>;
+    /// The same, or has what it would be for done by one who is at it already.
+    fn begin_or_post(&self, posting: &Posting<'_>, deadline: Deadline) -> Result<Begun, PostError> {
+        let _ = posting;
+        Ok(Begun::Opened(self.begin(deadline)?))
+    }
     /// The board as it is, all of it durable.
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError>;
     /// What to wait past.

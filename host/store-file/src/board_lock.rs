@@ -23,7 +23,7 @@ use crate::disk::{Disk, DiskFile, Hold, How, Identity};
 use crate::forks::Origin;
 use crate::format::names;
 use crate::lock::{FileLock, Helper, LockError, take};
-use crate::words::{Held, Turn, Wake};
+use crate::words::{Held, Slots, Turn, Wake};
 
 /// The board's lock, held by hand around this process.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,8 @@ pub(crate) struct BoardGuard {
     file: Option<FileLock>,
     /// The turn among all processes, if turns are taken.
     queued: Option<Held>,
+    /// Where others may have posted what they wait for the lock for: one is called when it is free.
+    slots: Option<Arc<Slots>>,
     since: Deadline,
     board: Arc<BoardLock>,
 }
@@ -122,36 +124,57 @@ impl BoardLock {
         }
         *turn = true;
         drop(turn);
-        // Passes the turn on, should anything fail from here on.
-        let mut guard =
-            BoardGuard { file: None, queued: None, since: started, board: self.clone() };
+        let mut guard = self.guard(started);
         guard.queued = queue.and_then(|queue| {
             queue.try_take(Wake::One).or_else(|| {
                 waited = true;
                 queue.take(deadline, Wake::One)
             })
         });
-        let mut kept = self.kept.lock();
-        let taken =
-            take(&self.disk, &self.path, Hold::Exclusive, deadline, &mut kept, &self.helper);
-        let taken = taken.map_err(|error| match error {
+        waited |= guard.take_file(deadline).map_err(|error| match error {
             // The turns were waited for as well.
             LockError::Timeout(_) => LockError::Timeout(started.elapsed()),
             other => other,
         })?;
-        drop(kept);
-        waited |= taken.waited;
-        guard.file = Some(taken.lock);
         if guard.queued.is_none() {
             // Whoever has the turn doesn't have the lock: it may be dead, and others wait for it.
             guard.queued = queue.map(|queue| queue.seize(Wake::One));
         }
-        self.check_outer()?;
-        guard.since = Deadline::now();
         if waited {
             self.meter.count(Tally::Contended);
         }
         Ok(guard)
+    }
+
+    /// Takes the lock if neither a thread of this handle nor whoever has the turn is in the way; `None` if somebody is.
+    pub(crate) fn try_lock(
+        self: &Arc<Self>,
+        queue: &Turn,
+    ) -> Result<Option<BoardGuard>, LockError> {
+        self.same_process()?;
+        let started = Deadline::now();
+        if std::mem::replace(&mut *self.turn.lock(), true) {
+            return Ok(None);
+        }
+        let mut guard = self.guard(started);
+        guard.queued = queue.try_take(Wake::One);
+        if guard.queued.is_none() {
+            return Ok(None);
+        }
+        match guard.take_file(started) {
+            Ok(_) => {
+                self.meter.record(Measure::LockWait, guard.since.duration_since(started));
+                Ok(Some(guard))
+            }
+            // One who takes no turns has it.
+            Err(LockError::Timeout(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// For one who has the turn among threads: passes it on, should anything fail from here on.
+    fn guard(self: &Arc<Self>, started: Deadline) -> BoardGuard {
+        BoardGuard { file: None, queued: None, slots: None, since: started, board: self.clone() }
     }
 
     /// The lock that was taken by hand must be on the file that others lock.
@@ -168,6 +191,23 @@ impl BoardLock {
 }
 
 impl BoardGuard {
+    /// The same; when it lets go of the lock, it calls one who has posted something that nobody has served.
+    pub(crate) fn calling(self, slots: Option<Arc<Slots>>) -> Self {
+        let mut guard = self;
+        guard.slots = slots;
+        guard
+    }
+
+    /// Locks the file; says whether somebody else held it at first.
+    fn take_file(&mut self, deadline: Deadline) -> Result<bool, LockError> {
+        let BoardLock { disk, path, kept, helper, .. } = &*self.board;
+        let taken = take(disk, path, Hold::Exclusive, deadline, &mut kept.lock(), helper)?;
+        self.file = Some(taken.lock);
+        self.board.check_outer()?;
+        self.since = Deadline::now();
+        Ok(taken.waited)
+    }
+
     /// Refuses to go on where the lock excludes nobody any more, because somebody has removed or replaced its file.
     /// Asked right before whatever can't be taken back.
     pub(crate) fn still_excludes(&self) -> Result<(), LockError> {
@@ -190,6 +230,9 @@ impl Drop for BoardGuard {
             *self.board.turn.lock() = false;
             self.board.turned.notify_one();
             if was_held {
+                if let Some(slots) = &self.slots {
+                    slots.call_one();
+                }
                 self.board.meter.record(Measure::LockHold, held);
             }
         }

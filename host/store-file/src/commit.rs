@@ -7,6 +7,7 @@
 //! 3. build the line, and the index's next state;
 //! 4. append the line in one write, to the journal that has its name (`standing`);
 //! 5. commit the index, in memory;
+//!    3 to 5 again for each of those who wait for the lock and have posted what they want (`combine`);
 //! 6. unlock;
 //! 7. sync, unless somebody's sync that began after step 4 covered the line;
 //! 8. raise `durable_through`; answer.
@@ -19,8 +20,8 @@ use std::time::Instant as Deadline;
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    BeginError, CommitError, Committed, Entry, Instant, Meter as _, Opened, ReadError, Sequence,
-    Tally, TaskLocks, View, Vital,
+    BeginError, Combiner, CommitError, Committed, Entry, Instant, Meter as _, NoCombiner, Opened,
+    ReadError, Sequence, Tally, TaskLocks, View, Vital,
 };
 
 use crate::board_lock::BoardGuard;
@@ -33,24 +34,39 @@ use crate::state::{Current, Inner, SyncedBy};
 
 /// An open transaction.
 pub(crate) struct FileOpened {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     guard: BoardGuard,
-    current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     reading: Option<Reading>,
     meta: Meta,
-    now: Instant,
+    pub(crate) now: Instant,
     /// When a look for dead holders began.
     look_began: Option<Deadline>,
+    /// Whether the index has what was appended.
+    is_indexed: bool,
 }
 
 impl Inner {
     /// Opens a transaction.
     pub(crate) fn begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
-        self.tidy_sometimes();
-        self.recorder.count(Tally::Transactions);
-        let deadline = self.upgrade_if_old(deadline)?;
+        let deadline = self.before_begin(deadline)?;
         // 1. From here on nobody else changes the board. A crash at any point before step 4 leaves no trace.
         let guard = self.lock(deadline)?;
+        self.begin_locked(guard)
+    }
+
+    /// What is to be done before the lock is taken; says until when to wait for it.
+    pub(crate) fn before_begin(&self, deadline: Deadline) -> Result<Deadline, BeginError> {
+        self.tidy_sometimes();
+        self.recorder.count(Tally::Transactions);
+        self.upgrade_if_old(deadline)
+    }
+
+    /// The same, once the lock is held.
+    pub(crate) fn begin_locked(
+        self: &Arc<Self>,
+        guard: BoardGuard,
+    ) -> Result<FileOpened, BeginError> {
         //    The lock was checked to be on the file of its name, the rest is checked here: a handle that slept
         //    through a switch must not append to a retired journal, nor one that came after a failed sync to a
         //    journal with a hole in it.
@@ -59,7 +75,8 @@ impl Inner {
         let (current, reading, meta) = self.catch_up(&guard, current)?;
         let now = self.platform.now();
         let (inner, reading) = (self.clone(), Some(reading));
-        Ok(FileOpened { inner, guard, current, reading, meta, now, look_began: None })
+        let (look_began, is_indexed) = (None, true);
+        Ok(FileOpened { inner, guard, current, reading, meta, now, look_began, is_indexed })
     }
 }
 
@@ -120,9 +137,47 @@ impl Opened for FileOpened {
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
+        self.commit_and_combine(entry, &mut NoCombiner)
+    }
+
+    fn commit_and_combine(
+        mut self: Box<Self>,
+        entry: Entry,
+        combiner: &mut dyn Combiner,
+    ) -> Result<Committed, CommitError> {
+        let sequence = self.append(&entry)?;
+        let served = self.serve(combiner);
+        let Self { inner, guard, current, meta, .. } = *self;
+
+        // 6. Unlock: others go on while this one's line is synced.
+        drop(guard);
+
+        // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
+        //    all; a crash after it leaves the line.
+        let durable = inner.make_answerable(&current, meta.applied);
+        for other in served {
+            // They make sure themselves that theirs is durable too, which has just been done, or has failed.
+            other.wake();
+        }
+        durable.map(|()| Committed { sequence })
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), CommitError> {
         let Self { inner, guard, current, reading, meta, .. } = *self;
-        let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
         drop(reading);
+        drop(guard);
+        inner.lock.same_process().map_err(|e| CommitError::NotWritten(e.to_string()))?;
+        inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)?;
+        Ok(())
+    }
+}
+
+impl FileOpened {
+    /// Steps 3 to 5. Then it is open still, for what comes next, unless this failed.
+    pub(crate) fn append(&mut self, entry: &Entry) -> Result<Sequence, CommitError> {
+        let Self { inner, guard, current, reading, meta, .. } = self;
+        let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
+        drop(reading.take());
         // The lock is the parent's, which goes on with this very transaction.
         inner.lock.same_process().map_err(|e| not_written(&e))?;
 
@@ -135,14 +190,15 @@ impl Opened for FileOpened {
             policy: current.policy.clone(),
             durable_through: current.words.durable_through(),
         };
-        let (bytes, sum) = line::encode(&place, &entry).map_err(|e| not_written(&e))?;
+        let (bytes, sum) = line::encode(&place, entry).map_err(|e| not_written(&e))?;
         let tail = Tail { sequence, chain: sum, offset: meta.offset + bytes.len() as u64 };
+        let next = meta.at(tail);
         let mut writing = index::write(&*current.index).map_err(|e| not_written(&e))?;
-        writing.apply(sequence, &entry).map_err(|e| not_written(&e))?;
-        writing.put_meta(&meta.at(tail)).map_err(|e| not_written(&e))?;
+        writing.apply(sequence, entry).map_err(|e| not_written(&e))?;
+        writing.put_meta(&next).map_err(|e| not_written(&e))?;
         if let Settled::Full { needed } = writing.settle().map_err(|e| not_written(&e))? {
             drop(writing);
-            inner.replace_full_index(&guard, &current, needed).map_err(|e| not_written(&e))?;
+            inner.replace_full_index(guard, current, needed).map_err(|e| not_written(&e))?;
             return Err(CommitError::Conflict);
         }
 
@@ -150,8 +206,8 @@ impl Opened for FileOpened {
         //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
         //    they may have appended, or be about to.
         guard.still_excludes().map_err(|e| not_written(&e))?;
-        inner.expect_named(&current).map_err(|e| not_written(&e))?;
-        append_line(&guard, &current, &bytes, meta.offset)?;
+        inner.expect_named(current).map_err(|e| not_written(&e))?;
+        append_line(guard, current, &bytes, meta.offset)?;
 
         // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
         //    index can't take it, the line stands all the same: it is counted, so everybody who reads finds that
@@ -160,30 +216,36 @@ impl Opened for FileOpened {
             // Otherwise a thread of this process could see the line, and then another process not.
             current.words.set_appended(sequence);
         }
-        if writing.commit().is_err() {
+        let is_indexed = writing.commit().is_ok();
+        if !is_indexed {
             *inner.current.write() = None;
         }
         current.words.set_appended(sequence);
-
-        // 6. Unlock: others go on while this one's line is synced.
-        drop(guard);
-
-        // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
-        //    all; a crash after it leaves the line.
-        let synced = inner.make_durable(&current, sequence).map_err(CommitError::Unknown)?;
-        if synced == SyncedBy::Others {
-            // It was this journal that they synced, unless another one has its name by now.
-            inner.expect_found(&current).map_err(|e| CommitError::Unknown(e.to_string()))?;
-        }
-        Ok(Committed { sequence })
+        self.meta = next;
+        self.is_indexed = is_indexed;
+        Ok(sequence)
     }
 
-    fn finish(self: Box<Self>) -> Result<(), CommitError> {
-        let Self { inner, guard, current, reading, meta, .. } = *self;
-        drop(reading);
-        drop(guard);
-        inner.lock.same_process().map_err(|e| CommitError::NotWritten(e.to_string()))?;
-        inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)?;
+    /// Goes on with another transaction, as if the lock had been let go of and taken again; `false` if it can't.
+    pub(crate) fn go_on(&mut self) -> bool {
+        self.now = self.inner.platform.now();
+        self.look_began = None;
+        self.is_indexed
+    }
+}
+
+impl Inner {
+    /// Returns once `sequence`, which was appended to `current`, is durable and is found by those who open the board.
+    pub(crate) fn make_answerable(
+        &self,
+        current: &Current,
+        sequence: Sequence,
+    ) -> Result<(), CommitError> {
+        let synced = self.make_durable(current, sequence).map_err(CommitError::Unknown)?;
+        if synced == SyncedBy::Others {
+            // It was this journal that they synced, unless another one has its name by now.
+            self.expect_found(current).map_err(|e| CommitError::Unknown(e.to_string()))?;
+        }
         Ok(())
     }
 }

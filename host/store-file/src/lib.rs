@@ -10,6 +10,7 @@
 //! tasks-<generation>.jsonl    the snapshot that the generation starts from                         format::snapshot
 //! journal-<generation>.jsonl  the truth: a committed entry per line, chained by checksums          format::line
 //! index/                      derived: LMDB, and the words that all processes of this boot share   index, words
+//! index/slots                 what those who wait for the lock have posted for its holder to do     combine, words::slots
 //! index/stats                 what the processes of this boot measured                             figures
 //! context/                    large values of tasks and agents                                     contexts
 //! history/                    retired journals; torn ends and damaged files that were set aside    history, past, retain
@@ -41,6 +42,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
 mod board_lock;
+mod combine;
 mod commit;
 mod compact;
 mod contexts;

@@ -16,7 +16,7 @@ use crate::index::{Index, LmdbIndex, NotOpened};
 use crate::process;
 use crate::size_limit;
 use crate::waiting::{Inotify, Notifier};
-use crate::words::{MappedWords, Start, WORDS, Words};
+use crate::words::{MappedWords, SLOTS_WORDS, Slots, Start, WORDS, Words};
 
 /// What the store stands on.
 pub(crate) trait Platform: Send + Sync {
@@ -95,6 +95,7 @@ pub(crate) fn random_u64() -> u64 {
 const INDEX: &str = "index";
 const SHARED_WORDS: &str = "index/shared";
 const STATISTICS: &str = "index/stats";
+const SLOTS: &str = "index/slots";
 
 /// The operating system.
 pub(crate) struct Real {
@@ -225,11 +226,16 @@ impl Platform for Real {
     }
 
     fn words(&self) -> io::Result<Option<Words>> {
-        Ok(self.mapped(SHARED_WORDS, WORDS)?.map(|cells| Words::new(Arc::new(cells))))
+        let Some(cells) = self.mapped(SHARED_WORDS, WORDS)? else { return Ok(None) };
+        // Without them, everybody waits for the lock itself.
+        let slots = self.mapped(SLOTS, SLOTS_WORDS).ok().flatten().map(Slots::new);
+        Ok(Some(Words::new(Arc::new(cells)).with_slots(slots)))
     }
 
     fn make_words(&self, start: &Start) -> io::Result<Words> {
         let make = || {
+            // First, so that all who find the words find the same ones. That there may be none is no reason to fail.
+            let _ = self.make_mapped(SLOTS, SLOTS_WORDS, SLOTS_WORDS, &[]);
             self.make_mapped(SHARED_WORDS, WORDS, WORDS, &start.values())?;
             self.words()?
                 .ok_or_else(|| io::Error::other("`index/shared` is gone as soon as it is made"))
@@ -330,7 +336,7 @@ fn is_for_want_of_means(error: &io::Error) -> bool {
 
 /// How often the list of locks is read until it names a holder: the kernel gives it out in pieces, and a line is in
 /// none of them, or in two, if other locks come and go meanwhile.
-const LOOKS_FOR_HOLDERS: usize = 3;
+const LOOKS_FOR_HOLDERS: usize = 8;
 
 fn holders_in(locks: &str, file: Identity) -> Vec<LockHolder> {
     let mut holders: Vec<LockHolder> = Vec::new();

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Instant as Deadline;
 
 use parking_lot::{Mutex, RwLock};
@@ -28,7 +28,7 @@ use crate::options::{Notice, OpenOptions, PlantedBug};
 use crate::platform::Platform;
 use crate::remains::no_board_file;
 use crate::waiting::Waiting;
-use crate::words::{Turn, Wake, Words};
+use crate::words::{Slots, Turn, Wake, Words};
 
 /// A handle of a board.
 pub(crate) struct Inner {
@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) index_room: AtomicU64,
     /// How many transactions were begun.
     pub(crate) begun: AtomicU64,
+    /// How many claims aren't posted yet, because the last one was in vain.
+    pub(crate) posts_skipped: AtomicU32,
 }
 
 /// One generation as a handle has it open.
@@ -87,6 +89,14 @@ pub(crate) struct Current {
 struct JournalNames {
     journal: String,
     retired: String,
+}
+
+/// Those who wait for the board's lock.
+pub(crate) struct Queue {
+    /// Who is next.
+    pub(crate) turn: Turn,
+    /// What the others wait for it for.
+    pub(crate) slots: Option<Arc<Slots>>,
 }
 
 /// Who made something durable.
@@ -184,6 +194,7 @@ impl Inner {
             next_look_for_dead: AtomicU64::new(0),
             index_room: AtomicU64::new(0),
             begun: AtomicU64::new(0),
+            posts_skipped: AtomicU32::new(0),
         }
     }
 
@@ -198,20 +209,25 @@ impl Inner {
     /// Takes the board's lock.
     pub(crate) fn lock(&self, deadline: Deadline) -> Result<BoardGuard, BeginError> {
         self.inherited.check(&Lockable::Board).map_err(failed(names::LOCK))?;
-        self.lock.lock(deadline, self.lock_turn().as_ref()).map_err(|error| match error {
+        let queue = self.queue();
+        let turn = queue.as_ref().map(|queue| &queue.turn);
+        let guard = self.lock.lock(deadline, turn).map_err(|error| match error {
             LockError::Timeout(waited) => BeginError::Timeout { waited, holder: self.holder() },
             other => BeginError::Read(ReadError::Failed(other.to_string())),
-        })
+        })?;
+        Ok(guard.calling(queue.and_then(|queue| queue.slots)))
     }
 
-    /// Who is next at the lock: one who has the board open knows where that stands.
-    fn lock_turn(&self) -> Option<Turn> {
+    /// Who else waits for the lock: one who has the board open knows where that stands.
+    pub(crate) fn queue(&self) -> Option<Queue> {
         // In a forked child another thread of the parent's may be changing what is open for ever. And those inside a lock
         // that was taken by hand take another one, for which those outside don't wait.
         if self.lock.same_process().is_err() || self.lock.path() != names::LOCK {
             return None;
         }
-        self.current.read().as_ref()?.words.lock_turn()
+        let current = self.current.read();
+        let words = &current.as_ref()?.words;
+        Some(Queue { turn: words.lock_turn()?, slots: words.slots().cloned() })
     }
 
     fn holder(&self) -> Option<String> {

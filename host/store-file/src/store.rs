@@ -9,8 +9,9 @@ use std::time::{Duration, Instant as Deadline};
 use taskhost_board::image::ImageView;
 use taskhost_board::transfer::TransferLine;
 use taskhost_board::{
-    Ask, BeginError, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter, Opened,
-    Powers, ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
+    Ask, BeginError, Begun, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter,
+    Opened, PostError, Posting, Powers, ReadError, Sequence, SessionId, Store, SwitchError,
+    SwitchPlan, TaskId, View,
 };
 
 use crate::contexts::FileContexts;
@@ -172,6 +173,10 @@ impl FileStore {
 impl Store for FileStore {
     fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
         Ok(Box::new(self.inner.begin(deadline)?))
+    }
+
+    fn begin_or_post(&self, posting: &Posting<'_>, deadline: Deadline) -> Result<Begun, PostError> {
+        self.inner.begin_or_post(posting, deadline)
     }
 
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError> {

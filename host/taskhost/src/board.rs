@@ -138,7 +138,10 @@ impl Board {
         if let Some(recorder) = &recorder {
             policies = recorder.policies(policies);
         }
-        let engine = Engine::new(store.clone(), policies, Arc::new(system::entropy));
+        let mut engine = Engine::new(store.clone(), policies, Arc::new(system::entropy));
+        if recorder.is_some() {
+            engine = engine.without_combining();
+        }
         Ok(Self { store, engine, timeout: options.timeout, tending: Arc::default() })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Instant as Deadline;
 
 use super::add::{check_key, fingerprint};
+use super::combine::ClaimedOrBegun;
 use super::due::LookForDead;
 use super::{Engine, Error, Work};
 use crate::{
@@ -21,6 +22,18 @@ pub struct ClaimRequest {
     pub lease_ms: Option<u64>,
     /// Repeated with the same key, the request gives the same claim.
     pub key: Option<String>,
+}
+
+impl ClaimRequest {
+    /// How the journal names it.
+    pub(super) fn entry(&self) -> Request {
+        Request {
+            command: Command::Claim,
+            agent: Some(self.agent.name.clone()),
+            session: Some(self.agent.session.clone()),
+            filter: Some(self.filter.clone()).filter(|filter| !filter.is_empty()),
+        }
+    }
 }
 
 /// Why there was nothing to claim.
@@ -72,12 +85,7 @@ impl Engine {
     /// Gives the asker a task, or says why there is none. Waits for the board's lock until `deadline`.
     pub fn claim(&self, request: &ClaimRequest, deadline: Deadline) -> Result<ClaimOutcome, Error> {
         request.key.as_deref().map_or(Ok(()), check_key)?;
-        let entry = Request {
-            command: Command::Claim,
-            agent: Some(request.agent.name.clone()),
-            session: Some(request.agent.session.clone()),
-            filter: Some(request.filter.clone()).filter(|filter| !filter.is_empty()),
-        };
+        let entry = request.entry();
         // The patience is for the lock, each time anew: asking about what is left is work, not waiting, and ends.
         let patience = deadline.saturating_duration_since(Deadline::now());
         let mut deadline = deadline;
@@ -86,10 +94,18 @@ impl Engine {
             Some(id) => self.store.lock_task(id, deadline)?,
             None => None,
         };
+        self.warm_up();
+        let mut opened = match self.claim_or_begin(request, deadline)? {
+            ClaimedOrBegun::Claimed(task) => {
+                self.meter.count(Tally::Claims);
+                return Ok(ClaimOutcome::Claimed { task, repeated: false });
+            }
+            ClaimedOrBegun::Begun(opened) => Some(opened),
+        };
         let mut look = LookForDead::Sometimes;
         loop {
             let (mut outcome, leftovers, looked, changed) =
-                self.transact(&entry, deadline, |work| {
+                self.transact_on(opened.take(), &entry, deadline, |work| {
                     let outcome = work.claim(request, look)?;
                     let changed = !work.tx().changes().is_empty();
                     Ok((outcome, work.has_leftovers(), work.looked_for_dead, changed))
@@ -148,7 +164,11 @@ impl Engine {
 }
 
 impl Work<'_> {
-    fn claim(&mut self, request: &ClaimRequest, look: LookForDead) -> Result<ClaimOutcome, Error> {
+    pub(super) fn claim(
+        &mut self,
+        request: &ClaimRequest,
+        look: LookForDead,
+    ) -> Result<ClaimOutcome, Error> {
         let print = || fingerprint(&(&request.agent.name, &request.filter, request.lease_ms));
         if let Some(key) = &request.key
             && let Some(task) = self.claimed_before(key, print())?

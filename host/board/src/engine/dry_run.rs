@@ -67,12 +67,11 @@ impl Engine {
         let (snapshot, now) = self.store.snapshot()?;
         let rules = self.rules(&*snapshot, fell_back)?;
         let policy = self.prepare(&rules)?;
-        let mut opened =
-            Box::new(Rehearsal { view: Some(snapshot), now, store: self.store.clone() });
-        let view = opened.view();
-        let mut work = Work::new(self, opened, view, policy.enter(true), &rules)?;
+        let mut opened = Rehearsal { view: Some(snapshot), now, store: self.store.clone() };
+        let (view, seed) = (opened.view(), (self.entropy)());
+        let mut work = Work::new(self, &mut opened, view, policy.enter(true), &rules, seed)?;
         let answer = body(&mut work);
-        work.abandon()?;
+        work.hooks.close(false);
         answer
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Assignee, BeginError, Claim, CommitError, HookError, Json, Millis, Name, PolicyFailure,
-    PrepareError, ReadError, Status, SwitchError, TaskId, Token, Verb,
+    PostError, PrepareError, ReadError, Status, SwitchError, TaskId, Token, Verb,
 };
 
 /// Why a command did nothing; each kind has an exit code of its own on the command line.
@@ -150,6 +150,15 @@ impl From<PrepareError> for Error {
         match error {
             PrepareError::Read(error) => Self::Read(error),
             PrepareError::Policy(error) => Self::Policy(error),
+        }
+    }
+}
+
+impl From<PostError> for Error {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::Begin(error) => Self::Begin(error),
+            PostError::Commit(error) => Self::Commit(error),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod add;
 mod claim;
+mod combine;
 mod dry_run;
 mod due;
 mod error;
@@ -84,6 +85,8 @@ pub struct Engine {
     meter: Arc<dyn Meter>,
     entropy: Arc<dyn Fn() -> u64 + Send + Sync>,
     limits: Limits,
+    /// Whether others may decide its claims, and it theirs.
+    combines: bool,
     /// Whether policies were made ready once before the board's lock was taken.
     warm: Arc<OnceLock<()>>,
     #[cfg(any(test, feature = "planted"))]
@@ -105,6 +108,7 @@ impl Engine {
             meter,
             entropy,
             limits: Limits::default(),
+            combines: true,
             warm: Arc::default(),
             #[cfg(any(test, feature = "planted"))]
             planted: None,
@@ -115,6 +119,12 @@ impl Engine {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, where each claim is decided by its own process, as it has to be to be recorded.
+    #[must_use]
+    pub fn without_combining(self) -> Self {
+        Self { combines: false, ..self }
     }
 
     /// Where the board is kept.
@@ -144,13 +154,28 @@ impl Engine {
         &self,
         request: &Request,
         deadline: Deadline,
+        body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.warm_up();
+        self.transact_on(None, request, deadline, body)
+    }
+
+    /// The same, at first in a transaction that may be open already.
+    fn transact_on<T>(
+        &self,
+        mut opened: Option<Box<dyn Opened>>,
+        request: &Request,
+        deadline: Deadline,
         mut body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.warm.get_or_init(|| self.warm_up());
         let mut failure = None;
         let mut tries = 0;
         loop {
-            let done = self.try_transact(request, deadline, failure.as_ref(), &mut body);
+            let opened = match opened.take() {
+                Some(opened) => opened,
+                None => self.store.begin(deadline)?,
+            };
+            let done = self.try_transact(opened, request, failure.as_ref(), &mut body);
             match done {
                 Ok(Some(answer)) => return Ok(answer),
                 // A policy was compiled meanwhile.
@@ -175,22 +200,23 @@ impl Engine {
     /// Makes the policies ready before the first transaction, which would otherwise be opened in vain. What goes wrong
     /// goes wrong there again.
     fn warm_up(&self) {
-        let Ok((view, _)) = self.store.snapshot() else { return };
-        if let Ok(rules) = self.rules(&*view, false) {
-            let _ = self.prepare(&rules);
-        }
+        self.warm.get_or_init(|| {
+            let Ok((view, _)) = self.store.snapshot() else { return };
+            if let Ok(rules) = self.rules(&*view, false) {
+                let _ = self.prepare(&rules);
+            }
+        });
     }
 
     /// One try; `None` if a policy had to be compiled first. With `failure`, the standard policy decides alone, and
     /// the journal says why.
     fn try_transact<T>(
         &self,
+        mut opened: Box<dyn Opened>,
         request: &Request,
-        deadline: Deadline,
         failure: Option<&PolicyFailure>,
         body: &mut impl FnMut(&mut Work<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Failed> {
-        let mut opened = self.store.begin(deadline).map_err(Error::from)?;
         let view = opened.view();
         let rules = self.rules(&*view, failure.is_some())?;
         let may_fall_back = rules.may_fall_back;
@@ -201,29 +227,30 @@ impl Engine {
                 other => Ok(other.map(|_| None)?),
             };
         };
-        let mut work = Work::new(self, opened, view, policy.enter(false), &rules)?;
-        let answer = match body(&mut work) {
-            Ok(answer) => answer,
-            Err(error) => {
-                if work.has_only_upkeep() && !error.is_about_board() {
-                    if let Some(failure) = failure {
-                        work.record_fallback(failure)?;
-                    }
-                    work.commit(request)?;
-                } else {
-                    work.abandon()?;
-                }
-                return Err(match error {
-                    Error::Policy(error) if may_fall_back => Failed::AndMayFallBack(error),
-                    error => Failed::For(error),
-                });
-            }
+        let seed = (self.entropy)();
+        let mut work = Work::new(self, &mut *opened, view, policy.enter(false), &rules, seed)?;
+        let answer = body(&mut work);
+        let stays = match &answer {
+            Ok(_) => true,
+            Err(error) => work.has_only_upkeep() && !error.is_about_board(),
         };
-        if let Some(failure) = failure {
+        if stays && let Some(failure) = failure {
             work.record_fallback(failure)?;
         }
-        work.commit(request)?;
-        Ok(Some(answer))
+        let Ended { entry, hooks } = work.end(request, stays);
+        let committed = match entry {
+            Some(entry) => opened.commit_and_combine(entry, &mut *self.combiner()).map(|_| ()),
+            // What was read must be durable, for an error is an answer too.
+            None => opened.finish(),
+        };
+        // Only now that the board's lock is free: throwing instances away takes time.
+        hooks.close(stays && committed.is_ok());
+        committed?;
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Error::Policy(error)) if may_fall_back => Err(Failed::AndMayFallBack(error)),
+            Err(error) => Err(Failed::For(error)),
+        }
     }
 
     /// What decides on the board that `view` sees; with `standard_alone`, because its own policy has failed.
@@ -306,7 +333,7 @@ impl<E: Into<Error>> From<E> for Failed {
 /// One open transaction, and the hooks that a change in it brings with it.
 struct Work<'e> {
     engine: &'e Engine,
-    opened: Box<dyn Opened>,
+    opened: &'e mut dyn Opened,
     hooks: Box<dyn Hooks>,
     /// Lent to a hook and given back; never absent in between.
     tx: Option<Transaction>,
@@ -322,12 +349,12 @@ struct Work<'e> {
 impl<'e> Work<'e> {
     fn new(
         engine: &'e Engine,
-        mut opened: Box<dyn Opened>,
+        opened: &'e mut dyn Opened,
         view: Box<dyn View>,
         hooks: Box<dyn Hooks>,
         rules: &Rules,
-    ) -> Result<Self, Error> {
-        let seed = (engine.entropy)();
+        seed: u64,
+    ) -> Result<Self, ReadError> {
         let head = view.head()?;
         let id = format!("{}-{seed:016x}", head.sequence.next());
         let queue = settle::Queue::new(engine.limits.asks_max);
@@ -367,18 +394,19 @@ impl<'e> Work<'e> {
         Ok(answer?)
     }
 
-    fn commit(mut self, request: &Request) -> Result<(), Error> {
+    /// Ends it, and hands over what it has staged, if that is to stay.
+    fn end(mut self, request: &Request, stays: bool) -> Ended {
         let tx = self.tx.take().expect("the transaction is lent only while a hook runs");
         let (time, seed) = (tx.now().wall, tx.seed());
+        // What sees the board goes first: then it can be changed.
         let changes = tx.into_changes();
-        let committed = if changes.is_empty() {
-            self.opened.finish()
-        } else {
-            let entry = Entry { time, request: request.clone(), seed, changes };
-            self.opened.commit(entry).map(|_| ())
-        };
-        self.hooks.close(committed.is_ok());
-        Ok(committed?)
+        let entry = (stays && !changes.is_empty()).then(|| Entry {
+            time,
+            request: request.clone(),
+            seed,
+            changes,
+        });
+        Ended { entry, hooks: self.hooks }
     }
 
     /// Whether something was due, and nothing was staged after it.
@@ -406,13 +434,12 @@ impl<'e> Work<'e> {
             mismatches: Vec::new(),
         })
     }
+}
 
-    /// Ends without a change, once everything is durable that was read: an error is an answer too.
-    fn abandon(self) -> Result<(), CommitError> {
-        drop(self.tx);
-        let ended = self.opened.finish();
-        // Only now that the board's lock is free: throwing instances away takes time.
-        self.hooks.close(false);
-        ended
-    }
+/// What is left of a transaction whose hooks have run.
+struct Ended {
+    /// What it changes, if anything.
+    entry: Option<Entry>,
+    /// To be closed once that is committed or has failed.
+    hooks: Box<dyn Hooks>,
 }

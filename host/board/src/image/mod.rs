@@ -97,11 +97,11 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
         .map_err(|e| ReadError::Damaged(format!("the index has a record that can't be read: {e}")))
 }
 
-fn encode_task(task: &Task) -> Vec<u8> {
+pub(crate) fn encode_task(task: &Task) -> Vec<u8> {
     encode_short(&KeptTask::from(task))
 }
 
-fn decode_task(bytes: &[u8]) -> Result<Task, ReadError> {
+pub(crate) fn decode_task(bytes: &[u8]) -> Result<Task, ReadError> {
     decode::<KeptTask<'_>>(bytes).map(Task::from)
 }
 

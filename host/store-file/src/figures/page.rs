@@ -24,7 +24,7 @@ use taskhost_board::{Measure, Millis, Process, Tally};
 use super::buckets::{BUCKETS, bucket};
 use crate::words::MappedWords;
 
-const MAGIC: u64 = 0x7461_736b_7374_0003;
+const MAGIC: u64 = 0x7461_736b_7374_0004;
 const HEADER: usize = 3;
 const SLOT_HEADER: usize = 3;
 const PER_MEASURE: usize = 3 + BUCKETS;

@@ -55,10 +55,10 @@ impl MappedWords {
     }
 
     /// The half of a word at its address, which is as good as any other for a word that is used by that half only.
-    fn half(&self, index: usize) -> &AtomicU32 {
+    pub(super) fn half(&self, index: usize) -> &AtomicU32 {
         let word = self.word(index);
         // SAFETY: the word is as long and as well aligned as two of these, lives as long as `self`, and is only ever
-        // accessed through atomics: these, where it is a turn's.
+        // accessed through atomics: these, where it is a turn's or a slot's state.
         unsafe { AtomicU32::from_ptr(word.as_ptr().cast::<u32>()) }
     }
 

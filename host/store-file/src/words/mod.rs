@@ -23,13 +23,15 @@
 //! durable, so nobody answers from a generation that a crash could take back. `durable_through` only grows.
 
 mod mapped;
+mod slots;
 mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub(crate) use mapped::MappedWords;
-pub(crate) use turn::{Held, Turn, Wake};
+pub(crate) use slots::{Answer, Look, Posted, SLOTS_WORDS, Slots, Taken};
+pub(crate) use turn::{Held, PATIENCE, Turn, Wake};
 
 use taskhost_board::{Generation, Sequence};
 
@@ -95,13 +97,24 @@ impl Start {
 /// The shared words of a board.
 pub(crate) struct Words {
     cells: Arc<dyn Cells>,
+    slots: Option<Arc<Slots>>,
 }
 
 // All accesses are sequentially consistent: the protocol above orders reads of different words, and a commit
 // makes a handful of them beside system calls that cost a thousand times as much.
 impl Words {
     pub(crate) fn new(cells: Arc<dyn Cells>) -> Self {
-        Self { cells }
+        Self { cells, slots: None }
+    }
+
+    /// The same with the slots that were made together with them, if there are any.
+    pub(crate) fn with_slots(self, slots: Option<Slots>) -> Self {
+        Self { slots: slots.map(Arc::new), ..self }
+    }
+
+    /// Where those who wait for the board's lock can post what they want.
+    pub(crate) fn slots(&self) -> Option<&Arc<Slots>> {
+        self.slots.as_ref()
     }
 
     /// Who is next at the board's lock; `None` where nobody can wait for that.

@@ -28,7 +28,7 @@ const TAKEN: u32 = 1;
 const AWAITED: u32 = 2;
 
 /// For how long somebody else's turn is waited for: longer than any turn takes that isn't a dead process's.
-const PATIENCE: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Something of which one at a time has the turn.
 #[derive(Clone)]
@@ -131,14 +131,16 @@ impl Turn {
 
 /// Sleeps while the word is [`AWAITED`]; `false` if that takes until `deadline`.
 fn sleep(word: &AtomicU32, deadline: Deadline) -> bool {
-    let left = deadline.saturating_duration_since(Deadline::now());
-    if left.is_zero() {
-        return false;
-    }
-    let timeout = Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    };
+    let Some(timeout) = timeout_until(deadline) else { return false };
     // Woken, or interrupted, or the word was another one already: whoever asked looks again.
     futex::wait(word, Flags::empty(), AWAITED, Some(&timeout)) != Err(rustix::io::Errno::TIMEDOUT)
+}
+
+/// How long it is until then; `None` if it isn't any more.
+pub(super) fn timeout_until(deadline: Deadline) -> Option<Timespec> {
+    let left = deadline.saturating_duration_since(Deadline::now());
+    (!left.is_zero()).then(|| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    })
 }

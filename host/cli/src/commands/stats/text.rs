@@ -198,6 +198,7 @@ lock_wait  1000   812µs  90µs  1.50ms  23.5ms  346ms  4.57s
 transactions   1000
 contended      250        25.0%
 timed_out      0
+combined       0
 claims         0
 nothing        0
 conflicts      0

@@ -1,0 +1,148 @@
+//! Claims that are decided by whoever holds the board's lock, for those who wait for it.
+//!
+//! What is served in another one's place is what nearly always comes of a claim: the asker gets a task. Whatever else
+//! would come of it (there is nothing, the policy refuses or fails) is left to the asker's own transaction, which can say
+//! more about it. Claims that are to be the same when they are repeated, or are of one task by its id, aren't posted: they
+//! wait for other things besides the lock.
+
+use std::sync::Arc;
+use std::time::Instant as Deadline;
+
+use serde::{Deserialize, Serialize};
+
+use super::due::LookForDead;
+use super::{ClaimOutcome, ClaimRequest, Ended, Engine, Error, Rules, Work};
+use crate::image::{decode_task, encode_task};
+use crate::{
+    Agent, Begun, Change, Combiner, CommitError, Decided, Entry, Filter, Hooks, NoCombiner, Opened,
+    Policy, Posting, Task,
+};
+
+/// Who can read what is posted: those of the same version, as a rule the same program.
+const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), " 1");
+
+/// A claim, as it is posted.
+#[derive(Serialize, Deserialize)]
+struct PostedClaim {
+    form: String,
+    agent: Agent,
+    filter: Filter,
+    lease_ms: Option<u64>,
+    seed: u64,
+}
+
+impl PostedClaim {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        rmp_serde::from_slice(bytes).ok().filter(|posted: &Self| posted.form == FORM)
+    }
+}
+
+/// What comes of asking for a claim or a transaction.
+pub(super) enum ClaimedOrBegun {
+    /// Another one has decided it.
+    Claimed(Box<Task>),
+    /// It is still to be decided.
+    Begun(Box<dyn Opened>),
+}
+
+impl Engine {
+    /// Opens a transaction for a claim, or has the claim decided by one that is open.
+    pub(super) fn claim_or_begin(
+        &self,
+        request: &ClaimRequest,
+        deadline: Deadline,
+    ) -> Result<ClaimedOrBegun, Error> {
+        if !self.combines || request.key.is_some() || request.filter.only.is_some() {
+            return Ok(ClaimedOrBegun::Begun(self.store.begin(deadline)?));
+        }
+        let ClaimRequest { agent, filter, lease_ms, key: _ } = request.clone();
+        let seed = (self.entropy)();
+        let posted = PostedClaim { form: FORM.to_owned(), agent, filter, lease_ms, seed };
+        let Ok(posted) = rmp_serde::to_vec_named(&posted) else {
+            return Ok(ClaimedOrBegun::Begun(self.store.begin(deadline)?));
+        };
+        match self.store.begin_or_post(&Posting { seed, request: &posted }, deadline)? {
+            Begun::Opened(opened) => Ok(ClaimedOrBegun::Begun(opened)),
+            Begun::Served(answer) => {
+                Ok(ClaimedOrBegun::Claimed(Box::new(decode_task(&answer).map_err(|error| {
+                    CommitError::Unknown(format!(
+                        "another process claimed a task for this agent, and its answer can't be read ({error}): \
+                         `taskhost list --holder {}` shows it",
+                        request.agent.name
+                    ))
+                })?)))
+            }
+            Begun::Found(entry) => self.claimed_by_entry(&entry).map(ClaimedOrBegun::Claimed),
+        }
+    }
+
+    /// The task of a claim of which only the entry is known.
+    fn claimed_by_entry(&self, entry: &Entry) -> Result<Box<Task>, Error> {
+        let claimed = entry.changes.iter().find_map(|change| match change {
+            Change::Claimed { id, claim } => Some((id, claim.token)),
+            _ => None,
+        });
+        let lost = || CommitError::Unknown("a task was claimed, and lost again at once".into());
+        let (id, token) = claimed.ok_or_else(lost)?;
+        let task = self.task(id)?;
+        match &task.claim {
+            Some(claim) if claim.token == token => Ok(Box::new(task)),
+            _ => Err(lost().into()),
+        }
+    }
+
+    /// What decides for others while this engine's transaction is committed.
+    pub(super) fn combiner(&self) -> Box<dyn Combiner + '_> {
+        if self.combines {
+            Box::new(Others { engine: self, ready: None, hooks: None })
+        } else {
+            Box::new(NoCombiner)
+        }
+    }
+}
+
+/// Decides the claims of others.
+struct Others<'e> {
+    engine: &'e Engine,
+    /// What decides, once that was looked up: claims don't change it.
+    ready: Option<(Rules, Arc<dyn Policy>)>,
+    /// Of the last decision, until it has ended.
+    hooks: Option<Box<dyn Hooks>>,
+}
+
+impl Combiner for Others<'_> {
+    fn decide(&mut self, opened: &mut dyn Opened, request: &[u8]) -> Option<Decided> {
+        let PostedClaim { agent, filter, lease_ms, seed, .. } = PostedClaim::decode(request)?;
+        let request = ClaimRequest { agent, filter, lease_ms, key: None };
+        let view = opened.view();
+        if self.ready.is_none() {
+            let rules = self.engine.rules(&*view, false).ok()?;
+            let policy = self.engine.policies.ready(&rules.set, &rules.limits)?;
+            self.ready = Some((rules, policy));
+        }
+        let (rules, policy) = self.ready.as_ref()?;
+        let hooks = policy.enter(false);
+        let mut work = Work::new(self.engine, opened, view, hooks, rules, seed).ok()?;
+        let answer = match work.claim(&request, LookForDead::Sometimes) {
+            Ok(ClaimOutcome::Claimed { task, .. }) => Some(encode_task(&task)),
+            _ => None,
+        };
+        let Ended { entry, hooks } = work.end(&request.entry(), answer.is_some());
+        match (entry, answer) {
+            (Some(entry), Some(answer)) => {
+                self.hooks = Some(hooks);
+                Some(Decided { entry, answer })
+            }
+            _ => {
+                hooks.close(false);
+                None
+            }
+        }
+    }
+
+    fn ended(&mut self, is_appended: bool) {
+        if let Some(hooks) = self.hooks.take() {
+            hooks.close(is_appended);
+        }
+    }
+}

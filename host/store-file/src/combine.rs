@@ -1,0 +1,243 @@
+//! Combining, as the file store does it: posting what is wanted instead of waiting for the board's lock, and serving what
+//! others have posted before letting go of it. What can be posted where is said in `words::slots`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant as Deadline};
+
+use taskhost_board::{
+    BeginError, Begun, Combiner, CommitError, Entry, Meter as _, Opened, PostError, Posting,
+    ReadError, Sequence, Tally,
+};
+
+use crate::board_lock::BoardGuard;
+use crate::commit::FileOpened;
+use crate::state::{Current, Inner, Queue};
+use crate::words::{Answer, Look, PATIENCE, Posted, Slots, Taken};
+
+/// How many are served before the lock is let go of: those who wait for something else have their turn before long.
+const SERVED_MAX: usize = 32;
+/// For how long others are served, unless one of them takes longer.
+const SERVING_MAX: Duration = Duration::from_millis(5);
+/// After how many transactions of a handle the slots are rid of what dead processes left.
+const SWEEP_EVERY: u64 = 256;
+/// How many of a handle's claims aren't posted after one that was declined: as a rule there is nothing to claim then.
+const SKIPPED_AFTER_DECLINE: u32 = 16;
+
+impl FileOpened {
+    /// Serves what others have posted, after this transaction's own entry. Those who were served wait for its sync.
+    pub(crate) fn serve(&mut self, combiner: &mut dyn Combiner) -> Vec<Taken> {
+        let mut served = Vec::new();
+        let Some(slots) = self.current.words.slots().cloned() else { return served };
+        if self.inner.begun.load(Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+            slots.sweep(self.now.boot_ms);
+        }
+        let began = Deadline::now();
+        let mut next = 0;
+        while served.len() < SERVED_MAX && began.elapsed() < SERVING_MAX {
+            if !self.go_on() {
+                break;
+            }
+            let Some(taken) = slots.take(&mut next) else { break };
+            match self.serve_one(combiner, taken) {
+                Some(Ok(taken)) => served.push(taken),
+                Some(Err(_)) => break,
+                None => {}
+            }
+        }
+        served
+    }
+
+    /// Serves one; nothing, if its poster is to do it.
+    fn serve_one(
+        &mut self,
+        combiner: &mut dyn Combiner,
+        mut taken: Taken,
+    ) -> Option<Result<Taken, CommitError>> {
+        let Some(decided) = combiner.decide(self, &taken.request) else {
+            taken.decline();
+            return None;
+        };
+        if !Slots::has_room_for(decided.answer.len()) || !taken.begin_appending() {
+            combiner.ended(false);
+            taken.decline();
+            return None;
+        }
+        let appended = self.append(&decided.entry);
+        combiner.ended(appended.is_ok());
+        Some(match appended {
+            Ok(sequence) => {
+                taken.answer(self.current.generation, sequence, &decided.answer);
+                Ok(taken)
+            }
+            Err(error) => {
+                if matches!(error, CommitError::Unknown(_)) {
+                    // As it was left, so that its poster finds out.
+                    taken.wake();
+                } else {
+                    taken.decline();
+                }
+                Err(error)
+            }
+        })
+    }
+}
+
+impl Inner {
+    /// Opens a transaction, or has its work done by whoever has one open.
+    pub(crate) fn begin_or_post(
+        self: &Arc<Self>,
+        posting: &Posting<'_>,
+        deadline: Deadline,
+    ) -> Result<Begun, PostError> {
+        let Some(place) = self.place_to_post() else {
+            return Ok(opened(self.begin(deadline)?));
+        };
+        let deadline = self.before_begin(deadline)?;
+        if let Some(guard) = self.try_lock(&place.queue)? {
+            return Ok(opened(self.begin_locked(guard)?));
+        }
+        match place.post(self, posting) {
+            Some(posted) => self.wait_for(&place, &posted, posting.seed, deadline),
+            None => Ok(opened(self.lock_and_begin(deadline)?)),
+        }
+    }
+
+    fn lock_and_begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
+        let guard = self.lock(deadline)?;
+        self.begin_locked(guard)
+    }
+
+    /// Where this handle can post, if it can and it is worth while.
+    fn place_to_post(&self) -> Option<Place> {
+        let skips = |left: u32| left.checked_sub(1);
+        if self.posts_skipped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, skips).is_ok() {
+            return None;
+        }
+        let current = self.open_generation()?;
+        let queue = self.queue()?;
+        let slots = queue.slots.clone()?;
+        let since = current.words.appended_through();
+        Some(Place { current, queue, slots, since })
+    }
+
+    fn try_lock(&self, queue: &Queue) -> Result<Option<BoardGuard>, BeginError> {
+        let guard = self.lock.try_lock(&queue.turn);
+        let guard = guard.map_err(|error| ReadError::Failed(error.to_string()))?;
+        Ok(guard.map(|guard| guard.calling(queue.slots.clone())))
+    }
+
+    /// Waits until somebody has served what was posted, or the lock can be had.
+    fn wait_for(
+        self: &Arc<Self>,
+        place: &Place,
+        posted: &Posted,
+        seed: u64,
+        deadline: Deadline,
+    ) -> Result<Begun, PostError> {
+        self.recorder.count(Tally::Contended);
+        let patience = deadline.min(Deadline::now() + PATIENCE);
+        loop {
+            posted.hear();
+            // Who let go of the lock just before it was posted doesn't know of it.
+            if posted.look() == Look::Open
+                && let Some(guard) = self.try_lock(&place.queue)?
+            {
+                // While it is held here, nobody else serves it; but it may just have been served.
+                if posted.take_back() {
+                    return Ok(opened(self.begin_locked(guard)?));
+                }
+                drop(guard);
+            }
+            match posted.look() {
+                Look::Open => {}
+                Look::Answered(answer) => {
+                    return self.accept(place, posted, answer, seed, deadline);
+                }
+                Look::Declined => {
+                    self.posts_skipped.store(SKIPPED_AFTER_DECLINE, Ordering::Relaxed);
+                    return Ok(opened(self.lock_and_begin(deadline)?));
+                }
+                // It takes an instant, unless whoever is at it died.
+                Look::Appending if Deadline::now() < patience => {}
+                Look::Appending | Look::Lost => return self.find(place, posted, seed, deadline),
+            }
+            if !posted.sleep(patience) && posted.take_back() {
+                return Ok(opened(self.lock_and_begin(deadline)?));
+            }
+        }
+    }
+
+    /// Hands over an answer once it is durable.
+    fn accept(
+        self: &Arc<Self>,
+        place: &Place,
+        posted: &Posted,
+        answer: Answer,
+        seed: u64,
+        deadline: Deadline,
+    ) -> Result<Begun, PostError> {
+        if answer.generation != place.current.generation {
+            return self.find(place, posted, seed, deadline);
+        }
+        self.make_answerable(&place.current, answer.sequence)?;
+        self.recorder.count(Tally::Combined);
+        Ok(Begun::Served(answer.content))
+    }
+
+    /// Looks in the journal for what became of a posting, once nobody can be at it any more.
+    fn find(
+        self: &Arc<Self>,
+        place: &Place,
+        posted: &Posted,
+        seed: u64,
+        deadline: Deadline,
+    ) -> Result<Begun, PostError> {
+        let guard = self.lock(deadline).map_err(|error| {
+            CommitError::Unknown(format!(
+                "another process was about to do it, and came to a stop ({error}); look at the board before you try again"
+            ))
+        })?;
+        // Who is stopped for long enough to lose the lock's file doesn't append any more.
+        posted.leave();
+        let found = self.begin_locked(guard)?;
+        Opened::finish(Box::new(found))?;
+        let mut ours = None;
+        let mut look = |_: Sequence, entry: Entry| {
+            if entry.seed == seed {
+                ours = Some(entry);
+            }
+            ours.is_none()
+        };
+        self.history(place.since, &mut look).map_err(BeginError::from)?;
+        match ours {
+            Some(entry) => {
+                self.recorder.count(Tally::Combined);
+                Ok(Begun::Found(Box::new(entry)))
+            }
+            None => Ok(opened(self.lock_and_begin(deadline)?)),
+        }
+    }
+}
+
+fn opened(opened: FileOpened) -> Begun {
+    Begun::Opened(Box::new(opened))
+}
+
+/// Where something is posted.
+struct Place {
+    /// The generation whose lock is waited for.
+    current: Arc<Current>,
+    queue: Queue,
+    slots: Arc<Slots>,
+    /// The newest entry before it was posted.
+    since: Sequence,
+}
+
+impl Place {
+    fn post(&self, inner: &Inner, posting: &Posting<'_>) -> Option<Posted> {
+        let now = inner.platform.now();
+        // The seed is as good as any number to tell posters apart.
+        self.slots.post(posting.request, posting.seed as usize, now.boot_ms)
+    }
+}

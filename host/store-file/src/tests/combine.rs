@@ -1,0 +1,346 @@
+//! Combining: what is posted is done once, by its poster or in its place, wherever either of them dies or is stopped.
+
+use std::thread::ScopedJoinHandle;
+
+use super::words::words;
+use super::*;
+use crate::commit::FileOpened;
+use crate::words::{Look, Slots, Taken};
+use taskhost_board::{
+    BeginError, Begun, Combiner, Decided, Generation, Opened, PostError, Posting, Tally,
+};
+
+const SEED: u64 = 4711;
+
+/// Posts something, which `store`'s lock's holder may serve.
+fn post(store: &FileStore, deadline: Deadline) -> Result<Begun, PostError> {
+    store.begin_or_post(&Posting { seed: SEED, request: b"remember" }, deadline)
+}
+
+/// Does it as its poster does it by itself.
+fn do_it(begun: Begun) -> Sequence {
+    match begun {
+        Begun::Opened(opened) => remember_in(opened, "by its poster").unwrap(),
+        Begun::Served(answer) => panic!("it was served: {answer:?}"),
+        Begun::Found(entry) => panic!("it was served: {entry:?}"),
+    }
+}
+
+fn entry(opened: &FileOpened, seed: u64) -> Entry {
+    let change = Change::Remembered {
+        space: Space::Standard,
+        key: "in its place".into(),
+        value: Some(b"v".to_vec()),
+    };
+    Entry {
+        time: opened.now().wall,
+        request: Request::of(Command::Upkeep),
+        seed,
+        changes: vec![change],
+    }
+}
+
+/// Takes what somebody else is about to post.
+fn taken(slots: &Arc<Slots>) -> Taken {
+    for _ in 0..10_000 {
+        if let Some(taken) = slots.take(&mut 0) {
+            return taken;
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    panic!("nobody has posted anything")
+}
+
+fn slots(store: &FileStore) -> Arc<Slots> {
+    let current = store.inner.open_generation().unwrap();
+    current.words.slots().unwrap().clone()
+}
+
+/// How often something stands in the journal that was decided in the poster's place, and by the poster.
+fn times(store: &FileStore) -> (usize, usize) {
+    let (mut served, mut own) = (0, 0);
+    let mut count = |_: Sequence, entry: Entry| {
+        let is_of = |name: &str| matches!(&entry.changes[..], [Change::Remembered { key, .. }] if key == name);
+        served += usize::from(is_of("in its place"));
+        own += usize::from(is_of("by its poster"));
+        true
+    };
+    store.history(Sequence(0), &mut count).unwrap();
+    (served, own)
+}
+
+/// What becomes of a posting whose combiner does `act` with it, and then lets go of the lock as if it had died.
+fn posted<T>(
+    deadline: Deadline,
+    act: impl FnOnce(&mut FileOpened, Taken) -> T,
+    then: impl FnOnce(&FileStore, ScopedJoinHandle<'_, Result<Begun, PostError>>, T),
+) {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    remember(&other, "k").unwrap();
+    let mut opened = store.inner.begin(far()).unwrap();
+    drop(opened.view());
+    std::thread::scope(|scope| {
+        let poster = scope.spawn(|| post(&other, deadline));
+        let taken = taken(&slots(&store));
+        assert_eq!(taken.request, b"remember");
+        let left = act(&mut opened, taken);
+        drop(opened);
+        then(&store, poster, left);
+    });
+    remember(&store, "l").unwrap();
+    assert_clean(&store);
+    assert_clean(&other);
+}
+
+#[test]
+fn posting_whose_combiner_dies_while_it_decides_is_done_by_its_poster() {
+    posted(
+        far(),
+        |_, _| {},
+        |store, poster, ()| {
+            do_it(poster.join().unwrap().unwrap());
+            assert_eq!(times(store), (0, 1));
+        },
+    );
+}
+
+#[test]
+fn posting_whose_combiner_dies_just_before_it_appends_is_done_by_its_poster() {
+    posted(
+        far(),
+        |_, mut taken| assert!(taken.begin_appending()),
+        |store, poster, ()| {
+            do_it(poster.join().unwrap().unwrap());
+            assert_eq!(times(store), (0, 1));
+        },
+    );
+}
+
+#[test]
+fn posting_whose_combiner_dies_just_after_it_has_appended_is_found_in_the_journal() {
+    posted(
+        far(),
+        |opened, mut taken| {
+            assert!(taken.begin_appending());
+            opened.append(&entry(opened, SEED)).unwrap()
+        },
+        |store, poster, sequence| {
+            let Begun::Found(found) = poster.join().unwrap().unwrap() else {
+                panic!("it wasn't found")
+            };
+            assert_eq!(found.seed, SEED);
+            assert_eq!(times(store), (1, 0));
+            assert!(words(store).durable_through() >= sequence);
+        },
+    );
+}
+
+/// A combiner that is killed between its answer and its sync has told its poster of something that may be lost.
+#[test]
+fn answer_is_believed_only_once_it_is_durable() {
+    posted(
+        far(),
+        |opened, mut taken| {
+            assert!(taken.begin_appending());
+            let sequence = opened.append(&entry(opened, SEED)).unwrap();
+            taken.answer(Generation(1), sequence, b"answer");
+            assert!(words(&FileStore { inner: opened.inner.clone() }).durable_through() < sequence);
+            sequence
+        },
+        |store, poster, sequence| {
+            let Begun::Served(answer) = poster.join().unwrap().unwrap() else {
+                panic!("it wasn't served")
+            };
+            assert_eq!(answer, b"answer");
+            assert!(words(store).durable_through() >= sequence);
+            assert_eq!(times(store), (1, 0));
+        },
+    );
+}
+
+#[test]
+fn posting_that_is_declined_is_done_by_its_poster() {
+    posted(
+        far(),
+        |_, taken| taken.decline(),
+        |store, poster, ()| {
+            do_it(poster.join().unwrap().unwrap());
+            assert_eq!(times(store), (0, 1));
+        },
+    );
+}
+
+/// One that is stopped with the lock goes on later, when whoever waited for it has been told that nothing was done.
+#[test]
+fn posting_that_was_taken_back_is_not_served_later() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    remember(&other, "k").unwrap();
+    let opened = store.inner.begin(far()).unwrap();
+    std::thread::scope(|scope| {
+        let soon = Deadline::now() + Duration::from_millis(100);
+        let poster = scope.spawn({
+            let other = &other;
+            move || post(other, soon)
+        });
+        let mut taken = taken(&slots(&store));
+        let late = poster.join().unwrap();
+        assert!(matches!(late, Err(PostError::Begin(BeginError::Timeout { .. }))));
+        assert!(!taken.begin_appending(), "it is nobody's any more");
+    });
+    drop(opened);
+    assert_eq!(times(&store), (0, 0));
+}
+
+/// One that is stopped in the very middle of appending for another leaves that one in doubt, which must be said.
+#[test]
+fn poster_that_cannot_know_whether_it_was_served_says_so() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    remember(&other, "k").unwrap();
+    let opened = store.inner.begin(far()).unwrap();
+    std::thread::scope(|scope| {
+        let soon = Deadline::now() + Duration::from_millis(200);
+        let poster = scope.spawn({
+            let other = &other;
+            move || post(other, soon)
+        });
+        let mut taken = taken(&slots(&store));
+        assert!(taken.begin_appending());
+        let Err(PostError::Commit(CommitError::Unknown(why))) = poster.join().unwrap() else {
+            panic!("it said that it knows")
+        };
+        assert!(why.contains("look at the board"), "{why}");
+    });
+    drop(opened);
+    assert_eq!(times(&store), (0, 0));
+}
+
+#[test]
+fn answer_of_a_slot_that_was_given_to_somebody_else_is_looked_for_in_the_journal() {
+    posted(
+        far(),
+        |opened, mut taken| {
+            assert!(taken.begin_appending());
+            let sequence = opened.append(&entry(opened, SEED)).unwrap();
+            taken.answer(Generation(1), sequence, b"answer");
+            // As if its poster had been stopped for longer than anybody stays.
+            slots(&FileStore { inner: opened.inner.clone() }).sweep(u64::MAX);
+        },
+        |store, poster, ()| {
+            assert!(matches!(poster.join().unwrap().unwrap(), Begun::Found(_)));
+            assert_eq!(times(store), (1, 0));
+        },
+    );
+}
+
+#[test]
+fn slots_of_dead_posters_are_given_to_others() {
+    let (_directory, store) = fresh();
+    remember(&store, "k").unwrap();
+    let slots = slots(&store);
+    let all: Vec<_> = std::iter::from_fn(|| slots.post(b"r", 0, 5)).collect();
+    assert_eq!(all.len(), 64);
+    slots.sweep(5_000);
+    assert!(slots.post(b"r", 0, 5_000).is_none(), "their posters may live");
+    slots.sweep(50_000);
+    assert!(all.iter().all(|posted| posted.look() == Look::Lost && !posted.take_back()));
+    let again = slots.post(b"again", 0, 50_000).unwrap();
+    // Dropping what is lost takes nothing away from who has it now.
+    drop(all);
+    assert_eq!(again.look(), Look::Open);
+    assert_eq!(slots.take(&mut 0).unwrap().request, b"again");
+    assert!(slots.take(&mut 0).is_none());
+}
+
+#[test]
+fn request_that_somebody_else_has_written_over_is_declined() {
+    let (_directory, store) = fresh();
+    remember(&store, "k").unwrap();
+    let slots = slots(&store);
+    let first = slots.post(b"first", 7, 5).unwrap();
+    // As if it was stopped while it wrote, until the slot was another one's, and then went on.
+    slots.sweep(50_000);
+    let second = slots.post(b"second", 7, 50_000).unwrap();
+    slots.spoil(7);
+    assert!(slots.take(&mut 0).is_none());
+    assert_eq!((first.look(), second.look()), (Look::Lost, Look::Declined));
+}
+
+/// Decides whatever is posted.
+struct Willing(usize);
+
+impl Combiner for Willing {
+    fn decide(&mut self, opened: &mut dyn Opened, request: &[u8]) -> Option<Decided> {
+        let change = Change::Remembered {
+            space: Space::Standard,
+            key: String::from_utf8(request.to_vec()).unwrap(),
+            value: Some(vec![1]),
+        };
+        let view = opened.view();
+        assert!(!recalls(&*view, str::from_utf8(request).unwrap()), "it was done before");
+        drop(view);
+        let entry = Entry {
+            time: opened.now().wall,
+            request: Request::of(Command::Upkeep),
+            seed: 7,
+            changes: vec![change],
+        };
+        Some(Decided { entry, answer: request.to_vec() })
+    }
+
+    fn ended(&mut self, is_appended: bool) {
+        self.0 += usize::from(is_appended);
+    }
+}
+
+#[test]
+fn those_who_wait_at_once_are_served_together_and_each_gets_its_own_answer() {
+    const HANDLES: usize = 8;
+    const EACH: usize = 200;
+    let (directory, store) = fresh();
+    let path = board(&directory);
+    let done: Vec<(usize, usize)> = std::thread::scope(|scope| {
+        let work = |who: usize| {
+            let path = path.clone();
+            scope.spawn(move || {
+                let (store, mut willing, mut served) = (open(&path), Willing(0), 0);
+                for number in 0..EACH {
+                    let name = format!("{who}-{number}");
+                    let posting =
+                        Posting { seed: (who * EACH + number) as u64, request: name.as_bytes() };
+                    loop {
+                        match store.begin_or_post(&posting, far()).unwrap() {
+                            Begun::Served(answer) => {
+                                assert_eq!(answer, name.as_bytes());
+                                served += 1;
+                            }
+                            Begun::Found(entry) => panic!("nobody died: {entry:?}"),
+                            Begun::Opened(mut opened) => {
+                                let own = willing.decide(&mut *opened, name.as_bytes()).unwrap();
+                                match opened.commit_and_combine(own.entry, &mut willing) {
+                                    Ok(_) => {}
+                                    // The index was full, which comes early in tests.
+                                    Err(CommitError::Conflict) => continue,
+                                    Err(error) => panic!("{error}"),
+                                }
+                            }
+                        }
+                        break;
+                    }
+                }
+                (served, willing.0)
+            })
+        };
+        let threads: Vec<_> = (0..HANDLES).map(work).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let served: usize = done.iter().map(|(served, _)| served).sum();
+    let for_others: usize = done.iter().map(|(_, for_others)| for_others).sum();
+    assert_eq!(served, for_others);
+    assert!(served > 0, "nobody was served by another");
+    assert_eq!(store.figures().unwrap().all.counts[&Tally::Combined], served as u64);
+    assert_eq!(whole_history(&store), (HANDLES * EACH) as u64);
+    assert_clean(&store);
+}
