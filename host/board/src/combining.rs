@@ -52,11 +52,13 @@ pub struct Decided {
     pub answer: Vec<u8>,
 }
 
-/// Decides what others have posted.
+/// Decides what others have posted, one after the other: each on the board with what was decided before it.
 pub trait Combiner {
     /// Decides one posting on the board as `opened` sees it; `None` where its poster had better do it itself.
     fn decide(&mut self, opened: &mut dyn Opened, request: &[u8]) -> Option<Decided>;
-    /// Whether what was decided last stands in the journal.
+    /// What was decided last isn't wanted any more.
+    fn dropped(&mut self);
+    /// Whether all that was decided and not dropped stands in the journal. Nothing is decided after it.
     fn ended(&mut self, is_appended: bool);
 }
 
@@ -68,6 +70,8 @@ impl Combiner for NoCombiner {
     fn decide(&mut self, _opened: &mut dyn Opened, _request: &[u8]) -> Option<Decided> {
         None
     }
+
+    fn dropped(&mut self) {}
 
     fn ended(&mut self, _is_appended: bool) {}
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{
-    BeginError, Begun, Combiner, CommitError, Entry, Meter as _, Opened, PostError, Posting,
-    ReadError, Sequence, Tally,
+    BeginError, Begun, Combiner, CommitError, Decided, Entry, Generation, Meter as _, Opened,
+    PostError, Posting, ReadError, Sequence, Tally,
 };
 
 use crate::board_lock::BoardGuard;
@@ -24,62 +24,71 @@ const SWEEP_EVERY: u64 = 256;
 /// How many of a handle's claims aren't posted after one that was declined: as a rule there is nothing to claim then.
 const SKIPPED_AFTER_DECLINE: u32 = 16;
 
+/// Those that are served in one transaction.
+#[derive(Default)]
+pub(crate) struct Served(Vec<One>);
+
+struct One {
+    taken: Taken,
+    sequence: Sequence,
+    answer: Vec<u8>,
+}
+
+impl Served {
+    /// Tells them what came of it. Those who get an answer are woken once it is durable ([`Served::wake`]).
+    pub(crate) fn answer(&self, generation: Generation, appended: &Result<(), CommitError>) {
+        for One { taken, sequence, answer } in &self.0 {
+            match appended {
+                Ok(()) => taken.answer(generation, *sequence, answer),
+                // As it was left, so that its poster finds out.
+                Err(CommitError::Unknown(_)) => {}
+                Err(CommitError::NotWritten(_) | CommitError::Conflict) => taken.decline(),
+            }
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        for one in &self.0 {
+            one.taken.wake();
+        }
+    }
+}
+
 impl FileOpened {
-    /// Serves what others have posted, after this transaction's own entry. Those who were served wait for its sync.
-    pub(crate) fn serve(&mut self, combiner: &mut dyn Combiner) -> Vec<Taken> {
-        let mut served = Vec::new();
+    /// Serves what others have posted, after this transaction's own entry.
+    pub(crate) fn serve(&mut self, combiner: &mut dyn Combiner) -> Served {
+        let mut served = Served::default();
         let Some(slots) = self.current.words.slots().cloned() else { return served };
         if self.inner.begun.load(Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
             slots.sweep(self.now.boot_ms);
         }
         let began = Deadline::now();
         let mut next = 0;
-        while served.len() < SERVED_MAX && began.elapsed() < SERVING_MAX {
-            if !self.go_on() {
-                break;
-            }
-            let Some(taken) = slots.take(&mut next) else { break };
-            match self.serve_one(combiner, taken) {
-                Some(Ok(taken)) => served.push(taken),
-                Some(Err(_)) => break,
-                None => {}
-            }
+        while served.0.len() < SERVED_MAX
+            && began.elapsed() < SERVING_MAX
+            && let Some(taken) = slots.take(&mut next)
+        {
+            self.go_on();
+            served.0.extend(self.serve_one(combiner, taken));
         }
         served
     }
 
     /// Serves one; nothing, if its poster is to do it.
-    fn serve_one(
-        &mut self,
-        combiner: &mut dyn Combiner,
-        mut taken: Taken,
-    ) -> Option<Result<Taken, CommitError>> {
-        let Some(decided) = combiner.decide(self, &taken.request) else {
+    fn serve_one(&mut self, combiner: &mut dyn Combiner, mut taken: Taken) -> Option<One> {
+        let Some(Decided { entry, answer }) = combiner.decide(self, &taken.request) else {
             taken.decline();
             return None;
         };
-        if !Slots::has_room_for(decided.answer.len()) || !taken.begin_appending() {
-            combiner.ended(false);
-            taken.decline();
-            return None;
+        if Slots::has_room_for(answer.len())
+            && taken.begin_appending()
+            && let Ok(sequence) = self.stage(&entry)
+        {
+            return Some(One { taken, sequence, answer });
         }
-        let appended = self.append(&decided.entry);
-        combiner.ended(appended.is_ok());
-        Some(match appended {
-            Ok(sequence) => {
-                taken.answer(self.current.generation, sequence, &decided.answer);
-                Ok(taken)
-            }
-            Err(error) => {
-                if matches!(error, CommitError::Unknown(_)) {
-                    // As it was left, so that its poster finds out.
-                    taken.wake();
-                } else {
-                    taken.decline();
-                }
-                Err(error)
-            }
-        })
+        combiner.dropped();
+        taken.decline();
+        None
     }
 }
 
@@ -180,6 +189,10 @@ impl Inner {
         if answer.generation != place.current.generation {
             return self.find(place, posted, seed, deadline);
         }
+        self.answered(place, answer)
+    }
+
+    fn answered(&self, place: &Place, answer: Answer) -> Result<Begun, PostError> {
         self.make_answerable(&place.current, answer.sequence)?;
         self.recorder.count(Tally::Combined);
         Ok(Begun::Served(answer.content))
@@ -198,6 +211,12 @@ impl Inner {
                 "another process was about to do it, and came to a stop ({error}); look at the board before you try again"
             ))
         })?;
+        if let Look::Answered(answer) = posted.look()
+            && answer.generation == place.current.generation
+        {
+            drop(guard);
+            return self.answered(place, answer);
+        }
         // Who is stopped for long enough to lose the lock's file doesn't append any more.
         posted.leave();
         let found = self.begin_locked(guard)?;

@@ -4,12 +4,12 @@
 //!
 //! 1. lock; check lock file, generation and poison; apply what a dead writer left;
 //! 2. the hooks run on the view (the board's part);
-//! 3. build the line, and the index's next state;
-//! 4. append the line in one write, to the journal that has its name (`standing`);
+//! 3. build the line, and the index's next state; and the same for each of those who wait for the lock and have
+//!    posted what they want (`combine`);
+//! 4. append the lines in one write, to the journal that has its name (`standing`);
 //! 5. commit the index, in memory;
-//!    3 to 5 again for each of those who wait for the lock and have posted what they want (`combine`);
 //! 6. unlock;
-//! 7. sync, unless somebody's sync that began after step 4 covered the line;
+//! 7. sync, unless somebody's sync that began after step 4 covered the lines;
 //! 8. raise `durable_through`; answer.
 //!
 //! Invariant: nothing leaves here before what it was decided on is durable, not even a "no".
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant as Deadline;
 
-use taskhost_board::image::ImageView;
+use taskhost_board::image::{self, ImageView};
 use taskhost_board::{
     BeginError, Combiner, CommitError, Committed, Entry, Instant, Meter as _, NoCombiner, Opened,
     ReadError, Sequence, Tally, TaskLocks, View, Vital,
@@ -27,7 +27,7 @@ use taskhost_board::{
 use crate::board_lock::BoardGuard;
 use crate::format::line::{self, Place};
 use crate::hand::FileTaskLocks;
-use crate::index::{self, Meta, Reading, Settled};
+use crate::index::{self, Meta, Overlay, Reading, Settled, Staged};
 use crate::journal::Tail;
 use crate::own::has_all;
 use crate::state::{Current, Inner, SyncedBy};
@@ -37,13 +37,17 @@ pub(crate) struct FileOpened {
     pub(crate) inner: Arc<Inner>,
     guard: BoardGuard,
     pub(crate) current: Arc<Current>,
-    reading: Option<Reading>,
+    /// The board as it is, and with what is about to be appended.
+    staged: Staged,
+    /// What the index has.
     meta: Meta,
+    /// The lines that are about to be appended.
+    lines: Vec<u8>,
+    /// How far the journal goes with them.
+    tail: Tail,
     pub(crate) now: Instant,
     /// When a look for dead holders began.
     look_began: Option<Deadline>,
-    /// Whether the index has what was appended.
-    is_indexed: bool,
 }
 
 impl Inner {
@@ -73,10 +77,17 @@ impl Inner {
         let current = self.mended(&guard)?;
         //    A writer that died between 4 and 5 left a line that the index lacks, or half a line.
         let (current, reading, meta) = self.catch_up(&guard, current)?;
-        let now = self.platform.now();
-        let (inner, reading) = (self.clone(), Some(reading));
-        let (look_began, is_indexed) = (None, true);
-        Ok(FileOpened { inner, guard, current, reading, meta, now, look_began, is_indexed })
+        Ok(FileOpened {
+            inner: self.clone(),
+            guard,
+            current,
+            staged: Staged::over(reading),
+            tail: meta.tail(),
+            meta,
+            lines: Vec::new(),
+            now: self.platform.now(),
+            look_began: None,
+        })
     }
 }
 
@@ -104,14 +115,7 @@ impl Opened for FileOpened {
         if let Err(error) = self.inner.lock.same_process() {
             return Box::new(ImageView::new(Unreadable(ReadError::Failed(error.to_string()))));
         }
-        match self.reading.take() {
-            Some(reading) => Box::new(ImageView::new(reading)),
-            None => match index::read(&*self.current.index) {
-                // The lock is held, so it is the same instant.
-                Ok(reading) => Box::new(ImageView::new(reading)),
-                Err(error) => Box::new(ImageView::new(Unreadable(error))),
-            },
-        }
+        Box::new(ImageView::new(self.staged.clone()))
     }
 
     fn is_time_to_look_for_dead(&mut self) -> bool {
@@ -145,26 +149,28 @@ impl Opened for FileOpened {
         entry: Entry,
         combiner: &mut dyn Combiner,
     ) -> Result<Committed, CommitError> {
-        let sequence = self.append(&entry)?;
+        let sequence = self.stage(&entry)?;
         let served = self.serve(combiner);
-        let Self { inner, guard, current, meta, .. } = *self;
+        let appended = self.append();
+        combiner.ended(appended.is_ok());
+        served.answer(self.current.generation, &appended);
+        let Self { inner, guard, current, tail, staged, .. } = *self;
+        drop(staged);
 
-        // 6. Unlock: others go on while this one's line is synced.
+        // 6. Unlock: others go on while the lines are synced.
         drop(guard);
 
-        // 7., 8. Make it durable and say so. A crash before the end may leave the line or not, whole or not at
-        //    all; a crash after it leaves the line.
-        let durable = inner.make_answerable(&current, meta.applied);
-        for other in served {
-            // They make sure themselves that theirs is durable too, which has just been done, or has failed.
-            other.wake();
-        }
+        // 7., 8. Make them durable and say so. A crash before the end may leave the lines or not, whole or not at
+        //    all; a crash after it leaves them. Those who were served make sure themselves that theirs is durable too,
+        //    which has just been done, or has failed.
+        let durable = appended.and_then(|()| inner.make_answerable(&current, tail.sequence));
+        served.wake();
         durable.map(|()| Committed { sequence })
     }
 
     fn finish(self: Box<Self>) -> Result<(), CommitError> {
-        let Self { inner, guard, current, reading, meta, .. } = *self;
-        drop(reading);
+        let Self { inner, guard, current, staged, meta, .. } = *self;
+        drop(staged);
         drop(guard);
         inner.lock.same_process().map_err(|e| CommitError::NotWritten(e.to_string()))?;
         inner.make_durable(&current, meta.applied).map_err(CommitError::Unknown)?;
@@ -173,65 +179,72 @@ impl Opened for FileOpened {
 }
 
 impl FileOpened {
-    /// Steps 3 to 5. Then it is open still, for what comes next, unless this failed.
-    pub(crate) fn append(&mut self, entry: &Entry) -> Result<Sequence, CommitError> {
-        let Self { inner, guard, current, reading, meta, .. } = self;
-        let not_written = |why: &dyn std::fmt::Display| CommitError::NotWritten(why.to_string());
-        drop(reading.take());
+    /// 3. Builds everything that can fail without leaving a trace. What is decided next is decided after it.
+    pub(crate) fn stage(&mut self, entry: &Entry) -> Result<Sequence, CommitError> {
         // The lock is the parent's, which goes on with this very transaction.
-        inner.lock.same_process().map_err(|e| not_written(&e))?;
-
-        // 3. Build everything that can fail without leaving a trace.
-        let sequence = meta.applied.next();
+        self.inner.lock.same_process().map_err(|e| not_written(&e))?;
+        let sequence = self.tail.sequence.next();
         let place = Place {
             sequence,
-            generation: current.generation,
-            prev: meta.chain,
-            policy: current.policy.clone(),
-            durable_through: current.words.durable_through(),
+            generation: self.current.generation,
+            prev: self.tail.chain,
+            policy: self.current.policy.clone(),
+            durable_through: self.current.words.durable_through(),
         };
         let (bytes, sum) = line::encode(&place, entry).map_err(|e| not_written(&e))?;
-        let tail = Tail { sequence, chain: sum, offset: meta.offset + bytes.len() as u64 };
-        let next = meta.at(tail);
+        // Nothing of an entry that fails half-way must stay.
+        let mut next = Overlay::over(self.staged.clone());
+        image::apply(&mut next, sequence, entry).map_err(|e| not_written(&e))?;
+        self.staged.add(next.into_steps());
+        let offset = self.tail.offset + bytes.len() as u64;
+        self.tail = Tail { sequence, chain: sum, offset };
+        self.lines.extend_from_slice(&bytes);
+        Ok(sequence)
+    }
+
+    /// The time of what is decided next, as if the lock had been let go of and taken again.
+    pub(crate) fn go_on(&mut self) {
+        self.now = self.inner.platform.now();
+        self.look_began = None;
+    }
+
+    /// Steps 4 and 5, for all that was staged.
+    pub(crate) fn append(&mut self) -> Result<(), CommitError> {
+        let Self { inner, guard, current, staged, meta, lines, tail, .. } = self;
+        inner.lock.same_process().map_err(|e| not_written(&e))?;
         let mut writing = index::write(&*current.index).map_err(|e| not_written(&e))?;
-        writing.apply(sequence, entry).map_err(|e| not_written(&e))?;
-        writing.put_meta(&next).map_err(|e| not_written(&e))?;
+        writing.take_steps(staged.take_steps()).map_err(|e| not_written(&e))?;
+        writing.put_meta(&meta.at(*tail)).map_err(|e| not_written(&e))?;
         if let Settled::Full { needed } = writing.settle().map_err(|e| not_written(&e))? {
             drop(writing);
             inner.replace_full_index(guard, current, needed).map_err(|e| not_written(&e))?;
             return Err(CommitError::Conflict);
         }
 
-        // 4. Append, in one write. After a crash the line is there whole, or torn, or not at all; nobody was
+        // 4. Append, in one write. After a crash a line is there whole, or torn, or not at all; nobody was
         //    told of it, so each of these is right. Whoever deletes the lock's file lets somebody else in beside us;
         //    they may have appended, or be about to.
         guard.still_excludes().map_err(|e| not_written(&e))?;
         inner.expect_named(current).map_err(|e| not_written(&e))?;
-        append_line(guard, current, &bytes, meta.offset)?;
+        append_lines(guard, current, lines, meta.offset)?;
 
-        // 5. Commit the index. If this process dies before, the next one applies the line in step 1; if the
-        //    index can't take it, the line stands all the same: it is counted, so everybody who reads finds that
-        //    the index lacks it, and mends the index or fails.
+        // 5. Commit the index. If this process dies before, the next one applies the lines in step 1; if the
+        //    index can't take them, they stand all the same: they are counted, so everybody who reads finds that
+        //    the index lacks them, and mends the index or fails.
         if current.index.is_own() {
-            // Otherwise a thread of this process could see the line, and then another process not.
-            current.words.set_appended(sequence);
+            // Otherwise a thread of this process could see the lines, and then another process not.
+            current.words.set_appended(tail.sequence);
         }
-        let is_indexed = writing.commit().is_ok();
-        if !is_indexed {
+        if writing.commit().is_err() {
             *inner.current.write() = None;
         }
-        current.words.set_appended(sequence);
-        self.meta = next;
-        self.is_indexed = is_indexed;
-        Ok(sequence)
+        current.words.set_appended(tail.sequence);
+        Ok(())
     }
+}
 
-    /// Goes on with another transaction, as if the lock had been let go of and taken again; `false` if it can't.
-    pub(crate) fn go_on(&mut self) -> bool {
-        self.now = self.inner.platform.now();
-        self.look_began = None;
-        self.is_indexed
-    }
+fn not_written(why: &dyn std::fmt::Display) -> CommitError {
+    CommitError::NotWritten(why.to_string())
 }
 
 impl Inner {
@@ -250,8 +263,8 @@ impl Inner {
     }
 }
 
-/// Appends a line at `offset`, or leaves the journal as it was.
-fn append_line(
+/// Appends lines at `offset`, or leaves the journal as it was.
+fn append_lines(
     guard: &BoardGuard,
     current: &Current,
     bytes: &[u8],
@@ -360,7 +373,7 @@ impl Inner {
 /// A map that can't be read, in place of one.
 struct Unreadable(ReadError);
 
-impl taskhost_board::image::Read for Unreadable {
+impl image::Read for Unreadable {
     fn get(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         Err(self.0.clone())
     }
@@ -368,10 +381,10 @@ impl taskhost_board::image::Read for Unreadable {
     fn scan(
         &self,
         _prefix: &[u8],
-        _start: taskhost_board::image::Start<'_>,
-        _direction: taskhost_board::image::Direction,
+        _start: image::Start<'_>,
+        _direction: image::Direction,
         _limit: usize,
-    ) -> Result<Vec<taskhost_board::image::Pair>, ReadError> {
+    ) -> Result<Vec<image::Pair>, ReadError> {
         Err(self.0.clone())
     }
 }

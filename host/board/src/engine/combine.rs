@@ -106,7 +106,7 @@ struct Others<'e> {
     engine: &'e Engine,
     /// What decides, once that was looked up: claims don't change it.
     ready: Option<(Rules, Arc<dyn Policy>)>,
-    /// Of the last decision, until it has ended.
+    /// Of what was decided so far: an instance for each would be too many.
     hooks: Option<Box<dyn Hooks>>,
 }
 
@@ -121,7 +121,7 @@ impl Combiner for Others<'_> {
             self.ready = Some((rules, policy));
         }
         let (rules, policy) = self.ready.as_ref()?;
-        let hooks = policy.enter(false);
+        let hooks = self.hooks.take().unwrap_or_else(|| policy.enter(false));
         let mut work = Work::new(self.engine, opened, view, hooks, rules, seed).ok()?;
         let answer = match work.claim(&request, LookForDead::Sometimes) {
             Ok(ClaimOutcome::Claimed { task, .. }) => Some(encode_task(&task)),
@@ -138,6 +138,10 @@ impl Combiner for Others<'_> {
                 None
             }
         }
+    }
+
+    fn dropped(&mut self) {
+        self.ended(false);
     }
 
     fn ended(&mut self, is_appended: bool) {

@@ -6,6 +6,7 @@
 //! - [`Reading`], [`SharedReading`], [`Writing`]: the map as the board's image wants it.
 
 mod lmdb;
+mod staged;
 #[cfg(any(test, feature = "simulation"))]
 mod twin;
 
@@ -17,6 +18,7 @@ use taskhost_board::image::{self, Direction, Pair, Read, Write};
 use taskhost_board::{BootId, Entry, Generation, ReadError, Sequence};
 
 pub(crate) use lmdb::LmdbIndex;
+pub(crate) use staged::{Overlay, Staged, Steps};
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use twin::{Gate, NoGate, TwinIndex};
 
@@ -197,6 +199,17 @@ impl Writing<'_> {
     pub(crate) fn put_meta(&mut self, meta: &Meta) -> Result<(), ReadError> {
         let value = rmp_serde::to_vec(meta).map_err(|e| ReadError::Failed(e.to_string()))?;
         self.0.put(META, &value)
+    }
+
+    /// Makes these changes.
+    pub(crate) fn take_steps(&mut self, steps: Steps) -> Result<(), ReadError> {
+        for (key, step) in steps {
+            match step {
+                Some(value) => self.0.put(&key, &value)?,
+                None => self.0.delete(&key)?,
+            }
+        }
+        Ok(())
     }
 
     /// Begins an empty board.

@@ -40,6 +40,13 @@ fn entry(opened: &FileOpened, seed: u64) -> Entry {
     }
 }
 
+/// Appends what was posted.
+fn append(opened: &mut FileOpened) -> Sequence {
+    let sequence = opened.stage(&entry(opened, SEED)).unwrap();
+    opened.append().unwrap();
+    sequence
+}
+
 /// Takes what somebody else is about to post.
 fn taken(slots: &Arc<Slots>) -> Taken {
     for _ in 0..10_000 {
@@ -123,7 +130,7 @@ fn posting_whose_combiner_dies_just_after_it_has_appended_is_found_in_the_journa
         far(),
         |opened, mut taken| {
             assert!(taken.begin_appending());
-            opened.append(&entry(opened, SEED)).unwrap()
+            append(opened)
         },
         |store, poster, sequence| {
             let Begun::Found(found) = poster.join().unwrap().unwrap() else {
@@ -143,7 +150,7 @@ fn answer_is_believed_only_once_it_is_durable() {
         far(),
         |opened, mut taken| {
             assert!(taken.begin_appending());
-            let sequence = opened.append(&entry(opened, SEED)).unwrap();
+            let sequence = append(opened);
             taken.answer(Generation(1), sequence, b"answer");
             assert!(words(&FileStore { inner: opened.inner.clone() }).durable_through() < sequence);
             sequence
@@ -223,7 +230,7 @@ fn answer_of_a_slot_that_was_given_to_somebody_else_is_looked_for_in_the_journal
         far(),
         |opened, mut taken| {
             assert!(taken.begin_appending());
-            let sequence = opened.append(&entry(opened, SEED)).unwrap();
+            let sequence = append(opened);
             taken.answer(Generation(1), sequence, b"answer");
             // As if its poster had been stopped for longer than anybody stays.
             slots(&FileStore { inner: opened.inner.clone() }).sweep(u64::MAX);
@@ -269,7 +276,11 @@ fn request_that_somebody_else_has_written_over_is_declined() {
 }
 
 /// Decides whatever is posted.
-struct Willing(usize);
+#[derive(Default)]
+struct Willing {
+    decided: usize,
+    ended: usize,
+}
 
 impl Combiner for Willing {
     fn decide(&mut self, opened: &mut dyn Opened, request: &[u8]) -> Option<Decided> {
@@ -287,11 +298,16 @@ impl Combiner for Willing {
             seed: 7,
             changes: vec![change],
         };
+        self.decided += 1;
         Some(Decided { entry, answer: request.to_vec() })
     }
 
+    fn dropped(&mut self) {
+        self.decided -= 1;
+    }
+
     fn ended(&mut self, is_appended: bool) {
-        self.0 += usize::from(is_appended);
+        self.ended += usize::from(is_appended) * std::mem::take(&mut self.decided);
     }
 }
 
@@ -305,7 +321,7 @@ fn those_who_wait_at_once_are_served_together_and_each_gets_its_own_answer() {
         let work = |who: usize| {
             let path = path.clone();
             scope.spawn(move || {
-                let (store, mut willing, mut served) = (open(&path), Willing(0), 0);
+                let (store, mut willing, mut served) = (open(&path), Willing::default(), 0);
                 for number in 0..EACH {
                     let name = format!("{who}-{number}");
                     let posting =
@@ -319,6 +335,7 @@ fn those_who_wait_at_once_are_served_together_and_each_gets_its_own_answer() {
                             Begun::Found(entry) => panic!("nobody died: {entry:?}"),
                             Begun::Opened(mut opened) => {
                                 let own = willing.decide(&mut *opened, name.as_bytes()).unwrap();
+                                willing.dropped();
                                 match opened.commit_and_combine(own.entry, &mut willing) {
                                     Ok(_) => {}
                                     // The index was full, which comes early in tests.
@@ -330,7 +347,7 @@ fn those_who_wait_at_once_are_served_together_and_each_gets_its_own_answer() {
                         break;
                     }
                 }
-                (served, willing.0)
+                (served, willing.ended)
             })
         };
         let threads: Vec<_> = (0..HANDLES).map(work).collect();
