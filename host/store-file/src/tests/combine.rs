@@ -242,6 +242,18 @@ fn answer_of_a_slot_that_was_given_to_somebody_else_is_looked_for_in_the_journal
     );
 }
 
+/// Whoever swept the slots in a transaction that had begun before something was posted took it for a thing of another
+/// boot, and its poster slept until its patience was over; and so did the next one in that slot, for which it was woken.
+#[test]
+fn what_was_posted_since_a_transaction_began_is_not_swept_in_it() {
+    let (_directory, store) = fresh();
+    remember(&store, "k").unwrap();
+    let slots = slots(&store);
+    let posted = slots.post(b"r", 0, 5_001).unwrap();
+    slots.sweep(5_000);
+    assert_eq!(posted.look(), Look::Open);
+}
+
 #[test]
 fn slots_of_dead_posters_are_given_to_others() {
     let (_directory, store) = fresh();

@@ -248,8 +248,9 @@ impl Slots {
     }
 
     fn wake(&self, slot: usize) {
-        // Who wasn't woken looks by itself before long.
-        let _ = futex::wake(self.state(slot), Flags::empty(), 1);
+        // All that sleep there, for one that has lost its slot may sleep there still. Who wasn't woken looks by itself
+        // before long.
+        let _ = futex::wake(self.state(slot), Flags::empty(), i32::MAX as u32);
     }
 
     /// Writes to a slot as one does whose slot it isn't any more.
@@ -263,9 +264,10 @@ impl Slots {
         for slot in 0..SLOTS {
             let left = self.standing(slot);
             let since = self.header(slot, WORD_SINCE);
-            let is_old = now_ms.saturating_sub(since) > LEFT_AFTER_MS || since > now_ms;
-            if left.state() != FREE && is_old {
-                self.change(slot, left, left.with(FREE).next());
+            // What was posted since this transaction began is younger than it.
+            let is_old = now_ms.abs_diff(since) > LEFT_AFTER_MS;
+            if left.state() != FREE && is_old && self.change(slot, left, left.with(FREE).next()) {
+                self.wake(slot);
             }
         }
     }
