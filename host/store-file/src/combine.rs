@@ -13,7 +13,7 @@ use taskhost_board::{
 use crate::board_lock::BoardGuard;
 use crate::commit::FileOpened;
 use crate::state::{Current, Inner, Queue};
-use crate::words::{Answer, Look, PATIENCE, Posted, Slots, Taken};
+use crate::words::{Answer, Look, PATIENCE, Posted, Slots, Taken, Turn};
 
 /// How many are served before the lock is let go of: those who wait for something else have their turn before long.
 const SERVED_MAX: usize = 32;
@@ -103,7 +103,9 @@ impl Inner {
             return Ok(opened(self.begin(deadline)?));
         };
         let deadline = self.before_begin(deadline)?;
-        if let Some(guard) = self.try_lock(&place.queue)? {
+        if !place.is_syncing()
+            && let Some(guard) = self.try_lock(&place.queue)?
+        {
             return Ok(opened(self.begin_locked(guard)?));
         }
         match place.post(self, posting) {
@@ -127,7 +129,8 @@ impl Inner {
         let queue = self.queue()?;
         let slots = queue.slots.clone()?;
         let since = current.words.appended_through();
-        Some(Place { current, queue, slots, since })
+        let syncing = current.words.sync_turn();
+        Some(Place { current, queue, slots, syncing, since })
     }
 
     fn try_lock(&self, queue: &Queue) -> Result<Option<BoardGuard>, BeginError> {
@@ -149,7 +152,8 @@ impl Inner {
         loop {
             posted.hear();
             // Who let go of the lock just before it was posted doesn't know of it.
-            if posted.look() == Look::Open
+            if !place.is_syncing()
+                && posted.look() == Look::Open
                 && let Some(guard) = self.try_lock(&place.queue)?
             {
                 // While it is held here, nobody else serves it; but it may just have been served.
@@ -249,11 +253,19 @@ struct Place {
     current: Arc<Current>,
     queue: Queue,
     slots: Arc<Slots>,
+    /// Who syncs the journal.
+    syncing: Option<Turn>,
     /// The newest entry before it was posted.
     since: Sequence,
 }
 
 impl Place {
+    /// Whether the journal is being synced. Then whoever is called afterwards decides for all that have come meanwhile: the
+    /// more it is at once, the less each costs.
+    fn is_syncing(&self) -> bool {
+        self.syncing.as_ref().is_some_and(Turn::is_taken)
+    }
+
     fn post(&self, inner: &Inner, posting: &Posting<'_>) -> Option<Posted> {
         let now = inner.platform.now();
         // The seed is as good as any number to tell posters apart.

@@ -157,14 +157,17 @@ impl Opened for FileOpened {
         let Self { inner, guard, current, tail, staged, .. } = *self;
         drop(staged);
 
-        // 6. Unlock: others go on while the lines are synced.
-        drop(guard);
+        // 6. Unlock: others go on while the lines are synced. Those who have posted something are called after that.
+        drop(guard.calling(None));
 
         // 7., 8. Make them durable and say so. A crash before the end may leave the lines or not, whole or not at
         //    all; a crash after it leaves them. Those who were served make sure themselves that theirs is durable too,
         //    which has just been done, or has failed.
         let durable = appended.and_then(|()| inner.make_answerable(&current, tail.sequence));
         served.wake();
+        if let Some(slots) = current.words.slots() {
+            slots.call_one();
+        }
         durable.map(|()| Committed { sequence })
     }
 

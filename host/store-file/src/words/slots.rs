@@ -216,11 +216,11 @@ impl Slots {
         self.change(slot, writing, posted).then(|| Posted { slots: self.clone(), slot, posted })
     }
 
-    /// Takes something that was posted, in the order of slots from `next` on. Only under the board's lock.
+    /// Takes something that was posted, in the order of slots from `next` on and around. Only under the board's lock.
     pub(crate) fn take(self: &Arc<Self>, next: &mut usize) -> Option<Taken> {
-        while *next < SLOTS {
-            let slot = *next;
-            *next += 1;
+        for _ in 0..SLOTS {
+            let slot = *next % SLOTS;
+            *next = slot + 1;
             let posted = self.standing(slot);
             let taken = posted.with(TAKEN);
             if ![POSTED, CALLED].contains(&posted.state()) || !self.change(slot, posted, taken) {

@@ -78,6 +78,11 @@ impl Turn {
         Held { turn: self.clone(), wake, lineage: lineage() }
     }
 
+    /// Whether somebody has it.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.with(|word| word.load(SeqCst) != FREE) == Some(true)
+    }
+
     /// Takes the turn if nobody has it.
     pub(crate) fn try_take(&self, wake: Wake) -> Option<Held> {
         let taken = self.with(|word| word.compare_exchange(FREE, TAKEN, SeqCst, SeqCst).is_ok());
