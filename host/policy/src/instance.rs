@@ -68,6 +68,7 @@ impl Instance {
             .map_err(|error| explain(&about, &error, store.data(), limits))?;
         let hooks = Hooks::load(compiled, &mut store, &instance)
             .map_err(|mismatches| mismatched(&around.name, &mismatches))?;
+        store.data_mut().memory.is_ready();
         Ok(Self { store, hooks })
     }
 

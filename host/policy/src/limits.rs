@@ -91,13 +91,26 @@ pub(crate) struct MemoryLimiter {
     linear_bytes: usize,
     /// What the last growth added, to take back if it failed after all.
     bytes_last: usize,
+    /// How much there was when the instance was ready.
+    fresh_bytes: usize,
     /// Whether growth was refused since the call began: if the call then fails, this is why.
     pub(crate) refused: bool,
 }
 
 impl MemoryLimiter {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes_used: 0, linear_bytes: 0, bytes_last: 0, refused: false }
+        let (bytes_used, linear_bytes, bytes_last, fresh_bytes) = (0, 0, 0, 0);
+        Self { bytes_max, bytes_used, linear_bytes, bytes_last, fresh_bytes, refused: false }
+    }
+
+    /// The instance is ready: what it has now, it needs.
+    pub(crate) fn is_ready(&mut self) {
+        self.fresh_bytes = self.bytes_used;
+    }
+
+    /// Whether the instance has used less than half of what it had left when it was ready.
+    pub(crate) fn is_roomy(&self) -> bool {
+        (self.bytes_used - self.fresh_bytes) * 2 <= self.bytes_max.saturating_sub(self.fresh_bytes)
     }
 
     /// The most linear memory that the instance had, in bytes.
@@ -182,6 +195,15 @@ mod tests {
         assert!(limiter.refused);
         assert!(limiter.table_growing(0, 50, None).expect("never an error"));
         assert!(!limiter.grow(600, 601));
+    }
+
+    #[test]
+    fn room_is_what_was_left_when_the_instance_was_ready() {
+        let mut limiter = MemoryLimiter::new(1000);
+        assert!(limiter.grow(0, 800));
+        limiter.is_ready();
+        assert!(limiter.grow(800, 900) && limiter.is_roomy());
+        assert!(limiter.grow(900, 901) && !limiter.is_roomy());
     }
 
     #[test]

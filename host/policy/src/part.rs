@@ -184,9 +184,10 @@ impl Lane {
         (call.tx, answer)
     }
 
-    /// The transaction was committed: what this instance remembers is true.
+    /// The transaction was committed: what this instance remembers is true. One that has grown much isn't kept all the
+    /// same: runtimes that collect their garbage late, as those of JavaScript do, reach the limit before they collect it.
     pub(crate) fn keep(self) {
-        if let Some(instance) = self.instance {
+        if let Some(instance) = self.instance.filter(|i| i.store.data().memory.is_roomy()) {
             let mut idle = self.part.idle.lock();
             if idle.len() < IDLE_MAX {
                 idle.push(instance);

@@ -52,6 +52,18 @@ fn memory_bomb_is_told_from_other_traps() {
     board.fails(FailureKind::Memory, "more than 64 MiB of memory");
 }
 
+// A policy in JavaScript failed after some 14,000 tasks that one process had added: each hook left a little garbage, and
+// the limit was reached before its runtime thought of collecting it.
+#[test]
+fn policy_that_uses_a_little_more_memory_in_each_call_never_reaches_the_limit() {
+    let board = Board::hostile("hoard", &[]);
+    for number in 0..100 {
+        let name = format!("t{number}");
+        board.add(&[&name]);
+        assert_eq!(board.claimed("a").id, id(&name));
+    }
+}
+
 #[test]
 fn deep_recursion_is_the_policys_failure_and_not_a_crash() {
     let board = Board::hostile("deep-calls", &[]);

@@ -67,7 +67,7 @@ impl Engine {
                 Ok(ClaimedOrBegun::Claimed(Box::new(decode_task(&answer).map_err(|error| {
                     CommitError::Unknown(format!(
                         "another process claimed a task for this agent, and its answer can't be read ({error}): \
-                         `taskhost list --holder {}` shows it",
+                         `taskhost list --agent {}` shows it",
                         request.agent.name
                     ))
                 })?)))
@@ -147,6 +147,48 @@ impl Combiner for Others<'_> {
     fn ended(&mut self, is_appended: bool) {
         if let Some(hooks) = self.hooks.take() {
             hooks.close(is_appended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AgentKind, Name, Process, SessionId};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("is a name")
+    }
+
+    #[test]
+    fn posted_claim_is_read_as_it_was_written_by_those_of_the_same_version_only() {
+        let process = Process { pid: 1, started: 2, boot: crate::BootId("b".into()), namespace: 3 };
+        let agent = Agent {
+            name: name("a"),
+            kind: AgentKind::Host,
+            session: SessionId::new("s").expect("is an id"),
+            hostname: Some(name("h")),
+            capabilities: vec![name("c"), name("d")],
+            living: true,
+            process: Some(process),
+        };
+        let filter =
+            Filter { types: vec![name("t")], labels: vec![name("l")], ..Filter::default() };
+        let least =
+            Agent { hostname: None, capabilities: Vec::new(), process: None, ..agent.clone() };
+        for (agent, filter, lease_ms) in
+            [(agent, filter, Some(7)), (least, Filter::default(), None)]
+        {
+            let mut posted =
+                PostedClaim { form: FORM.into(), agent, filter, lease_ms, seed: u64::MAX };
+            let read = |posted: &PostedClaim| {
+                PostedClaim::decode(&rmp_serde::to_vec_named(posted).expect("serializes"))
+            };
+            let found = read(&posted).expect("it is of this version");
+            assert_eq!((&found.agent, &found.filter), (&posted.agent, &posted.filter));
+            assert_eq!((found.lease_ms, found.seed), (posted.lease_ms, posted.seed));
+            posted.form = "0.0.0 1".into();
+            assert!(read(&posted).is_none());
         }
     }
 }

@@ -76,18 +76,23 @@ pub(crate) const SEE_DOCTOR: &str = ", and `taskhost doctor` says more";
 
 /// How many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 18;
+/// After how many bytes they are synced: in one piece, all of a large board would keep the disk busy while claims wait for
+/// their own sync.
+const SYNC_BYTES: usize = 8 << 20;
 
 /// Writes a snapshot into a file that nobody sees yet.
 pub(crate) struct SnapshotWriter<'a> {
     file: &'a dyn DiskFile,
     buffer: Vec<u8>,
+    unsynced: usize,
     hash: Sha256,
     records: u64,
 }
 
 impl<'a> SnapshotWriter<'a> {
     pub(crate) fn begin(file: &'a dyn DiskFile, header: &Header) -> std::io::Result<Self> {
-        let mut writer = Self { file, buffer: Vec::new(), hash: Sha256::new(), records: 0 };
+        let (buffer, hash) = (Vec::new(), Sha256::new());
+        let mut writer = Self { file, buffer, unsynced: 0, hash, records: 0 };
         writer.line(&Top::Header(header.clone()))?;
         Ok(writer)
     }
@@ -104,7 +109,12 @@ impl<'a> SnapshotWriter<'a> {
         self.hash.update(&self.buffer[start..]);
         if self.buffer.len() >= BUFFER_BYTES {
             append_all(self.file, &self.buffer)?;
+            self.unsynced += self.buffer.len();
             self.buffer.clear();
+            if self.unsynced >= SYNC_BYTES {
+                self.file.sync()?;
+                self.unsynced = 0;
+            }
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ pub fn commit(mode: &str, given: &Given<'_>) -> Answer {
         "none" => Answer::Standard,
         "loop" => endless_loop(),
         "memory" => all_memory(),
+        "hoard" => hoard(),
         "recursion" => Answer::Refused(unbounded_recursion(0).to_string()),
         "deep-calls" => Answer::Refused(unbounded_calls().to_string()),
         "huge-log" => huge_log(),
@@ -73,6 +74,12 @@ fn all_memory() -> ! {
     loop {
         hoard.push(black_box(vec![1_u8; 1 << 20]));
     }
+}
+
+/// Keeps some of its memory for ever, as garbage is kept that nobody collects.
+fn hoard() -> Answer {
+    black_box(vec![1_u8; 1 << 20].leak());
+    Answer::Standard
 }
 
 /// Fills the stack that the policy keeps in its own memory. The frame is used after the call, so the call

@@ -117,7 +117,7 @@ impl<'a> LmdbWrite<'a> {
         steps: &BTreeMap<Vec<u8>, Step>,
     ) -> Result<u64, ReadError> {
         /// Beyond so many steps it is looked which leaves they touch.
-        const FEW: u64 = 64;
+        const FEW: u64 = 128;
         /// LMDB keeps every page at least a quarter full.
         const QUARTER: u64 = 4;
         /// What a record takes on its page besides key and value, and its place in the list of free pages.
