@@ -54,6 +54,10 @@ pub struct Decided {
 
 /// Decides what others have posted, one after the other: each on the board with what was decided before it.
 pub trait Combiner {
+    /// Whether it decides anything.
+    fn decides(&self) -> bool {
+        true
+    }
     /// Decides one posting on the board as `opened` sees it; `None` where its poster had better do it itself.
     fn decide(&mut self, opened: &mut dyn Opened, request: &[u8]) -> Option<Decided>;
     /// What was decided last isn't wanted any more.
@@ -67,6 +71,10 @@ pub trait Combiner {
 pub struct NoCombiner;
 
 impl Combiner for NoCombiner {
+    fn decides(&self) -> bool {
+        false
+    }
+
     fn decide(&mut self, _opened: &mut dyn Opened, _request: &[u8]) -> Option<Decided> {
         None
     }

@@ -12,8 +12,10 @@ use taskhost_board::{
 
 use crate::board_lock::BoardGuard;
 use crate::commit::FileOpened;
-use crate::state::{Current, Inner, Queue};
-use crate::words::{Answer, Look, PATIENCE, Posted, Slots, Taken, Turn};
+use crate::format::names;
+use crate::hand::Lockable;
+use crate::state::{Current, Inner, Queue, failed};
+use crate::words::{Answer, Look, PATIENCE, Posted, Slots, Taken, Turn, Wake};
 
 /// How many are served before the lock is let go of: those who wait for something else have their turn before long.
 const SERVED_MAX: usize = 32;
@@ -35,6 +37,21 @@ struct One {
 }
 
 impl Served {
+    /// One that was decided.
+    #[cfg(test)]
+    pub(crate) fn of(taken: Taken, sequence: Sequence) -> Self {
+        Self(vec![One { taken, sequence, answer: Vec::new() }])
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Says that their entries are about to be appended; `false` if one of them doesn't want that any more.
+    pub(crate) fn begin_appending(&self) -> bool {
+        self.0.iter().all(|one| one.taken.begin_appending())
+    }
+
     /// Tells them what came of it. Those who get an answer are woken once it is durable ([`Served::wake`]).
     pub(crate) fn answer(&self, generation: Generation, appended: &Result<(), CommitError>) {
         for One { taken, sequence, answer } in &self.0 {
@@ -58,30 +75,38 @@ impl FileOpened {
     /// Serves what others have posted, after this transaction's own entry.
     pub(crate) fn serve(&mut self, combiner: &mut dyn Combiner) -> Served {
         let mut served = Served::default();
+        // Where the lock is held by hand, around this process, whoever waits for it outside has to wait on.
+        if !combiner.decides() || self.inner.lock.path() != names::LOCK {
+            return served;
+        }
         let Some(slots) = self.current.words.slots().cloned() else { return served };
-        if self.inner.begun.load(Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+        if self.inner.begun.load(Ordering::Relaxed) % SWEEP_EVERY == 1 {
             slots.sweep(self.now.boot_ms);
         }
         let began = Deadline::now();
         let mut next = 0;
         while served.0.len() < SERVED_MAX
             && began.elapsed() < SERVING_MAX
-            && let Some(taken) = slots.take(&mut next)
+            && let Some(taken) = slots.take(&mut next, self.now.boot_ms)
         {
-            self.go_on();
-            served.0.extend(self.serve_one(combiner, taken));
+            self.go_on_for_others();
+            match self.serve_one(combiner, taken) {
+                Some(one) => served.0.push(one),
+                // It may be that nothing can be decided here, or nothing is left.
+                None => break,
+            }
         }
         served
     }
 
     /// Serves one; nothing, if its poster is to do it.
-    fn serve_one(&mut self, combiner: &mut dyn Combiner, mut taken: Taken) -> Option<One> {
+    fn serve_one(&mut self, combiner: &mut dyn Combiner, taken: Taken) -> Option<One> {
         let Some(Decided { entry, answer }) = combiner.decide(self, &taken.request) else {
             taken.decline();
             return None;
         };
         if Slots::has_room_for(answer.len())
-            && taken.begin_appending()
+            && taken.stage()
             && let Ok(sequence) = self.stage(&entry)
         {
             return Some(One { taken, sequence, answer });
@@ -99,6 +124,10 @@ impl Inner {
         posting: &Posting<'_>,
         deadline: Deadline,
     ) -> Result<Begun, PostError> {
+        self.inherited
+            .check(&Lockable::Board)
+            .map_err(failed(names::LOCK))
+            .map_err(BeginError::from)?;
         let Some(place) = self.place_to_post() else {
             return Ok(opened(self.begin(deadline)?));
         };
@@ -121,6 +150,10 @@ impl Inner {
 
     /// Where this handle can post, if it can and it is worth while.
     fn place_to_post(&self) -> Option<Place> {
+        // What is locked by hand around this process is for those inside, and others don't know who that is.
+        if !self.inherited.is_empty() {
+            return None;
+        }
         let skips = |left: u32| left.checked_sub(1);
         if self.posts_skipped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, skips).is_ok() {
             return None;
@@ -128,7 +161,8 @@ impl Inner {
         let current = self.open_generation()?;
         let queue = self.queue()?;
         let slots = queue.slots.clone()?;
-        let since = current.words.appended_through();
+        // Entries after it may be lost, and others have their numbers then.
+        let since = current.words.durable_through();
         let syncing = current.words.sync_turn();
         Some(Place { current, queue, slots, syncing, since })
     }
@@ -148,19 +182,19 @@ impl Inner {
         deadline: Deadline,
     ) -> Result<Begun, PostError> {
         self.recorder.count(Tally::Contended);
-        let patience = deadline.min(Deadline::now() + PATIENCE);
+        let mut patience = deadline.min(Deadline::now() + PATIENCE);
         loop {
             posted.hear();
             // Who let go of the lock just before it was posted doesn't know of it.
-            if !place.is_syncing()
-                && posted.look() == Look::Open
-                && let Some(guard) = self.try_lock(&place.queue)?
-            {
-                // While it is held here, nobody else serves it; but it may just have been served.
-                if posted.take_back() {
-                    return Ok(opened(self.begin_locked(guard)?));
+            if !place.is_syncing() && posted.look() == Look::Open {
+                match self.try_lock(&place.queue) {
+                    // While it is held here, nobody else serves it; but it may just have been served.
+                    Ok(Some(guard)) if posted.take_back() => {
+                        return Ok(opened(self.begin_locked(guard)?));
+                    }
+                    Err(error) if posted.take_back() => return Err(error.into()),
+                    Ok(_) | Err(_) => {}
                 }
-                drop(guard);
             }
             match posted.look() {
                 Look::Open => {}
@@ -175,8 +209,19 @@ impl Inner {
                 Look::Appending if Deadline::now() < patience => {}
                 Look::Appending | Look::Lost => return self.find(place, posted, seed, deadline),
             }
-            if !posted.sleep(patience) && posted.take_back() {
-                return Ok(opened(self.lock_and_begin(deadline)?));
+            if !posted.sleep(patience) {
+                if posted.take_back_unless_taken() {
+                    place.end_dead_sync();
+                    return Ok(opened(self.lock_and_begin(deadline)?));
+                }
+                let now = Deadline::now();
+                if now >= deadline && posted.take_back() {
+                    // Whoever is at it has the lock.
+                    return Ok(opened(self.lock_and_begin(deadline)?));
+                }
+                if posted.look() == Look::Open {
+                    patience = deadline.max(now).min(now + PATIENCE);
+                }
             }
         }
     }
@@ -223,20 +268,31 @@ impl Inner {
         }
         // Who is stopped for long enough to lose the lock's file doesn't append any more.
         posted.leave();
-        let found = self.begin_locked(guard)?;
+        let unknown = |error: &dyn std::fmt::Display| {
+            CommitError::Unknown(format!(
+                "another process was at it and has ended, and what came of it can't be read: {error}"
+            ))
+        };
+        let found = self.begin_locked(guard).map_err(|error| unknown(&error))?;
+        let through = found.applied();
         Opened::finish(Box::new(found))?;
-        let mut ours = None;
-        let mut look = |_: Sequence, entry: Entry| {
+        let (mut first, mut ours) = (None, None);
+        let mut look = |sequence: Sequence, entry: Entry| {
+            first.get_or_insert(sequence);
             if entry.seed == seed {
                 ours = Some(entry);
             }
             ours.is_none()
         };
-        self.history(place.since, &mut look).map_err(BeginError::from)?;
+        self.history(place.since, &mut look).map_err(|error| unknown(&error))?;
+        let begins = first.unwrap_or(through.next());
         match ours {
             Some(entry) => {
                 self.recorder.count(Tally::Combined);
                 Ok(Begun::Found(Box::new(entry)))
+            }
+            None if begins > place.since.next() => {
+                Err(unknown(&format!("the history begins with entry {begins}")).into())
             }
             None => Ok(opened(self.lock_and_begin(deadline)?)),
         }
@@ -264,6 +320,15 @@ impl Place {
     /// more it is at once, the less each costs.
     fn is_syncing(&self) -> bool {
         self.syncing.as_ref().is_some_and(Turn::is_taken)
+    }
+
+    /// Ends the turn of one that has synced for longer than anybody does: it may be dead.
+    fn end_dead_sync(&self) {
+        if self.is_syncing()
+            && let Some(syncing) = &self.syncing
+        {
+            drop(syncing.seize(Wake::All));
+        }
     }
 
     fn post(&self, inner: &Inner, posting: &Posting<'_>) -> Option<Posted> {

@@ -25,6 +25,7 @@ use taskhost_board::{
 };
 
 use crate::board_lock::BoardGuard;
+use crate::combine::Served;
 use crate::format::line::{self, Place};
 use crate::hand::FileTaskLocks;
 use crate::index::{self, Meta, Overlay, Reading, Settled, Staged};
@@ -48,6 +49,8 @@ pub(crate) struct FileOpened {
     pub(crate) now: Instant,
     /// When a look for dead holders began.
     look_began: Option<Deadline>,
+    /// Whether what is decided is decided for others.
+    for_others: bool,
 }
 
 impl Inner {
@@ -87,6 +90,7 @@ impl Inner {
             lines: Vec::new(),
             now: self.platform.now(),
             look_began: None,
+            for_others: false,
         })
     }
 }
@@ -137,7 +141,7 @@ impl Opened for FileOpened {
     }
 
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {
-        Box::new(FileTaskLocks::new(self.inner.clone()))
+        Box::new(FileTaskLocks::new(self.inner.clone(), self.for_others))
     }
 
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError> {
@@ -151,7 +155,7 @@ impl Opened for FileOpened {
     ) -> Result<Committed, CommitError> {
         let sequence = self.stage(&entry)?;
         let served = self.serve(combiner);
-        let appended = self.append();
+        let appended = self.append(&served);
         combiner.ended(appended.is_ok());
         served.answer(self.current.generation, &appended);
         let Self { inner, guard, current, tail, staged, .. } = *self;
@@ -165,10 +169,11 @@ impl Opened for FileOpened {
         //    which has just been done, or has failed.
         let durable = appended.and_then(|()| inner.make_answerable(&current, tail.sequence));
         served.wake();
-        if let Some(slots) = current.words.slots() {
-            slots.call_one();
+        if !matches!(durable, Ok(SyncedBy::Us)) {
+            // Nobody was called since the lock was free.
+            current.call_one();
         }
-        durable.map(|()| Committed { sequence })
+        durable.map(|_| Committed { sequence })
     }
 
     fn finish(self: Box<Self>) -> Result<(), CommitError> {
@@ -205,14 +210,28 @@ impl FileOpened {
         Ok(sequence)
     }
 
-    /// The time of what is decided next, as if the lock had been let go of and taken again.
-    pub(crate) fn go_on(&mut self) {
+    /// The last entry that there is.
+    pub(crate) fn applied(&self) -> Sequence {
+        self.meta.applied
+    }
+
+    /// What is decided next is for others, and at a time of its own.
+    pub(crate) fn go_on_for_others(&mut self) {
         self.now = self.inner.platform.now();
         self.look_began = None;
+        self.for_others = true;
     }
 
     /// Steps 4 and 5, for all that was staged.
-    pub(crate) fn append(&mut self) -> Result<(), CommitError> {
+    pub(crate) fn append(&mut self, served: &Served) -> Result<(), CommitError> {
+        self.try_append(served).map_err(|error| match error {
+            // Perhaps for their sake: without them it is tried again.
+            CommitError::NotWritten(_) if !served.is_empty() => CommitError::Conflict,
+            error => error,
+        })
+    }
+
+    fn try_append(&mut self, served: &Served) -> Result<(), CommitError> {
         let Self { inner, guard, current, staged, meta, lines, tail, .. } = self;
         inner.lock.same_process().map_err(|e| not_written(&e))?;
         let mut writing = index::write(&*current.index).map_err(|e| not_written(&e))?;
@@ -229,6 +248,9 @@ impl FileOpened {
         //    they may have appended, or be about to.
         guard.still_excludes().map_err(|e| not_written(&e))?;
         inner.expect_named(current).map_err(|e| not_written(&e))?;
+        if !served.begin_appending() {
+            return Err(CommitError::Conflict);
+        }
         append_lines(guard, current, lines, meta.offset)?;
 
         // 5. Commit the index. If this process dies before, the next one applies the lines in step 1; if the
@@ -256,13 +278,13 @@ impl Inner {
         &self,
         current: &Current,
         sequence: Sequence,
-    ) -> Result<(), CommitError> {
+    ) -> Result<SyncedBy, CommitError> {
         let synced = self.make_durable(current, sequence).map_err(CommitError::Unknown)?;
         if synced == SyncedBy::Others {
             // It was this journal that they synced, unless another one has its name by now.
             self.expect_found(current).map_err(|e| CommitError::Unknown(e.to_string()))?;
         }
-        Ok(())
+        Ok(synced)
     }
 }
 

@@ -227,15 +227,20 @@ impl Platform for Real {
 
     fn words(&self) -> io::Result<Option<Words>> {
         let Some(cells) = self.mapped(SHARED_WORDS, WORDS)? else { return Ok(None) };
+        let words = Words::new(Arc::new(cells));
         // Without them, everybody waits for the lock itself.
-        let slots = self.mapped(SLOTS, SLOTS_WORDS).ok().flatten().map(Slots::new);
-        Ok(Some(Words::new(Arc::new(cells)).with_slots(slots)))
+        let slots = self.mapped(SLOTS, SLOTS_WORDS).ok().flatten();
+        let home = words.home();
+        Ok(Some(words.with_slots(slots.map(|slots| Slots::new(slots, home)))))
     }
 
     fn make_words(&self, start: &Start) -> io::Result<Words> {
         let make = || {
             // First, so that all who find the words find the same ones. That there may be none is no reason to fail.
-            let _ = self.make_mapped(SLOTS, SLOTS_WORDS, SLOTS_WORDS, &[]);
+            let made = self.make_mapped(SLOTS, SLOTS_WORDS, SLOTS_WORDS, &[]);
+            if made.is_err() {
+                let _ = self.disk.remove(SLOTS);
+            }
             self.make_mapped(SHARED_WORDS, WORDS, WORDS, &start.values())?;
             self.words()?
                 .ok_or_else(|| io::Error::other("`index/shared` is gone as soon as it is made"))

@@ -127,6 +127,13 @@ impl Current {
         self.words.durable_through() >= sequence && self.words.generation() == self.generation
     }
 
+    /// Calls one of those who have posted something.
+    pub(crate) fn call_one(&self) {
+        if let Some(slots) = self.words.slots() {
+            slots.call_one();
+        }
+    }
+
     /// The journal's name.
     pub(crate) fn journal_name(&self) -> &str {
         &self.names.journal
@@ -474,8 +481,12 @@ impl Inner {
         // One process syncs for all whose lines are there when it begins; the others sleep, and those that came too late
         // for it are served by the next one. Each sync has a cost of its own, however little it makes durable.
         loop {
-            if let Some(_held) = turn.try_take(Wake::All) {
-                return self.sync_in_turn(current).map(|()| SyncedBy::Us);
+            if let Some(held) = turn.try_take(Wake::All) {
+                let synced = self.sync_in_turn(current);
+                drop(held);
+                // Those who have come meanwhile wait together for what comes next.
+                current.call_one();
+                return synced.map(|()| SyncedBy::Us);
             }
             let in_time = turn.wait();
             if current.is_durable(sequence) {

@@ -84,7 +84,9 @@ impl Engine {
         });
         let lost = || CommitError::Unknown("a task was claimed, and lost again at once".into());
         let (id, token) = claimed.ok_or_else(lost)?;
-        let task = self.task(id)?;
+        let task = self.task(id).map_err(|error| {
+            CommitError::Unknown(format!("`{id}` was claimed, and can't be read: {error}"))
+        })?;
         match &task.claim {
             Some(claim) if claim.token == token => Ok(Box::new(task)),
             _ => Err(lost().into()),

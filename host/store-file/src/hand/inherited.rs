@@ -153,6 +153,11 @@ impl Inherited {
         found
     }
 
+    /// Whether no lock is held around this process, and none was said to be.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.lost.is_empty() && self.replaced.is_empty()
+    }
+
     /// The file of an inherited lock.
     pub(crate) fn file(&self, what: &Lockable) -> Option<Identity> {
         self.held.get(what).map(|(_, file)| *file)

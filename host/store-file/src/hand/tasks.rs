@@ -102,13 +102,15 @@ impl Inner {
 /// The locks of tasks that a transaction takes.
 pub(crate) struct FileTaskLocks {
     inner: Arc<Inner>,
+    /// Whether the tasks are for another process, which has none of the locks that are held in this one or around it.
+    for_others: bool,
     /// In order, so that they are always let go in the same one.
     held: BTreeMap<TaskId, FileLock>,
 }
 
 impl FileTaskLocks {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner, held: BTreeMap::new() }
+    pub(crate) fn new(inner: Arc<Inner>, for_others: bool) -> Self {
+        Self { inner, for_others, held: BTreeMap::new() }
     }
 }
 
@@ -116,14 +118,16 @@ impl TaskLocks for FileTaskLocks {
     fn try_hold(&mut self, task: &TaskId) -> Result<bool, ReadError> {
         let inner = &self.inner;
         inner.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
-        if self.held.contains_key(task)
-            || inner.own_tasks.held.lock().contains_key(task)
-            || inner.is_inherited(&Lockable::Task(task.clone()))
-        {
+        let what = Lockable::Task(task.clone());
+        let is_ours =
+            || inner.own_tasks.held.lock().contains_key(task) || inner.is_inherited(&what);
+        if self.held.contains_key(task) || (!self.for_others && is_ours()) {
             return Ok(true);
         }
-        let path = names::task_lock(task);
-        inner.inherited.check(&Lockable::Task(task.clone())).map_err(failed(&path))?;
+        let path = what.path();
+        if !self.for_others {
+            inner.inherited.check(&what).map_err(failed(&path))?;
+        }
         if !inner.known_locks.may_be_there(&*inner.disk, &path).map_err(failed(&path))? {
             return Ok(true);
         }

@@ -4,6 +4,7 @@ use std::thread::ScopedJoinHandle;
 
 use super::words::words;
 use super::*;
+use crate::combine::Served;
 use crate::commit::FileOpened;
 use crate::words::{Look, Slots, Taken};
 use taskhost_board::{
@@ -43,14 +44,15 @@ fn entry(opened: &FileOpened, seed: u64) -> Entry {
 /// Appends what was posted.
 fn append(opened: &mut FileOpened) -> Sequence {
     let sequence = opened.stage(&entry(opened, SEED)).unwrap();
-    opened.append().unwrap();
+    opened.append(&Served::default()).unwrap();
     sequence
 }
 
 /// Takes what somebody else is about to post.
-fn taken(slots: &Arc<Slots>) -> Taken {
+fn taken(store: &FileStore) -> Taken {
+    let slots = slots(store);
     for _ in 0..10_000 {
-        if let Some(taken) = slots.take(&mut 0) {
+        if let Some(taken) = slots.take(&mut 0, store.inner.platform.now().boot_ms) {
             return taken;
         }
         std::thread::sleep(Duration::from_micros(100));
@@ -89,7 +91,7 @@ fn posted<T>(
     drop(opened.view());
     std::thread::scope(|scope| {
         let poster = scope.spawn(|| post(&other, deadline));
-        let taken = taken(&slots(&store));
+        let taken = taken(&store);
         assert_eq!(taken.request, b"remember");
         let left = act(&mut opened, taken);
         drop(opened);
@@ -116,7 +118,7 @@ fn posting_whose_combiner_dies_while_it_decides_is_done_by_its_poster() {
 fn posting_whose_combiner_dies_just_before_it_appends_is_done_by_its_poster() {
     posted(
         far(),
-        |_, mut taken| assert!(taken.begin_appending()),
+        |_, taken| assert!(taken.stage() && taken.begin_appending()),
         |store, poster, ()| {
             do_it(poster.join().unwrap().unwrap());
             assert_eq!(times(store), (0, 1));
@@ -128,8 +130,8 @@ fn posting_whose_combiner_dies_just_before_it_appends_is_done_by_its_poster() {
 fn posting_whose_combiner_dies_just_after_it_has_appended_is_found_in_the_journal() {
     posted(
         far(),
-        |opened, mut taken| {
-            assert!(taken.begin_appending());
+        |opened, taken| {
+            assert!(taken.stage() && taken.begin_appending());
             append(opened)
         },
         |store, poster, sequence| {
@@ -148,8 +150,8 @@ fn posting_whose_combiner_dies_just_after_it_has_appended_is_found_in_the_journa
 fn answer_is_believed_only_once_it_is_durable() {
     posted(
         far(),
-        |opened, mut taken| {
-            assert!(taken.begin_appending());
+        |opened, taken| {
+            assert!(taken.stage() && taken.begin_appending());
             let sequence = append(opened);
             taken.answer(Generation(1), sequence, b"answer");
             assert!(words(&FileStore { inner: opened.inner.clone() }).durable_through() < sequence);
@@ -191,10 +193,10 @@ fn posting_that_was_taken_back_is_not_served_later() {
             let other = &other;
             move || post(other, soon)
         });
-        let mut taken = taken(&slots(&store));
+        let taken = taken(&store);
         let late = poster.join().unwrap();
         assert!(matches!(late, Err(PostError::Begin(BeginError::Timeout { .. }))));
-        assert!(!taken.begin_appending(), "it is nobody's any more");
+        assert!(!taken.stage() && !taken.begin_appending(), "it is nobody's any more");
     });
     drop(opened);
     assert_eq!(times(&store), (0, 0));
@@ -213,8 +215,8 @@ fn poster_that_cannot_know_whether_it_was_served_says_so() {
             let other = &other;
             move || post(other, soon)
         });
-        let mut taken = taken(&slots(&store));
-        assert!(taken.begin_appending());
+        let taken = taken(&store);
+        assert!(taken.stage() && taken.begin_appending());
         let Err(PostError::Commit(CommitError::Unknown(why))) = poster.join().unwrap() else {
             panic!("it said that it knows")
         };
@@ -228,8 +230,8 @@ fn poster_that_cannot_know_whether_it_was_served_says_so() {
 fn answer_of_a_slot_that_was_given_to_somebody_else_is_looked_for_in_the_journal() {
     posted(
         far(),
-        |opened, mut taken| {
-            assert!(taken.begin_appending());
+        |opened, taken| {
+            assert!(taken.stage() && taken.begin_appending());
             let sequence = append(opened);
             taken.answer(Generation(1), sequence, b"answer");
             // As if its poster had been stopped for longer than anybody stays.
@@ -269,8 +271,71 @@ fn slots_of_dead_posters_are_given_to_others() {
     // Dropping what is lost takes nothing away from who has it now.
     drop(all);
     assert_eq!(again.look(), Look::Open);
-    assert_eq!(slots.take(&mut 0).unwrap().request, b"again");
-    assert!(slots.take(&mut 0).is_none());
+    assert_eq!(slots.take(&mut 0, 50_000).unwrap().request, b"again");
+    assert!(slots.take(&mut 0, 50_000).is_none());
+}
+
+/// Whoever waited for the lock was killed together with its holder, and an hour later the next one claimed a task for it.
+#[test]
+fn what_was_posted_long_ago_is_not_served() {
+    let (_directory, store) = fresh();
+    remember(&store, "k").unwrap();
+    let slots = slots(&store);
+    let posted = slots.post(b"r", 0, 5).unwrap();
+    assert!(slots.take(&mut 0, 3_600_000).is_none());
+    assert_eq!(posted.look(), Look::Declined);
+}
+
+/// What one process posts while another one holds the board's lock by hand was decided by whoever ran inside that.
+#[test]
+fn those_inside_a_lock_that_is_held_by_hand_serve_nobody_outside_it() {
+    let (directory, outside) = fresh();
+    remember(&outside, "k").unwrap();
+    let held = outside.hold_board(None, far()).unwrap();
+    let inherited = crate::InheritedLocks::parse(&held.marker());
+    let options = OpenOptions { inherited, ..OpenOptions::default() };
+    let inside = FileStore::open(&board(&directory), options).unwrap();
+    std::thread::scope(|scope| {
+        let poster = scope.spawn(|| post(&outside, far()));
+        while slots(&outside).count_posted() == 0 {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let mut willing = Willing::default();
+        let mut opened: Box<dyn Opened> = Box::new(inside.inner.begin(far()).unwrap());
+        let own = willing.decide(&mut *opened, b"own").unwrap();
+        willing.dropped();
+        opened.commit_and_combine(own.entry, &mut willing).unwrap();
+        assert_eq!(willing.ended, 0, "it was decided inside");
+        drop((inside, held));
+        do_it(poster.join().unwrap().unwrap());
+    });
+}
+
+/// One whose deadline is over while others are still being decided takes its own back, and the rest is done anew.
+#[test]
+fn posting_that_is_taken_back_after_it_was_decided_is_in_no_journal() {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    remember(&other, "k").unwrap();
+    let mut opened = store.inner.begin(far()).unwrap();
+    std::thread::scope(|scope| {
+        let soon = Deadline::now() + Duration::from_millis(100);
+        let poster = scope.spawn({
+            let other = &other;
+            move || post(other, soon)
+        });
+        let taken = taken(&store);
+        assert!(taken.stage());
+        let staged = entry(&opened, SEED);
+        let sequence = opened.stage(&staged).unwrap();
+        let late = poster.join().unwrap();
+        assert!(matches!(late, Err(PostError::Begin(BeginError::Timeout { .. }))));
+        let served = Served::of(taken, sequence);
+        assert!(matches!(opened.append(&served), Err(CommitError::Conflict)));
+    });
+    drop(opened);
+    assert_eq!(times(&store), (0, 0));
+    assert_clean(&store);
 }
 
 #[test]
@@ -283,7 +348,7 @@ fn request_that_somebody_else_has_written_over_is_declined() {
     slots.sweep(50_000);
     let second = slots.post(b"second", 7, 50_000).unwrap();
     slots.spoil(7);
-    assert!(slots.take(&mut 0).is_none());
+    assert!(slots.take(&mut 0, 50_000).is_none());
     assert_eq!((first.look(), second.look()), (Look::Lost, Look::Declined));
 }
 

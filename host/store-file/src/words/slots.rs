@@ -9,6 +9,7 @@
 //! | 1 | being written | its poster |
 //! | 2 | posted | its poster takes it back, or the lock's holder takes it |
 //! | 3 | taken: it is being decided | its poster takes it back, or the lock's holder |
+//! | 8 | staged: it was decided | its poster takes it back, or the lock's holder |
 //! | 4 | its entry is being appended | the lock's holder |
 //! | 5 | answered: its entry is in the journal | its poster |
 //! | 6 | declined | its poster |
@@ -17,10 +18,11 @@
 //! Beside the state stands a ticket, which every poster raises, so that who was stopped for long finds that the slot isn't
 //! its own any more.
 //!
-//! Invariants: an entry is appended only between states 4 and 5, and from 3 to 4 nobody comes who was taken back; so who
+//! Invariants: an entry is appended only between states 4 and 5, and nobody comes from 8 to 4 who was taken back; so who
 //! has taken back its posting knows that nothing was done, and who finds 4 when nobody holds the lock looks into the
 //! journal. What a slot says is believed only if its checksum is right: whoever writes to one that isn't its own any more
-//! spoils what is in it, and nothing else.
+//! spoils what is in it, and nothing else; and what was posted in another boot, or on another board, has another one. What
+//! was posted long ago is left to its poster, who is dead.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -44,6 +46,8 @@ const CONTENT_WORDS: usize = 1024;
 pub(crate) const SLOTS_WORDS: usize = SLOTS * (HEADER_WORDS + CONTENT_WORDS);
 /// After how long a slot that isn't free is a dead process's, in milliseconds: nobody stays in one for so long.
 const LEFT_AFTER_MS: u64 = 10_000;
+/// After how long what was posted isn't served any more, in milliseconds: nobody waits with it for so long.
+const POSTED_MS_MAX: u64 = 1_000;
 
 const FREE: u32 = 0;
 const WRITING: u32 = 1;
@@ -53,8 +57,9 @@ const APPENDING: u32 = 4;
 const ANSWERED: u32 = 5;
 const DECLINED: u32 = 6;
 const CALLED: u32 = 7;
+const STAGED: u32 = 8;
 /// The state is in these bits, the ticket in those above.
-const STATE_BITS: u32 = 3;
+const STATE_BITS: u32 = 4;
 
 /// A slot's header, word by word; the first one is state and ticket.
 const WORD_SINCE: usize = 1;
@@ -85,6 +90,8 @@ impl Standing {
 /// The slots of a board.
 pub(crate) struct Slots {
     words: MappedWords,
+    /// That of the shared words.
+    home: u64,
 }
 
 /// What came of a posting so far.
@@ -130,8 +137,8 @@ pub(crate) struct Taken {
 }
 
 impl Slots {
-    pub(crate) fn new(words: MappedWords) -> Self {
-        Self { words }
+    pub(crate) fn new(words: MappedWords, home: u64) -> Self {
+        Self { words, home }
     }
 
     fn state(&self, slot: usize) -> &AtomicU32 {
@@ -189,7 +196,7 @@ impl Slots {
     /// It need not be the same from one version of taskhost to another: who reads another sum does it by itself.
     fn sum(&self, slot: usize, holder: Standing, content: &[u8]) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (holder.0 >> STATE_BITS, content).hash(&mut hasher);
+        (self.home, holder.0 >> STATE_BITS, content).hash(&mut hasher);
         [WORD_SEQUENCE, WORD_GENERATION].map(|word| self.header(slot, word)).hash(&mut hasher);
         hasher.finish()
     }
@@ -217,7 +224,7 @@ impl Slots {
     }
 
     /// Takes something that was posted, in the order of slots from `next` on and around. Only under the board's lock.
-    pub(crate) fn take(self: &Arc<Self>, next: &mut usize) -> Option<Taken> {
+    pub(crate) fn take(self: &Arc<Self>, next: &mut usize, now_ms: u64) -> Option<Taken> {
         for _ in 0..SLOTS {
             let slot = *next % SLOTS;
             *next = slot + 1;
@@ -226,7 +233,9 @@ impl Slots {
             if ![POSTED, CALLED].contains(&posted.state()) || !self.change(slot, posted, taken) {
                 continue;
             }
-            let request = self.read(slot, taken);
+            // One that was posted since this transaction began is younger than it.
+            let is_old = now_ms.abs_diff(self.header(slot, WORD_SINCE)) > POSTED_MS_MAX;
+            let request = self.read(slot, taken).filter(|_| !is_old);
             let taken = Taken { slots: self.clone(), slot, taken, request: Vec::new() };
             match request {
                 Some(request) => return Some(Taken { request, ..taken }),
@@ -259,6 +268,12 @@ impl Slots {
         self.words.word(Self::content(slot)).store(u64::MAX, Relaxed);
     }
 
+    /// How many postings wait.
+    #[cfg(test)]
+    pub(crate) fn count_posted(&self) -> usize {
+        (0..SLOTS).filter(|slot| self.standing(*slot).state() == POSTED).count()
+    }
+
     /// Frees what dead processes have left. Only under the board's lock.
     pub(crate) fn sweep(&self, now_ms: u64) {
         for slot in 0..SLOTS {
@@ -281,7 +296,7 @@ impl Posted {
             return Look::Lost;
         }
         match standing.state() {
-            POSTED | CALLED | TAKEN => Look::Open,
+            POSTED | CALLED | TAKEN | STAGED => Look::Open,
             APPENDING => Look::Appending,
             ANSWERED => self.answer(standing),
             DECLINED => Look::Declined,
@@ -310,20 +325,28 @@ impl Posted {
         let state = self.slots.state(self.slot);
         let Some(timeout) = timeout_until(deadline) else { return false };
         let standing = self.slots.standing(self.slot);
-        // Taking it moves it on, and wakes nobody.
-        if ![POSTED, TAKEN, APPENDING].map(|at| self.posted.with(at)).contains(&standing) {
+        // Serving it moves it on, and wakes nobody until it is served.
+        if ![POSTED, TAKEN, STAGED, APPENDING].map(|at| self.posted.with(at)).contains(&standing) {
             return true;
         }
         let slept = futex::wait(state, Flags::empty(), standing.0, Some(&timeout));
         slept != Err(rustix::io::Errno::TIMEDOUT)
     }
 
+    /// Takes it back if nobody is at it.
+    pub(crate) fn take_back_unless_taken(&self) -> bool {
+        self.free_from(&[POSTED, CALLED, DECLINED])
+    }
+
     /// Takes it back; `false` if it was served, or may have been.
     pub(crate) fn take_back(&self) -> bool {
+        // In the order in which it is moved on, so that it can't be missed.
+        self.free_from(&[POSTED, CALLED, POSTED, TAKEN, STAGED, DECLINED])
+    }
+
+    fn free_from(&self, states: &[u32]) -> bool {
         let free = self.posted.with(FREE);
-        [POSTED, CALLED, TAKEN, DECLINED]
-            .iter()
-            .any(|state| self.slots.change(self.slot, self.posted.with(*state), free))
+        states.iter().any(|state| self.slots.change(self.slot, self.posted.with(*state), free))
     }
 
     /// Gives the slot up, whatever became of it. Only under the board's lock.
@@ -338,17 +361,20 @@ impl Posted {
 impl Drop for Posted {
     fn drop(&mut self) {
         if !self.take_back() {
-            let free = self.posted.with(FREE);
-            self.slots.change(self.slot, self.posted.with(ANSWERED), free);
+            self.free_from(&[ANSWERED]);
         }
     }
 }
 
 impl Taken {
+    /// Says that it was decided; `false` if it was taken back.
+    pub(crate) fn stage(&self) -> bool {
+        self.slots.change(self.slot, self.taken, self.taken.with(STAGED))
+    }
+
     /// Says that its entry is about to be appended; `false` if it was taken back.
-    pub(crate) fn begin_appending(&mut self) -> bool {
-        let appending = self.taken.with(APPENDING);
-        self.slots.change(self.slot, self.taken, appending)
+    pub(crate) fn begin_appending(&self) -> bool {
+        self.slots.change(self.slot, self.taken.with(STAGED), self.taken.with(APPENDING))
     }
 
     /// Answers it, now that its entry stands in the journal. Whoever waits for it is woken by [`Taken::wake`].
@@ -363,7 +389,7 @@ impl Taken {
     /// Leaves it to its poster, before anything of it was appended.
     pub(crate) fn decline(&self) {
         let declined = self.taken.with(DECLINED);
-        for state in [TAKEN, APPENDING] {
+        for state in [TAKEN, STAGED, APPENDING] {
             self.slots.change(self.slot, self.taken.with(state), declined);
         }
         self.wake();
