@@ -26,12 +26,13 @@ use taskhost_board::{
 
 use crate::board_lock::BoardGuard;
 use crate::combine::Served;
+use crate::durable::SyncedBy;
 use crate::format::line::{self, Place};
 use crate::hand::FileTaskLocks;
 use crate::index::{self, Meta, Overlay, Reading, Settled, Staged};
 use crate::journal::Tail;
 use crate::own::has_all;
-use crate::state::{Current, Inner, SyncedBy};
+use crate::state::{Current, Inner};
 
 /// An open transaction.
 pub(crate) struct FileOpened {
@@ -270,22 +271,6 @@ impl FileOpened {
 
 fn not_written(why: &dyn std::fmt::Display) -> CommitError {
     CommitError::NotWritten(why.to_string())
-}
-
-impl Inner {
-    /// Returns once `sequence`, which was appended to `current`, is durable and is found by those who open the board.
-    pub(crate) fn make_answerable(
-        &self,
-        current: &Current,
-        sequence: Sequence,
-    ) -> Result<SyncedBy, CommitError> {
-        let synced = self.make_durable(current, sequence).map_err(CommitError::Unknown)?;
-        if synced == SyncedBy::Others {
-            // It was this journal that they synced, unless another one has its name by now.
-            self.expect_found(current).map_err(|e| CommitError::Unknown(e.to_string()))?;
-        }
-        Ok(synced)
-    }
 }
 
 /// Appends lines at `offset`, or leaves the journal as it was.

@@ -49,6 +49,7 @@ mod contexts;
 mod disk;
 mod doctor;
 mod draft;
+mod durable;
 mod export;
 mod figures;
 mod filler;
