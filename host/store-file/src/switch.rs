@@ -160,9 +160,9 @@ impl Inner {
                     break;
                 }
                 draft.copy_lines(&current).map_err(begin)?;
+                // So that little is left to sync under the lock. In each round, for others write on while it lasts.
+                draft.journal.sync().map_err(failed(&draft.journal_name)).map_err(begin)?;
             }
-            // So that little is left to sync under the lock.
-            draft.journal.sync().map_err(failed(&draft.journal_name)).map_err(begin)?;
             Ok(())
         });
         if let Err(error) = copied {

@@ -65,6 +65,16 @@ pub(crate) trait ReadTxn: Read + Send {}
 
 /// A map that is being changed; nothing happens unless it is committed.
 pub(crate) trait WriteTxn: Write {
+    /// Makes these changes.
+    fn take_steps(&mut self, steps: Steps) -> Result<(), ReadError> {
+        for (key, step) in steps {
+            match step {
+                Some(value) => self.put(&key, &value)?,
+                None => self.delete(&key)?,
+            }
+        }
+        Ok(())
+    }
     /// Puts everything that was changed so far in its place, so that it shows whether there is room for it.
     fn settle(&mut self) -> Result<Settled, ReadError> {
         Ok(Settled::Done)
@@ -203,13 +213,7 @@ impl Writing<'_> {
 
     /// Makes these changes.
     pub(crate) fn take_steps(&mut self, steps: Steps) -> Result<(), ReadError> {
-        for (key, step) in steps {
-            match step {
-                Some(value) => self.0.put(&key, &value)?,
-                None => self.0.delete(&key)?,
-            }
-        }
-        Ok(())
+        self.0.take_steps(steps)
     }
 
     /// Begins an empty board.

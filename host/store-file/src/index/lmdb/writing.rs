@@ -1,21 +1,18 @@
 //! A change of an index: gathered, given room, and made in one step.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use heed::{RoTxn, RwTxn, WithoutTls};
 use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
-use super::super::Settled;
+use super::super::{Settled, Steps};
 use super::files::is_full;
 use super::room::{NoRoom, Room};
 use super::{Meter, Opened, WriteTxn, failed, get, scan};
 
 const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
-
-/// What is put under a key, or that it is taken away.
-type Step = Option<Vec<u8>>;
 
 /// A change of the index.
 pub(super) struct LmdbWrite<'a> {
@@ -26,7 +23,7 @@ pub(super) struct LmdbWrite<'a> {
 
 struct Inner<'a> {
     /// What was put and taken away since, in the order of the keys.
-    steps: BTreeMap<Vec<u8>, Step>,
+    steps: Steps,
     stage: Stage<'a>,
     /// How many pages may have been taken in the transaction.
     pages: u64,
@@ -64,7 +61,7 @@ impl<'a> LmdbWrite<'a> {
         } else {
             Stage::Reading(opened.env.read_txn().map_err(failed)?)
         };
-        let inner = RefCell::new(Inner { steps: BTreeMap::new(), stage, pages: 0 });
+        let inner = RefCell::new(Inner { steps: Steps::new(), stage, pages: 0 });
         Ok(Self { meter, opened, inner })
     }
 
@@ -111,11 +108,7 @@ impl<'a> LmdbWrite<'a> {
     }
 
     /// How many pages these steps take at most.
-    fn pages_at_most(
-        &self,
-        stage: &Stage<'_>,
-        steps: &BTreeMap<Vec<u8>, Step>,
-    ) -> Result<u64, ReadError> {
+    fn pages_at_most(&self, stage: &Stage<'_>, steps: &Steps) -> Result<u64, ReadError> {
         /// Beyond so many steps it is looked which leaves they touch.
         const FEW: u64 = 128;
         /// LMDB keeps every page at least a quarter full.
@@ -153,7 +146,7 @@ impl<'a> LmdbWrite<'a> {
     }
 
     /// How many leaves these steps touch, as the tree is.
-    fn leaves(&self, txn: &RoTxn<'_>, steps: &BTreeMap<Vec<u8>, Step>) -> Result<u64, ReadError> {
+    fn leaves(&self, txn: &RoTxn<'_>, steps: &Steps) -> Result<u64, ReadError> {
         let page = self.opened.env.unnamed_database_stat().page_size as usize;
         let mut leaves = HashSet::new();
         for key in steps.keys() {
@@ -200,6 +193,11 @@ impl Write for LmdbWrite<'_> {
 }
 
 impl WriteTxn for LmdbWrite<'_> {
+    fn take_steps(&mut self, mut steps: Steps) -> Result<(), ReadError> {
+        self.inner.get_mut().steps.append(&mut steps);
+        Ok(())
+    }
+
     fn settle(&mut self) -> Result<Settled, ReadError> {
         match self.flush() {
             Ok(()) => Ok(Settled::Done),
