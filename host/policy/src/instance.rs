@@ -23,6 +23,18 @@ use crate::part::Surroundings;
 use crate::state::State;
 use crate::wasi::Wasi;
 
+/// How often instantiating is tried again where the kernel was busy.
+const BUSY_TRIES_MAX: usize = 4;
+
+/// The kernel was busy with the pages of the component's memory: as seen on machines that watch which pages are used, where
+/// the image that new memories begin with can't be sealed at that moment. Each try waits in the kernel.
+struct Busy(HookError);
+
+fn is_busy(error: &wasmtime::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy)
+}
+
 /// An instance, with its hooks looked up.
 pub(crate) struct Instance {
     pub(crate) store: Store<State>,
@@ -32,6 +44,20 @@ pub(crate) struct Instance {
 impl Instance {
     /// Instantiates the component, which may run its code.
     pub(crate) fn new(compiled: &Compiled, around: &Surroundings) -> Result<Self, HookError> {
+        let mut tries = 0;
+        loop {
+            match Self::try_new(compiled, around)? {
+                Ok(instance) => return Ok(instance),
+                Err(Busy(_)) if tries < BUSY_TRIES_MAX => tries += 1,
+                Err(Busy(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn try_new(
+        compiled: &Compiled,
+        around: &Surroundings,
+    ) -> Result<Result<Self, Busy>, HookError> {
         let limits = &around.limits;
         let state = State {
             memory: MemoryLimiter::new(limits.memory_bytes_max),
@@ -62,14 +88,18 @@ impl Instance {
 
         let about = About { policy: &around.name, hook: LOADING };
         let _running = around.machine.ticker.enter().map_err(no_ticker)?;
-        let instance = compiled
-            .pre
-            .instantiate(&mut store)
-            .map_err(|error| explain(&about, &error, store.data(), limits))?;
+        let instance = match compiled.pre.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => {
+                let is_busy = is_busy(&error);
+                let error = explain(&about, &error, store.data(), limits);
+                return if is_busy { Ok(Err(Busy(error))) } else { Err(error) };
+            }
+        };
         let hooks = Hooks::load(compiled, &mut store, &instance)
             .map_err(|mismatches| mismatched(&around.name, &mismatches))?;
         store.data_mut().memory.is_ready();
-        Ok(Self { store, hooks })
+        Ok(Ok(Self { store, hooks }))
     }
 
     /// Runs `call` under the limits of one call. What it leaves in the state (the transaction, handles) is

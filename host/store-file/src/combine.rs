@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{
-    BeginError, Begun, Combiner, CommitError, Decided, Entry, Generation, Meter as _, Opened,
-    PostError, Posting, ReadError, Sequence, Tally,
+    BeginError, Begun, Combiner, CommitError, Decided, Entry, Generation, Measure, Meter as _,
+    Opened, PostError, Posting, ReadError, Sequence, Tally,
 };
 
 use crate::board_lock::BoardGuard;
@@ -182,7 +182,8 @@ impl Inner {
         deadline: Deadline,
     ) -> Result<Begun, PostError> {
         self.recorder.count(Tally::Contended);
-        let mut patience = deadline.min(Deadline::now() + PATIENCE);
+        let began = Deadline::now();
+        let mut patience = deadline.min(began + PATIENCE);
         loop {
             posted.hear();
             // Who let go of the lock just before it was posted doesn't know of it.
@@ -199,6 +200,8 @@ impl Inner {
             match posted.look() {
                 Look::Open => {}
                 Look::Answered(answer) => {
+                    // It was waited for all the same.
+                    self.recorder.record(Measure::LockWait, began.elapsed());
                     return self.accept(place, posted, answer, seed, deadline);
                 }
                 Look::Declined => {

@@ -64,7 +64,8 @@ fn quick_run_measures_each_figure_and_draws_it() {
     let of = |part| figures.iter().filter(move |figure| text(figure, "part") == part);
     // At 1, 4 and 16 processes: to the bare loop, to SQLite, a JSON file; and the share of the slowest of several.
     assert_eq!(of("claims").count(), 3 + 3 + 3 + 2);
-    assert_eq!(of("one-shot").count(), 2);
+    // To a small board; and to `sqlite3` where it is installed, once with the database open elsewhere and once without.
+    assert!((2..=3).contains(&of("one-shot").count()));
     assert_eq!(of("policy").count(), 3);
     let whats: BTreeSet<&str> = figures.iter().map(|figure| text(figure, "what")).collect();
     assert_eq!(whats.len(), figures.len(), "each figure has a name of its own");
