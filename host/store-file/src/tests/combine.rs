@@ -102,6 +102,28 @@ fn posted<T>(
     assert_clean(&other);
 }
 
+/// What becomes of a posting whose combiner holds the lock until its poster's deadline, `ms` from now, is over. Nothing of
+/// it may stand in the journal then.
+fn overdue(
+    ms: u64,
+    act: impl FnOnce(&mut FileOpened, Taken, ScopedJoinHandle<'_, Result<Begun, PostError>>),
+) {
+    let (directory, store) = fresh();
+    let other = open(&board(&directory));
+    remember(&other, "k").unwrap();
+    let mut opened = store.inner.begin(far()).unwrap();
+    std::thread::scope(|scope| {
+        let deadline = Deadline::now() + Duration::from_millis(ms);
+        let other = &other;
+        let poster = scope.spawn(move || post(other, deadline));
+        let taken = taken(&store);
+        act(&mut opened, taken, poster);
+    });
+    drop(opened);
+    assert_eq!(times(&store), (0, 0));
+    assert_clean(&store);
+}
+
 #[test]
 fn posting_whose_combiner_dies_while_it_decides_is_done_by_its_poster() {
     posted(
@@ -183,47 +205,23 @@ fn posting_that_is_declined_is_done_by_its_poster() {
 /// One that is stopped with the lock goes on later, when whoever waited for it has been told that nothing was done.
 #[test]
 fn posting_that_was_taken_back_is_not_served_later() {
-    let (directory, store) = fresh();
-    let other = open(&board(&directory));
-    remember(&other, "k").unwrap();
-    let opened = store.inner.begin(far()).unwrap();
-    std::thread::scope(|scope| {
-        let soon = Deadline::now() + Duration::from_millis(100);
-        let poster = scope.spawn({
-            let other = &other;
-            move || post(other, soon)
-        });
-        let taken = taken(&store);
+    overdue(100, |_, taken, poster| {
         let late = poster.join().unwrap();
         assert!(matches!(late, Err(PostError::Begin(BeginError::Timeout { .. }))));
         assert!(!taken.stage() && !taken.begin_appending(), "it is nobody's any more");
     });
-    drop(opened);
-    assert_eq!(times(&store), (0, 0));
 }
 
 /// One that is stopped in the very middle of appending for another leaves that one in doubt, which must be said.
 #[test]
 fn poster_that_cannot_know_whether_it_was_served_says_so() {
-    let (directory, store) = fresh();
-    let other = open(&board(&directory));
-    remember(&other, "k").unwrap();
-    let opened = store.inner.begin(far()).unwrap();
-    std::thread::scope(|scope| {
-        let soon = Deadline::now() + Duration::from_millis(200);
-        let poster = scope.spawn({
-            let other = &other;
-            move || post(other, soon)
-        });
-        let taken = taken(&store);
+    overdue(200, |_, taken, poster| {
         assert!(taken.stage() && taken.begin_appending());
         let Err(PostError::Commit(CommitError::Unknown(why))) = poster.join().unwrap() else {
             panic!("it said that it knows")
         };
         assert!(why.contains("look at the board"), "{why}");
     });
-    drop(opened);
-    assert_eq!(times(&store), (0, 0));
 }
 
 #[test]
@@ -314,28 +312,14 @@ fn those_inside_a_lock_that_is_held_by_hand_serve_nobody_outside_it() {
 /// One whose deadline is over while others are still being decided takes its own back, and the rest is done anew.
 #[test]
 fn posting_that_is_taken_back_after_it_was_decided_is_in_no_journal() {
-    let (directory, store) = fresh();
-    let other = open(&board(&directory));
-    remember(&other, "k").unwrap();
-    let mut opened = store.inner.begin(far()).unwrap();
-    std::thread::scope(|scope| {
-        let soon = Deadline::now() + Duration::from_millis(100);
-        let poster = scope.spawn({
-            let other = &other;
-            move || post(other, soon)
-        });
-        let taken = taken(&store);
+    overdue(100, |opened, taken, poster| {
         assert!(taken.stage());
-        let staged = entry(&opened, SEED);
-        let sequence = opened.stage(&staged).unwrap();
+        let sequence = opened.stage(&entry(opened, SEED)).unwrap();
         let late = poster.join().unwrap();
         assert!(matches!(late, Err(PostError::Begin(BeginError::Timeout { .. }))));
         let served = Served::of(taken, sequence);
         assert!(matches!(opened.append(&served), Err(CommitError::Conflict)));
     });
-    drop(opened);
-    assert_eq!(times(&store), (0, 0));
-    assert_clean(&store);
 }
 
 #[test]
