@@ -102,7 +102,7 @@ impl Fuzz {
 }
 
 /// Refuses a lock file that a build would change: `cargo fuzz` has no `--locked`.
-fn check_versions() -> Result<()> {
+pub fn check_versions() -> Result<()> {
     // Unlike `cargo fetch`, this downloads nothing that isn't built here anyway.
     let mut tree = Command::new(workspace::cargo());
     tree.current_dir(project()).args(["tree", "--quiet", "--locked", "--depth", "0"]);

@@ -1,6 +1,6 @@
 //! `cargo xtask test`.
 
-use crate::fuzz::Fuzz;
+use crate::fuzz::{self, Fuzz};
 use crate::guests::Guests;
 use crate::setup::Setup;
 use crate::torture::Torture;
@@ -38,6 +38,8 @@ const TORTURE_SECONDS: u64 = 60;
 fn run_all(steps: &mut Steps) -> Result<()> {
     steps.run("setup", || Setup { for_tests: true }.run())?;
     steps.cargo(&["fmt", "--check"])?;
+    // What can be told in a second isn't left to the last step.
+    steps.run("versions of the fuzz targets", fuzz::check_versions)?;
     steps.run("guests", || Guests { rust: false }.run())?;
     steps.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
 
