@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::derive::{Class, records, scopes};
+use super::derive::{Class, Gathered, Place, records, scopes};
+use super::ready::next_by_rank;
 use super::{
     Direction, Read, Start, Write, decode, encode, encode_short, encode_task, get, get_task, keys,
 };
 use crate::{
-    BoardSettings, BootId, Change, Command, Entry, Head, Json, KeyRecord, Millis, PolicySet,
+    BoardSettings, BootId, Change, Command, Entry, Head, Json, KeyRecord, Millis, Name, PolicySet,
     ReadError, Sequence, Space, Task, TaskId,
 };
 
@@ -73,8 +74,8 @@ pub fn start(
 pub fn load(map: &mut impl Write, record: &Record) -> Result<(), ReadError> {
     match record {
         Record::Task(task) => {
-            expect_new(map, task).map_err(ReadError::Damaged)?;
             let head = head(map)?;
+            expect_new(map, &head, task).map_err(ReadError::Damaged)?;
             let mut writer = Writer::with(map, head)?;
             writer.replace(None, Some(task))?;
             writer.close()
@@ -103,7 +104,7 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
             let (_, task) = match (tasks.entry(id), change) {
                 (std::collections::btree_map::Entry::Occupied(slot), _) => slot.into_mut(),
                 (std::collections::btree_map::Entry::Vacant(slot), Change::Added(task)) => {
-                    expect_new(map, task)
+                    expect_new(map, &head, task)
                         .map_err(|why| ReadError::Damaged(format!("entry {sequence}: {why}")))?;
                     slot.insert((None, (**task).clone()))
                 }
@@ -157,13 +158,14 @@ pub fn apply(map: &mut impl Write, sequence: Sequence, entry: &Entry) -> Result<
 }
 
 /// Refuses a task in another one's place, which would leave that one's records behind.
-fn expect_new(map: &(impl Read + ?Sized), task: &Task) -> Result<(), String> {
+fn expect_new(map: &(impl Read + ?Sized), head: &Head, task: &Task) -> Result<(), String> {
     let is_taken =
         |key: &[u8]| map.get(key).map(|found| found.is_some()).map_err(|e| e.to_string());
     if is_taken(&keys::task(&task.id))? {
         return Err(format!("`{}` is added, and is there already", task.id));
     }
-    if is_taken(&keys::born(task.born))? {
+    // Past the youngest one nobody has a place.
+    if task.born <= head.born && is_taken(&keys::born(task.born))? {
         return Err(format!("`{}` has another task's place in the order of creation", task.id));
     }
     Ok(())
@@ -255,29 +257,71 @@ impl<'a, W: Write> Writer<'a, W> {
         self.count_held(old, new)
     }
 
+    /// Keeps how many ready tasks each class has, and which is the first; the lists are up to date already.
     fn count_classes(&mut self, old: Option<&Task>, new: Option<&Task>) -> Result<(), ReadError> {
-        let class_of = |task: &Task| {
-            task.ready_rank()
-                .map(|_| (Class::of(task), scopes(task).map(|s| s.cloned()).collect::<Vec<_>>()))
+        let standing = |task: &Task| {
+            let scopes = scopes(task).map(|scope| scope.cloned()).collect::<Vec<_>>();
+            task.ready_rank().map(|rank| (Class::of(task), Place::by_rank(task, rank), scopes))
         };
-        let (was, is) = (old.and_then(class_of), new.and_then(class_of));
+        let (was, is) = (old.and_then(standing), new.and_then(standing));
         if was == is {
             return Ok(());
         }
-        for (side, step) in [(was, -1_i64), (is, 1)] {
-            let Some((class, scopes)) = side else { continue };
+        if let Some((class, place, scopes)) = was {
             for scope in scopes {
-                let key = keys::class(scope.as_ref(), class.id());
-                let mut kept: Class = get(self.map, &key)?.unwrap_or_else(|| class.clone());
-                kept.count = kept.count.saturating_add_signed(step);
-                if kept.count == 0 {
-                    self.map.delete(&key)?;
-                } else {
-                    self.map.put(&key, &encode_short(&kept))?;
-                }
+                self.leave(scope.as_ref(), &class, &place)?;
+            }
+        }
+        if let Some((class, place, scopes)) = is {
+            for scope in scopes {
+                self.enter(scope.as_ref(), &class, &place)?;
             }
         }
         Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        scope: Option<&Name>,
+        class: &Class,
+        place: &Place,
+    ) -> Result<(), ReadError> {
+        let key = keys::class(scope, class.id());
+        let gathered = match get::<Gathered>(self.map, &key)? {
+            None => Gathered { class: class.clone(), count: 1, first: place.clone() },
+            Some(mut gathered) => {
+                gathered.count += 1;
+                if place.at < gathered.first.at {
+                    gathered.first = place.clone();
+                }
+                gathered
+            }
+        };
+        self.map.put(&key, &encode_short(&gathered))
+    }
+
+    fn leave(
+        &mut self,
+        scope: Option<&Name>,
+        class: &Class,
+        place: &Place,
+    ) -> Result<(), ReadError> {
+        let id = class.id();
+        let key = keys::class(scope, id);
+        let lacking = || ReadError::Damaged("the index lacks a class of a ready task".into());
+        let mut gathered: Gathered = get(self.map, &key)?.ok_or_else(lacking)?;
+        gathered.count = gathered.count.saturating_sub(1);
+        if gathered.count == 0 {
+            return self.map.delete(&key);
+        }
+        if gathered.first.at == place.at {
+            // Past it, since a map that many entries are applied to still has the places of all that left before.
+            gathered.first = next_by_rank(self.map, scope, id, place.at)?.ok_or_else(|| {
+                let count = gathered.count;
+                ReadError::Damaged(format!("the index lists none of {count} tasks of a class"))
+            })?;
+        }
+        self.map.put(&key, &encode_short(&gathered))
     }
 
     fn count_held(&mut self, old: Option<&Task>, new: Option<&Task>) -> Result<(), ReadError> {

@@ -13,8 +13,6 @@ pub(super) struct Class {
     pub(super) task_type: Name,
     pub(super) needs: Vec<Name>,
     pub(super) assignee: Option<Name>,
-    /// How many ready tasks of the scope are in it.
-    pub(super) count: u64,
 }
 
 impl Class {
@@ -23,7 +21,6 @@ impl Class {
             task_type: task.task_type.clone(),
             needs: task.needs.clone(),
             assignee: task.assignee.as_ref().map(|assignee| assignee.name.clone()),
-            count: 0,
         }
     }
 
@@ -43,6 +40,31 @@ impl Class {
         let mut id = [0; 8];
         id.copy_from_slice(&digest[..8]);
         id
+    }
+}
+
+/// What a scope keeps of a class that has a ready task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Gathered {
+    pub(super) class: Class,
+    /// How many ready tasks of the scope are in it.
+    pub(super) count: u64,
+    /// The first of them by rank: with many classes, all but the chosen one's lists are left unread.
+    pub(super) first: Place,
+}
+
+/// A task in a list of ready ones.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Place {
+    pub(super) at: OrderKey,
+    pub(super) listed: Listed,
+}
+
+impl Place {
+    /// Where a ready task of this rank stands by rank.
+    pub(super) fn by_rank(task: &Task, rank: i32) -> Self {
+        let at = OrderKey::new(Order::Rank, rank, task.priority, task.born);
+        Self { at, listed: Listed::of(task, rank) }
     }
 }
 

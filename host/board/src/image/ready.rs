@@ -1,12 +1,13 @@
 //! Offering ready tasks in order, at a cost that doesn't depend on the size of the board.
 //!
 //! Ready tasks are kept in one list per scope (the whole board, or a label) and class (type, needs, assignee),
-//! each in order. A query picks the scope of its rarest label, the classes that match, and merges their lists.
+//! each in order. A query picks the scope of its rarest label, the classes that match, and merges their lists. The first
+//! of each list by rank stands with its class, so that of many lists only those are read that are taken from.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::derive::{Class, Listed};
+use super::derive::{Gathered, Listed, Place};
 use super::{Direction, Pair, Read, Start, decode, get_task, keys};
 use crate::{Candidate, Name, Order, OrderKey, ReadError, ReadyQuery};
 
@@ -31,8 +32,8 @@ pub(super) fn ready(
     let Some((scope, classes)) = rarest_scope(map, query)? else { return Ok(Vec::new()) };
     let mut lists = Vec::new();
     let mut heads = BinaryHeap::new();
-    for (id, class) in classes {
-        let mut list = List::new(scope.as_ref(), id, &class, query, past);
+    for (id, gathered) in classes {
+        let mut list = List::new(scope.as_ref(), id, gathered, query, past);
         if let Some(place) = list.peek(map)? {
             heads.push(Reverse((place, lists.len())));
             lists.push(list);
@@ -41,7 +42,7 @@ pub(super) fn ready(
     let mut found = Vec::new();
     while let Some(Reverse((place, index))) = heads.pop() {
         let list = &mut lists[index];
-        let Some((_, listed)) = list.waiting.pop_front() else { continue };
+        let Some(Place { listed, .. }) = list.waiting.pop_front() else { continue };
         if !list.needs_look || look(map, query, &listed)? {
             found.push(candidate(listed, place));
             if found.len() == limit {
@@ -56,7 +57,7 @@ pub(super) fn ready(
 }
 
 /// A class of ready tasks, and what stands for it in keys.
-type KnownClass = ([u8; 8], Class);
+type KnownClass = ([u8; 8], Gathered);
 /// A scope (a label, or the whole board) and the classes of ready tasks in it.
 type Scope = (Option<Name>, Vec<KnownClass>);
 
@@ -78,7 +79,7 @@ fn rarest_scope(
             Ok((id, decode(value)?))
         };
         let classes = classes.iter().map(known).collect::<Result<Vec<_>, _>>()?;
-        let count: u64 = classes.iter().map(|(_, class)| class.count).sum();
+        let count: u64 = classes.iter().map(|(_, gathered)| gathered.count).sum();
         if count == 0 {
             return Ok(None);
         }
@@ -88,7 +89,7 @@ fn rarest_scope(
     }
     let filter = &query.filter;
     Ok(best.map(|(_, scope, mut classes)| {
-        classes.retain(|(_, class)| {
+        classes.retain(|(_, Gathered { class, .. })| {
             (filter.types.is_empty() || filter.types.contains(&class.task_type))
                 && class.needs.iter().all(|need| filter.capabilities.contains(need))
                 && query.reserved.may_match(class.assignee.as_ref())
@@ -102,7 +103,7 @@ struct List {
     prefix: Vec<u8>,
     order: Order,
     last: Option<Vec<u8>>,
-    waiting: VecDeque<(OrderKey, Listed)>,
+    waiting: VecDeque<Place>,
     refill: usize,
     /// Whether the class alone doesn't say that a task matches: other labels, or whom exactly it is for.
     needs_look: bool,
@@ -112,21 +113,26 @@ impl List {
     fn new(
         scope: Option<&Name>,
         id: [u8; 8],
-        class: &Class,
+        gathered: Gathered,
         query: &ReadyQuery,
         past: Option<OrderKey>,
     ) -> Self {
+        let Gathered { class, first, .. } = gathered;
         let by_age = query.order != Order::Rank;
         let prefix = keys::ready_list(by_age, scope, id);
-        let last = past.map(|past| {
-            let place = match query.order {
-                Order::Rank | Order::Oldest => past,
-                Order::Newest => past.reversed_age(),
-            };
-            [&prefix[..], &place.to_bytes()].concat()
-        });
+        let behind = |place: OrderKey| [&prefix[..], &place.to_bytes()].concat();
         let needs_look = query.filter.labels.len() > 1 || class.assignee.is_some();
-        Self { prefix, order: query.order, last, waiting: VecDeque::new(), refill: 1, needs_look }
+        let (last, waiting) = match (query.order, past) {
+            (Order::Rank, past) if past.is_none_or(|past| past < first.at) => {
+                (Some(behind(first.at)), VecDeque::from([first]))
+            }
+            (Order::Rank | Order::Oldest, past) => (past.map(behind), VecDeque::new()),
+            (Order::Newest, past) => {
+                (past.map(|past| behind(past.reversed_age())), VecDeque::new())
+            }
+        };
+        let refill = if waiting.is_empty() { 1 } else { REFILL };
+        Self { prefix, order: query.order, last, waiting, refill, needs_look }
     }
 
     fn peek(&mut self, map: &(impl Read + ?Sized)) -> Result<Option<OrderKey>, ReadError> {
@@ -136,22 +142,34 @@ impl List {
                 Order::Newest => Direction::Backward,
             };
             let start = self.last.as_deref().map_or(Start::End, Start::Past);
-            for (key, value) in map.scan(&self.prefix, start, direction, self.refill)? {
-                let mut bytes = [0; 16];
-                let tail =
-                    key.len().checked_sub(16).and_then(|at| key.get(at..)).unwrap_or_default();
-                if tail.len() == 16 {
-                    bytes.copy_from_slice(tail);
-                }
-                let place = OrderKey::from_bytes(bytes);
-                let place = if self.order == Order::Newest { place.reversed_age() } else { place };
-                self.waiting.push_back((place, decode(&value)?));
-                self.last = Some(key);
+            for pair in map.scan(&self.prefix, start, direction, self.refill)? {
+                let Place { at, listed } = place(&pair)?;
+                let at = if self.order == Order::Newest { at.reversed_age() } else { at };
+                self.waiting.push_back(Place { at, listed });
+                self.last = Some(pair.0);
             }
             self.refill = REFILL;
         }
-        Ok(self.waiting.front().map(|(place, _)| *place))
+        Ok(self.waiting.front().map(|place| place.at))
     }
+}
+
+/// The first of a class by rank past this place, as its list says.
+pub(super) fn next_by_rank(
+    map: &(impl Read + ?Sized),
+    scope: Option<&Name>,
+    class: [u8; 8],
+    past: OrderKey,
+) -> Result<Option<Place>, ReadError> {
+    let list = keys::ready_list(false, scope, class);
+    let past = keys::ready(false, scope, class, past);
+    map.scan(&list, Start::Past(&past), Direction::Forward, 1)?.first().map(place).transpose()
+}
+
+/// What a list's record says; its key ends with the place.
+fn place((key, value): &Pair) -> Result<Place, ReadError> {
+    let at = key.last_chunk().copied().unwrap_or_default();
+    Ok(Place { at: OrderKey::from_bytes(at), listed: decode(value)? })
 }
 
 fn look(

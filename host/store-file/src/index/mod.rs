@@ -18,6 +18,7 @@ use taskhost_board::image::{self, Direction, Pair, Read, Write};
 use taskhost_board::{BootId, Entry, Generation, ReadError, Sequence};
 
 pub(crate) use lmdb::LmdbIndex;
+use staged::scan_over;
 pub(crate) use staged::{Overlay, Staged, Steps};
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use twin::{Gate, NoGate, TwinIndex};
@@ -33,7 +34,7 @@ const META: &[u8] = b"h\0store";
 
 /// Which tables an index has, and what is in them. An index of another layout is none: it is made anew. A version
 /// that keeps fewer tables says nothing of a layout, or of another one, with every change that it makes.
-pub(crate) const LAYOUT: u32 = 3;
+pub(crate) const LAYOUT: u32 = 4;
 
 /// What an index was made from, and how far. Read and written with every transaction, so kept as short as can be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! - [`Overlay`]: a map with changes over it. [`Staged`]: one that the views of a transaction share with it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -71,30 +72,69 @@ impl<R: Read> Read for Overlay<R> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
-        let end = prefix_end(prefix);
-        let steps: Vec<(&Vec<u8>, &Option<Vec<u8>>)> =
-            match bounds(prefix, end.as_deref(), start, direction) {
-                Some(bounds) => self.steps.range::<[u8], _>(bounds).collect(),
-                None => Vec::new(),
-            };
-        if steps.is_empty() {
-            return self.under.scan(prefix, start, direction, limit);
-        }
-        // Each change hides one pair at most.
-        let mut pairs =
-            self.under.scan(prefix, start, direction, limit.saturating_add(steps.len()))?;
-        pairs.retain(|(key, _)| !self.steps.contains_key(key));
-        let put = |(key, step): (&Vec<u8>, &Option<Vec<u8>>)| {
-            step.as_ref().map(|value| (key.clone(), value.clone()))
-        };
-        pairs.extend(steps.into_iter().filter_map(put));
-        match direction {
-            Direction::Forward => pairs.sort_unstable(),
-            Direction::Backward => pairs.sort_unstable_by(|a, b| b.cmp(a)),
-        }
-        pairs.truncate(limit);
-        Ok(pairs)
+        let under = |start: Start<'_>, limit| self.under.scan(prefix, start, direction, limit);
+        scan_over(&self.steps, under, prefix, start, direction, limit)
     }
+}
+
+/// Scans a map with these changes over it, which `under` scans without them. Reads no more of either than it has to: there
+/// may be many changes, before the place where a scan starts and behind the one where it ends.
+pub(super) fn scan_over(
+    steps: &Steps,
+    under: impl Fn(Start<'_>, usize) -> Result<Vec<Pair>, ReadError>,
+    prefix: &[u8],
+    start: Start<'_>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<Pair>, ReadError> {
+    /// So many pairs may be hidden before the map is read again.
+    const HIDDEN_MAX: usize = if cfg!(test) { 2 } else { 32 };
+    let end = prefix_end(prefix);
+    let Some(bounds) = bounds(prefix, end.as_deref(), start, direction) else {
+        return under(start, limit);
+    };
+    let mut range = steps.range::<[u8], _>(bounds);
+    // Each change hides one pair at most.
+    let hidden_max = range.clone().take(HIDDEN_MAX).count();
+    let step = || match direction {
+        Direction::Forward => range.next(),
+        Direction::Backward => range.next_back(),
+    };
+    let mut steps = std::iter::from_fn(step).peekable();
+    if steps.peek().is_none() {
+        return under(start, limit);
+    }
+    let mut found: Vec<Pair> = Vec::new();
+    let mut page = Vec::new().into_iter().peekable();
+    let (mut last, mut is_read_up): (Option<Vec<u8>>, bool) = (None, false);
+    while found.len() < limit {
+        if page.peek().is_none() && !is_read_up {
+            let asked = (limit - found.len()).saturating_add(hidden_max);
+            let pairs = under(last.as_deref().map_or(start, Start::Past), asked)?;
+            is_read_up = pairs.len() < asked;
+            last = pairs.last().map(|(key, _)| key.clone()).or(last);
+            page = pairs.into_iter().peekable();
+        }
+        let order = match (page.peek(), steps.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((key, _)), Some((changed, _))) => match direction {
+                Direction::Forward => key.cmp(changed),
+                Direction::Backward => (*changed).cmp(key),
+            },
+        };
+        if order.is_le() {
+            let pair = page.next();
+            found.extend(pair.filter(|_| order.is_lt()));
+        }
+        if order.is_ge()
+            && let Some((key, Some(value))) = steps.next()
+        {
+            found.push((key.clone(), value.clone()));
+        }
+    }
+    Ok(found)
 }
 
 impl<R: Read> Write for Overlay<R> {
@@ -148,6 +188,8 @@ impl Read for Staged {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use proptest::prelude::*;
     use taskhost_board::memory::MemoryMap;
 
@@ -160,7 +202,7 @@ mod tests {
     proptest! {
         #[test]
         fn map_with_changes_over_it_reads_like_the_changed_map(
-            under in prop::collection::btree_map(key(), any::<u8>(), 0..20),
+            under in prop::collection::btree_map(key(), any::<u8>(), 0..40),
             changes in prop::collection::vec((key(), any::<Option<u8>>()), 0..12),
             prefix in key(),
             past in prop::option::of(key()),
@@ -192,5 +234,46 @@ mod tests {
             prop_assert_eq!(overlay.scan(&prefix, start, direction, limit).unwrap(), expected);
             prop_assert_eq!(overlay.get(&prefix).unwrap(), map.get(&prefix).unwrap());
         }
+    }
+
+    /// Counts what it gives.
+    struct Counting {
+        map: MemoryMap,
+        given: Cell<usize>,
+    }
+
+    impl Read for Counting {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+            self.map.get(key)
+        }
+
+        fn scan(
+            &self,
+            prefix: &[u8],
+            start: Start<'_>,
+            direction: Direction,
+            limit: usize,
+        ) -> Result<Vec<Pair>, ReadError> {
+            let pairs = self.map.scan(prefix, start, direction, limit)?;
+            self.given.set(self.given.get() + pairs.len());
+            Ok(pairs)
+        }
+    }
+
+    #[test]
+    fn scan_reads_no_changes_but_those_it_meets() {
+        // All changes between the bounds were collected first, and as many pairs read: the thousandth claim that is replayed
+        // in one step would have read past the thousand before it.
+        let key = |n: u32| format!("list{n:04}").into_bytes();
+        let mut map = MemoryMap::default();
+        (0..2000).for_each(|n| map.put(&key(n), b"").unwrap());
+        let mut overlay = Overlay::over(Counting { map, given: Cell::new(0) });
+        (0..1000).for_each(|n| overlay.delete(&key(n)).unwrap());
+        (1500..3000).for_each(|n| overlay.put(&key(n), b"changed").unwrap());
+        let past = key(999);
+        let next = overlay.scan(b"list", Start::Past(&past), Direction::Forward, 1).unwrap();
+        assert_eq!(next, [(key(1000), Vec::new())]);
+        let given = overlay.under.given.get();
+        assert!(given <= 8, "{given} pairs were read to find one");
     }
 }

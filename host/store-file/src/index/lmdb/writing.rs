@@ -7,7 +7,7 @@ use heed::{RoTxn, RwTxn, WithoutTls};
 use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read, Write};
 
-use super::super::{Settled, Steps};
+use super::super::{Settled, Steps, scan_over};
 use super::files::is_full;
 use super::room::{NoRoom, Room};
 use super::{Meter, Opened, WriteTxn, failed, get, scan};
@@ -174,9 +174,12 @@ impl Read for LmdbWrite<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
-        self.flush()?;
         let inner = self.inner.borrow();
-        scan(&self.meter, &self.opened.map, inner.stage.txn()?, prefix, start, direction, limit)
+        let (map, txn) = (&self.opened.map, inner.stage.txn()?);
+        let under = |start: image::Start<'_>, limit| {
+            scan(&self.meter, map, txn, prefix, start, direction, limit)
+        };
+        scan_over(&inner.steps, under, prefix, start, direction, limit)
     }
 }
 
