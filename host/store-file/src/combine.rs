@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{
-    BeginError, Begun, Combiner, CommitError, Decided, Entry, Generation, Measure, Meter as _,
-    Opened, PostError, Posting, ReadError, Sequence, Tally,
+    BeginError, Begun, Combiner, CommitError, Decided, Entry, Measure, Meter as _, Opened,
+    PostError, Posting, ReadError, Sequence, Tally,
 };
 
 use crate::board_lock::BoardGuard;
@@ -28,19 +28,13 @@ const SKIPPED_AFTER_DECLINE: u32 = 16;
 
 /// Those that are served in one transaction.
 #[derive(Default)]
-pub(crate) struct Served(Vec<One>);
-
-struct One {
-    taken: Taken,
-    sequence: Sequence,
-    answer: Vec<u8>,
-}
+pub(crate) struct Served(Vec<Taken>);
 
 impl Served {
     /// One that was decided.
     #[cfg(test)]
-    pub(crate) fn of(taken: Taken, sequence: Sequence) -> Self {
-        Self(vec![One { taken, sequence, answer: Vec::new() }])
+    pub(crate) fn of(taken: Taken) -> Self {
+        Self(vec![taken])
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -49,14 +43,14 @@ impl Served {
 
     /// Says that their entries are about to be appended; `false` if one of them doesn't want that any more.
     pub(crate) fn begin_appending(&self) -> bool {
-        self.0.iter().all(|one| one.taken.begin_appending())
+        self.0.iter().all(Taken::begin_appending)
     }
 
     /// Tells them what came of it. Those who get an answer are woken once it is durable ([`Served::wake`]).
-    pub(crate) fn answer(&self, generation: Generation, appended: &Result<(), CommitError>) {
-        for One { taken, sequence, answer } in &self.0 {
+    pub(crate) fn answer(&self, appended: &Result<(), CommitError>) {
+        for taken in &self.0 {
             match appended {
-                Ok(()) => taken.answer(generation, *sequence, answer),
+                Ok(()) => taken.answer(),
                 // As it was left, so that its poster finds out.
                 Err(CommitError::Unknown(_)) => {}
                 Err(CommitError::NotWritten(_) | CommitError::Conflict) => taken.decline(),
@@ -65,9 +59,7 @@ impl Served {
     }
 
     pub(crate) fn wake(&self) {
-        for one in &self.0 {
-            one.taken.wake();
-        }
+        self.0.iter().for_each(Taken::wake);
     }
 }
 
@@ -91,7 +83,7 @@ impl FileOpened {
         {
             self.go_on_for_others();
             match self.serve_one(combiner, taken) {
-                Some(one) => served.0.push(one),
+                Some(taken) => served.0.push(taken),
                 // It may be that nothing can be decided here, or nothing is left.
                 None => break,
             }
@@ -100,16 +92,17 @@ impl FileOpened {
     }
 
     /// Serves one; nothing, if its poster is to do it.
-    fn serve_one(&mut self, combiner: &mut dyn Combiner, taken: Taken) -> Option<One> {
+    fn serve_one(&mut self, combiner: &mut dyn Combiner, taken: Taken) -> Option<Taken> {
         let Some(Decided { entry, answer }) = combiner.decide(self, &taken.request) else {
             taken.decline();
             return None;
         };
+        let (generation, sequence) = (self.current.generation, self.next_sequence());
         if Slots::has_room_for(answer.len())
-            && taken.stage()
-            && let Ok(sequence) = self.stage(&entry)
+            && taken.stage(generation, sequence, &answer)
+            && self.stage(&entry).is_ok()
         {
-            return Some(One { taken, sequence, answer });
+            return Some(taken);
         }
         combiner.dropped();
         taken.decline();
@@ -270,7 +263,7 @@ impl Inner {
             return self.answered(place, answer);
         }
         // Who is stopped for long enough to lose the lock's file doesn't append any more.
-        posted.leave();
+        let answer = posted.leave();
         let unknown = |error: &dyn std::fmt::Display| {
             CommitError::Unknown(format!(
                 "another process was at it and has ended, and what came of it can't be read: {error}"
@@ -283,16 +276,21 @@ impl Inner {
         let mut look = |sequence: Sequence, entry: Entry| {
             first.get_or_insert(sequence);
             if entry.seed == seed {
-                ours = Some(entry);
+                ours = Some((sequence, entry));
             }
             ours.is_none()
         };
         self.history(place.since, &mut look).map_err(|error| unknown(&error))?;
         let begins = first.unwrap_or(through.next());
         match ours {
-            Some(entry) => {
+            Some((sequence, entry)) => {
                 self.recorder.count(Tally::Combined);
-                Ok(Begun::Found(Box::new(entry)))
+                // What it was answered tells more: its task may have gone to somebody else since.
+                let answer = answer.filter(|answer| answer.sequence == sequence);
+                Ok(match answer {
+                    Some(answer) => Begun::Served(answer.content),
+                    None => Begun::Found(Box::new(entry)),
+                })
             }
             None if begins > place.since.next() => {
                 Err(unknown(&format!("the history begins with entry {begins}")).into())

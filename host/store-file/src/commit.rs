@@ -158,7 +158,7 @@ impl Opened for FileOpened {
         let served = self.serve(combiner);
         let appended = self.append(&served);
         combiner.ended(appended.is_ok());
-        served.answer(self.current.generation, &appended);
+        served.answer(&appended);
         let Self { inner, guard, current, tail, staged, .. } = *self;
         drop(staged);
 
@@ -192,7 +192,7 @@ impl FileOpened {
     pub(crate) fn stage(&mut self, entry: &Entry) -> Result<Sequence, CommitError> {
         // The lock is the parent's, which goes on with this very transaction.
         self.inner.lock.same_process().map_err(|e| not_written(&e))?;
-        let sequence = self.tail.sequence.next();
+        let sequence = self.next_sequence();
         let place = Place {
             sequence,
             generation: self.current.generation,
@@ -209,6 +209,11 @@ impl FileOpened {
         self.tail = Tail { sequence, chain: sum, offset };
         self.lines.extend_from_slice(&bytes);
         Ok(sequence)
+    }
+
+    /// The number of the entry that is staged next.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.tail.sequence.next()
     }
 
     /// The last entry that there is.

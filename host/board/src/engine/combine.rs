@@ -72,25 +72,31 @@ impl Engine {
                     ))
                 })?)))
             }
-            Begun::Found(entry) => self.claimed_by_entry(&entry).map(ClaimedOrBegun::Claimed),
+            Begun::Found(entry) => match self.claimed_by_entry(&entry)? {
+                Some(task) => Ok(ClaimedOrBegun::Claimed(task)),
+                // Nobody was told of that claim, and it has ended.
+                None => Ok(ClaimedOrBegun::Begun(self.store.begin(deadline)?)),
+            },
         }
     }
 
-    /// The task of a claim of which only the entry is known.
-    fn claimed_by_entry(&self, entry: &Entry) -> Result<Box<Task>, Error> {
+    /// The task of a claim of which only the entry is known; `None` if it isn't claimed by it any more.
+    fn claimed_by_entry(&self, entry: &Entry) -> Result<Option<Box<Task>>, Error> {
         let claimed = entry.changes.iter().find_map(|change| match change {
             Change::Claimed { id, claim } => Some((id, claim.token)),
             _ => None,
         });
-        let lost = || CommitError::Unknown("a task was claimed, and lost again at once".into());
-        let (id, token) = claimed.ok_or_else(lost)?;
-        let task = self.task(id).map_err(|error| {
-            CommitError::Unknown(format!("`{id}` was claimed, and can't be read: {error}"))
-        })?;
-        match &task.claim {
-            Some(claim) if claim.token == token => Ok(Box::new(task)),
-            _ => Err(lost().into()),
-        }
+        let Some((id, token)) = claimed else { return Ok(None) };
+        let task = match self.task(id) {
+            Ok(task) => task,
+            Err(Error::NoSuchTask(_)) => return Ok(None),
+            Err(error) => {
+                let why = format!("`{id}` was claimed, and can't be read: {error}");
+                return Err(CommitError::Unknown(why).into());
+            }
+        };
+        let is_claimed = task.claim.as_ref().is_some_and(|claim| claim.token == token);
+        Ok(is_claimed.then(|| Box::new(task)))
     }
 
     /// What decides for others while this engine's transaction is committed.

@@ -11,6 +11,7 @@ mod compiling;
 mod fallback;
 mod limits;
 mod operating;
+mod posted;
 mod properties;
 mod recording;
 mod regressions;

@@ -9,7 +9,7 @@
 //! | 1 | being written | its poster |
 //! | 2 | posted | its poster takes it back, or the lock's holder takes it |
 //! | 3 | taken: it is being decided | its poster takes it back, or the lock's holder |
-//! | 8 | staged: it was decided | its poster takes it back, or the lock's holder |
+//! | 8 | staged: it was decided, and this is the answer if it comes to be | its poster takes it back, or the lock's holder |
 //! | 4 | its entry is being appended | the lock's holder |
 //! | 5 | answered: its entry is in the journal | its poster |
 //! | 6 | declined | its poster |
@@ -20,7 +20,7 @@
 //!
 //! Invariants: an entry is appended only between states 4 and 5, and nobody comes from 8 to 4 who was taken back; so who
 //! has taken back its posting knows that nothing was done, and who finds 4 when nobody holds the lock looks into the
-//! journal. What a slot says is believed only if its checksum is right: whoever writes to one that isn't its own any more
+//! journal: if the entry is there, what stands in the slot is the answer. What a slot says is believed only if its checksum is right: whoever writes to one that isn't its own any more
 //! spoils what is in it, and nothing else; and what was posted in another boot, or on another board, has another one. What
 //! was posted long ago is left to its poster, who is dead.
 
@@ -305,14 +305,17 @@ impl Posted {
     }
 
     fn answer(&self, standing: Standing) -> Look {
-        let content = self.slots.read(self.slot, standing);
-        let answer = content.map(|content| Answer {
+        // Its entry is there, but where can't be told.
+        self.staged(standing).map_or(Look::Appending, Look::Answered)
+    }
+
+    fn staged(&self, standing: Standing) -> Option<Answer> {
+        let content = self.slots.read(self.slot, standing)?;
+        Some(Answer {
             generation: Generation(self.slots.header(self.slot, WORD_GENERATION)),
             sequence: Sequence(self.slots.header(self.slot, WORD_SEQUENCE)),
             content,
-        });
-        // Its entry is there, but where can't be told.
-        answer.map_or(Look::Appending, Look::Answered)
+        })
     }
 
     /// Says that a call was heard. Who is called after that doesn't fall asleep.
@@ -349,12 +352,18 @@ impl Posted {
         states.iter().any(|state| self.slots.change(self.slot, self.posted.with(*state), free))
     }
 
-    /// Gives the slot up, whatever became of it. Only under the board's lock.
-    pub(crate) fn leave(&self) {
+    /// Gives the slot up, whatever became of it; says what it is answered if its entry is in the journal. Only under the
+    /// board's lock.
+    pub(crate) fn leave(&self) -> Option<Answer> {
         let standing = self.slots.standing(self.slot);
-        if standing.with(POSTED) == self.posted {
-            self.slots.change(self.slot, standing, standing.with(FREE));
+        if standing.with(POSTED) != self.posted {
+            return None;
         }
+        // Before it was decided, what stands there is what was posted.
+        let is_decided = [STAGED, APPENDING, ANSWERED].contains(&standing.state());
+        let answer = self.staged(standing).filter(|_| is_decided);
+        self.slots.change(self.slot, standing, standing.with(FREE));
+        answer
     }
 }
 
@@ -367,8 +376,11 @@ impl Drop for Posted {
 }
 
 impl Taken {
-    /// Says that it was decided; `false` if it was taken back.
-    pub(crate) fn stage(&self) -> bool {
+    /// Says what was decided; `false` if it was taken back.
+    pub(crate) fn stage(&self, generation: Generation, sequence: Sequence, answer: &[u8]) -> bool {
+        self.slots.set_header(self.slot, WORD_GENERATION, generation.0);
+        self.slots.set_header(self.slot, WORD_SEQUENCE, sequence.0);
+        self.slots.write(self.slot, self.taken, answer);
         self.slots.change(self.slot, self.taken, self.taken.with(STAGED))
     }
 
@@ -378,10 +390,7 @@ impl Taken {
     }
 
     /// Answers it, now that its entry stands in the journal. Whoever waits for it is woken by [`Taken::wake`].
-    pub(crate) fn answer(&self, generation: Generation, sequence: Sequence, content: &[u8]) {
-        self.slots.set_header(self.slot, WORD_GENERATION, generation.0);
-        self.slots.set_header(self.slot, WORD_SEQUENCE, sequence.0);
-        self.slots.write(self.slot, self.taken, content);
+    pub(crate) fn answer(&self) {
         let appending = self.taken.with(APPENDING);
         self.slots.change(self.slot, appending, appending.with(ANSWERED));
     }
