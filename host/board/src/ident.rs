@@ -43,8 +43,13 @@ impl TaskId {
         }
     }
 
-    /// Makes the id `type_` followed by eight hex digits, as tasks without a given id get.
-    pub fn made(task_type: &Name, random: u32) -> Self {
+    /// Makes the id `type_` followed by eight hex digits, as tasks without a given id get: five for the task's place in the
+    /// order of creation, so that those of one age stand together, on few pages of an index; and three by chance, so that
+    /// the id of one board's task is hardly ever that of another's.
+    pub fn made(task_type: &Name, born: u64, random: u32) -> Self {
+        const RANDOM_BITS: u32 = 12;
+        let age = (born as u32) << RANDOM_BITS;
+        let digits = age | (random & ((1 << RANDOM_BITS) - 1));
         let stem: String = task_type
             .as_str()
             .chars()
@@ -53,7 +58,7 @@ impl TaskId {
             .collect();
         let stem = stem.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
         let stem = if stem.is_empty() { "task" } else { stem };
-        Self(format!("{stem}_{random:08x}").into())
+        Self(format!("{stem}_{digits:08x}").into())
     }
 
     /// The id as text.
@@ -298,6 +303,16 @@ pub enum Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_that_are_made_have_eight_digits_and_stand_in_the_order_of_creation() {
+        let build = Name::new("build").expect("is a name");
+        let made = |born, random| TaskId::made(&build, born, random);
+        assert_eq!(made(0x2a, 0xffff_f123).as_str(), "build_0002a123");
+        assert!(made(1, u32::MAX) < made(2, 0) && made(0xfffff, u32::MAX) > made(0xffffe, 0));
+        // Beyond a million it begins again, among those that have been there for long.
+        assert_eq!(made(0x0010_0001, 0), made(1, 0));
+    }
 
     /// A digit too many in a damaged line gave a repair a number from which it could not count on: it ended in a panic,
     /// or with numbers that begin again at nothing.

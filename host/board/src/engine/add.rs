@@ -210,9 +210,9 @@ impl Work<'_> {
         for id in new.parent.iter().chain(&new.after) {
             self.task(id)?;
         }
-        let id = self.free_id(new)?;
-        let now = self.tx().now().wall;
         let born = self.tx_mut().next_born();
+        let id = self.free_id(new, born)?;
+        let now = self.tx().now().wall;
         let task = Task {
             id: id.clone(),
             task_type: new.task_type.clone(),
@@ -253,7 +253,7 @@ impl Work<'_> {
         Ok(AddOutcome { task, repeated: false })
     }
 
-    fn free_id(&self, new: &NewTask) -> Result<TaskId, Error> {
+    fn free_id(&self, new: &NewTask, born: u64) -> Result<TaskId, Error> {
         const TRIES: u32 = 64;
         if let Some(id) = &new.id {
             return match self.tx().task(id)? {
@@ -267,7 +267,7 @@ impl Work<'_> {
             };
         }
         for _ in 0..TRIES {
-            let id = TaskId::made(&new.task_type, (self.engine.entropy)() as u32);
+            let id = TaskId::made(&new.task_type, born, (self.engine.entropy)() as u32);
             if self.tx().task(&id)?.is_none() {
                 return Ok(id);
             }

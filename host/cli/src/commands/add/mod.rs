@@ -55,7 +55,7 @@ pub struct Args {
 /// What is said about a single task.
 #[derive(Debug, clap::Args)]
 struct One {
-    /// Its id; one is made of its type and eight hex digits if none is given
+    /// Its id; one is made of its type and eight hex digits, in the order of creation, if none is given
     #[arg(long, value_name = "ID")]
     id: Option<TaskId>,
     /// The task it is a part of
