@@ -151,7 +151,7 @@ impl Inner {
         if self.posts_skipped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, skips).is_ok() {
             return None;
         }
-        let current = self.open_generation()?;
+        let current = self.follow()?;
         let queue = self.queue()?;
         let slots = queue.slots.clone()?;
         // Entries after it may be lost, and others have their numbers then.
@@ -231,14 +231,22 @@ impl Inner {
         seed: u64,
         deadline: Deadline,
     ) -> Result<Begun, PostError> {
-        if answer.generation != place.current.generation {
-            return self.find(place, posted, seed, deadline);
+        match self.generation_of(place, &answer) {
+            Some(current) => self.answered(&current, answer),
+            None => self.find(place, posted, seed, deadline),
         }
-        self.answered(place, answer)
     }
 
-    fn answered(&self, place: &Place, answer: Answer) -> Result<Begun, PostError> {
-        self.make_answerable(&place.current, answer.sequence)?;
+    /// The generation that an answer's entry is in, where it is the one it was posted in or the one after a switch.
+    fn generation_of(&self, place: &Place, answer: &Answer) -> Option<Arc<Current>> {
+        if answer.generation == place.current.generation {
+            return Some(place.current.clone());
+        }
+        self.follow().filter(|current| current.generation == answer.generation)
+    }
+
+    fn answered(&self, current: &Current, answer: Answer) -> Result<Begun, PostError> {
+        self.make_answerable(current, answer.sequence)?;
         self.recorder.count(Tally::Combined);
         Ok(Begun::Served(answer.content))
     }
@@ -257,10 +265,10 @@ impl Inner {
             ))
         })?;
         if let Look::Answered(answer) = posted.look()
-            && answer.generation == place.current.generation
+            && let Some(current) = self.generation_of(place, &answer)
         {
             drop(guard);
-            return self.answered(place, answer);
+            return self.answered(&current, answer);
         }
         // Who is stopped for long enough to lose the lock's file doesn't append any more.
         let answer = posted.leave();

@@ -58,6 +58,7 @@ impl Inner {
     /// Opens a transaction.
     pub(crate) fn begin(self: &Arc<Self>, deadline: Deadline) -> Result<FileOpened, BeginError> {
         let deadline = self.before_begin(deadline)?;
+        self.follow();
         // 1. From here on nobody else changes the board. A crash at any point before step 4 leaves no trace.
         let guard = self.lock(deadline)?;
         self.begin_locked(guard)

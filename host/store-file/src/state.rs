@@ -421,6 +421,13 @@ impl Inner {
         self.mended(&guard)
     }
 
+    /// The current generation, if it can be opened without the lock. Whoever is about to wait for the lock opens it before:
+    /// after a switch everybody has to, and under the lock they would do it one after the other.
+    pub(crate) fn follow(&self) -> Option<Arc<Current>> {
+        // Whatever is wrong is found again, and told, by one who holds the lock.
+        self.open_generation().or_else(|| self.attach().ok().flatten())
+    }
+
     /// The current generation, mended if need be, for one who holds the lock.
     pub(crate) fn mended(&self, guard: &BoardGuard) -> Result<Arc<Current>, BeginError> {
         if let Some(current) = self.open_generation()
