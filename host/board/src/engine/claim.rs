@@ -102,17 +102,14 @@ impl Engine {
             }
             ClaimedOrBegun::Begun(opened) => Some(opened),
         };
-        let mut look = LookForDead::Sometimes;
         loop {
-            let (mut outcome, leftovers, looked, changed) =
+            let (mut outcome, leftovers, changed) =
                 self.transact_on(opened.take(), &entry, deadline, |work| {
-                    let outcome = work.claim(request, look)?;
-                    let changed = !work.tx().changes().is_empty();
-                    Ok((outcome, work.has_leftovers(), work.looked_for_dead, changed))
+                    let outcome = work.claim(request, LookForDead::BeforeNothing)?;
+                    Ok((outcome, work.has_leftovers(), !work.tx().changes().is_empty()))
                 })?;
-            // Among the tasks still to be asked about, or those of the dead, there may be one for this asker.
-            let again = (leftovers || !looked) && matches!(outcome, ClaimOutcome::Nothing { .. });
-            look = LookForDead::Surely;
+            // Among the tasks still to be asked about there may be one for this asker.
+            let again = leftovers && matches!(outcome, ClaimOutcome::Nothing { .. });
             if !again {
                 // What was due and was taken just now was still among the timers that the transaction saw.
                 if let ClaimOutcome::Nothing { next_ready_at, .. } = &mut outcome
@@ -181,17 +178,17 @@ impl Work<'_> {
         {
             return Ok(nothing);
         }
-        let access = Access::Assign(Box::new(Asking {
-            asker: request.agent.clone(),
-            filter: request.filter.clone(),
-        }));
-        let choice = self.hook(Measure::Assignment, access, |hooks, tx| {
-            hooks.choose(tx, &request.agent, &request.filter, request.lease_ms)
-        })?;
+        let mut choice = self.choose(request)?;
+        // In this transaction, not in one after it: between the two, others would see half of what this one does.
+        if matches!(choice, Choice::Nothing(_))
+            && look == LookForDead::BeforeNothing
+            && self.look_for_dead_before_nothing()?
+        {
+            choice = self.choose(request)?;
+        }
         match choice {
             Choice::Refused(why) => Err(Error::Refused(why)),
             Choice::Nothing(detail) => {
-                self.settle()?;
                 let why = match self.tx().head().counts {
                     ref counts if counts.open() == 0 => NothingWhy::Empty,
                     ref counts if counts.ready == 0 => NothingWhy::Waiting,
@@ -225,6 +222,21 @@ impl Work<'_> {
                 Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: false })
             }
         }
+    }
+
+    /// Asks the policy what the asker gets, with what follows from an answer that it gets nothing.
+    fn choose(&mut self, request: &ClaimRequest) -> Result<Choice, Error> {
+        let access = Access::Assign(Box::new(Asking {
+            asker: request.agent.clone(),
+            filter: request.filter.clone(),
+        }));
+        let choice = self.hook(Measure::Assignment, access, |hooks, tx| {
+            hooks.choose(tx, &request.agent, &request.filter, request.lease_ms)
+        })?;
+        if matches!(choice, Choice::Nothing(_)) {
+            self.settle()?;
+        }
+        Ok(choice)
     }
 
     /// The task that the policy gave to the asker, and the token it got.

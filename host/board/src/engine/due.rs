@@ -16,7 +16,9 @@ const VITALS_DRAWN_FROM_MAX: usize = 4_096;
 pub(super) enum LookForDead {
     /// Now and then: of many claims in quick succession, one does it for those after it.
     Sometimes,
-    /// Before anybody is told that there is nothing.
+    /// The same, and before anybody is told that there is nothing.
+    BeforeNothing,
+    /// At once.
     Surely,
 }
 
@@ -30,7 +32,6 @@ impl Work<'_> {
     ) -> Result<(), Error> {
         self.take_due()?;
         if look == LookForDead::Surely || self.opened.is_time_to_look_for_dead() {
-            self.looked_for_dead = true;
             self.take_from_dead()?;
         }
         if let Some(id) = wanted {
@@ -62,7 +63,24 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Takes what the dead held, before somebody is told that there is nothing; says whether anything came of it.
+    pub(super) fn look_for_dead_before_nothing(&mut self) -> Result<bool, Error> {
+        if self.looked_for_dead {
+            return Ok(false);
+        }
+        let before = self.tx().changes().len();
+        self.take_from_dead()?;
+        self.settle()?;
+        let after = self.tx().changes().len();
+        // Unless the policy has staged something of its own in between.
+        if self.upkept == before {
+            self.upkept = after;
+        }
+        Ok(after > before)
+    }
+
     fn take_from_dead(&mut self) -> Result<(), Error> {
+        self.looked_for_dead = true;
         let limit = self.engine.limits.due_max;
         let mut vitals = self.tx().view().vitals(VITALS_DRAWN_FROM_MAX)?;
         if vitals.is_empty() {

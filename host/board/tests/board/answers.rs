@@ -1,27 +1,20 @@
-//! What an answer stands on is durable before it is given, refusals and errors included.
+//! What an answer stands on is durable before it is given, refusals and errors included; and it is given of one board.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant as Deadline};
+use std::time::Duration;
 
-use crate::common::{agent, id, name, request, soon, task};
+use crate::around::{Around, Otherwise};
+use crate::common::{agent, board, id, name, request, soon, task};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
-    Ask, BeginError, BoardSettings, CommitError, Committed, Contexts, Digest, Engine, Entry, Error,
-    Finish, Instant, LifeGuard, Mark, Meter, Opened, PolicyPin, PolicySet, Powers, Proof,
-    ReadError, Sequence, SessionId, Store, SwitchError, SwitchPlan, TaskId, TaskLocks, Token, View,
-    Vital,
+    Agent, AgentKind, Assignee, ClaimOutcome, ClaimRequest, CommitError, Committed, Engine, Entry,
+    Error, Finish, Instant, NewTask, Opened, Proof, Store as _, TaskLocks, Token, View, Vital,
 };
 
-/// A store that counts the transactions that ended with everything durable that was read.
-#[derive(Clone)]
-struct Watched {
-    store: MemoryStore,
-    ended: Arc<AtomicU32>,
-}
-
+/// Counts the transactions that ended with everything durable that was read. In none of them it is time to look for dead
+/// holders by the way.
 struct WatchedTransaction {
     opened: Box<dyn Opened>,
     ended: Arc<AtomicU32>,
@@ -33,6 +26,9 @@ impl Opened for WatchedTransaction {
     }
     fn view(&mut self) -> Box<dyn View> {
         self.opened.view()
+    }
+    fn is_time_to_look_for_dead(&mut self) -> bool {
+        false
     }
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital> {
         self.opened.dead(holders)
@@ -50,74 +46,27 @@ impl Opened for WatchedTransaction {
     }
 }
 
-impl Store for Watched {
-    fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
-        let opened = self.store.begin(deadline)?;
-        Ok(Box::new(WatchedTransaction { opened, ended: self.ended.clone() }))
+impl Otherwise for Arc<AtomicU32> {
+    fn opened(&self, opened: Box<dyn Opened>) -> Box<dyn Opened> {
+        Box::new(WatchedTransaction { opened, ended: self.clone() })
     }
-    fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError> {
-        self.store.snapshot()
-    }
-    fn mark(&self) -> Result<Mark, BeginError> {
-        self.store.mark()
-    }
-    fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
-        self.store.wait(past, timeout)
-    }
-    fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
-        self.store.component(digest)
-    }
-    fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
-        self.store.live(session)
-    }
-    fn lock_task(
-        &self,
-        task: &TaskId,
-        deadline: Deadline,
-    ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
-        self.store.lock_task(task, deadline)
-    }
-    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
-        self.store.task_locker(task)
-    }
-    fn contexts(&self) -> Arc<dyn Contexts> {
-        self.store.contexts()
-    }
-    fn meter(&self) -> Arc<dyn Meter> {
-        self.store.meter()
-    }
-    fn powers(&self) -> Arc<dyn Powers> {
-        self.store.powers()
-    }
-    fn switch(
-        &self,
-        plan: SwitchPlan,
-        ask: &mut Ask<'_>,
-        deadline: Deadline,
-    ) -> Result<Committed, SwitchError> {
-        self.store.switch(plan, ask, deadline)
-    }
-    fn history(
-        &self,
-        past: Sequence,
-        each: &mut dyn FnMut(Sequence, Entry) -> bool,
-    ) -> Result<(), ReadError> {
-        self.store.history(past, each)
-    }
+}
+
+/// An engine, and how many transactions have ended.
+fn watched() -> (MemoryStore, Engine, impl Fn() -> u32) {
+    let ended = Arc::<AtomicU32>::default();
+    let store = board().store;
+    let around = Around { store: store.clone(), otherwise: ended.clone() };
+    let engine = Engine::new(Arc::new(around), Arc::new(PlainPolicies::default()), Arc::new(|| 1));
+    (store, engine, move || ended.load(Ordering::Relaxed))
 }
 
 /// "Somebody else has it" was said, without waiting, of a claim that a power failure could still take back.
 #[test]
 fn refusals_wait_for_what_they_stand_on_too() {
-    let pin = PolicyPin { digest: Digest::of(b"plain"), settings: BTreeMap::new() };
-    let set = PolicySet { custom: None, standard: pin };
-    let store = MemoryStore::new(&set, BTreeMap::new(), &BoardSettings::default()).unwrap();
-    let store = Watched { store, ended: Arc::default() };
-    let engine =
-        Engine::new(Arc::new(store.clone()), Arc::new(PlainPolicies::default()), Arc::new(|| 1));
+    let (_store, engine, ended) = watched();
     engine.add(&[task("t")], soon()).unwrap();
     engine.claim(&request(&agent("ann")), soon()).unwrap();
-    let ended = || store.ended.load(Ordering::Relaxed);
 
     let before = ended();
     let mut wanted = request(&agent("bob"));
@@ -130,4 +79,31 @@ fn refusals_wait_for_what_they_stand_on_too() {
     assert_eq!(ended(), before + 2);
     assert!(matches!(engine.add(&[task("t")], soon()), Err(Error::Transition { .. })));
     assert_eq!(ended(), before + 3);
+}
+
+#[test]
+fn claim_that_finds_nothing_until_it_looks_for_the_dead_is_one_transaction() {
+    // It was two: what had come due in the first one was seen by others before the claim was answered, and the answer
+    // came from a board that others had changed meanwhile. (Found by `cargo xtask torture`.)
+    let (store, engine, ended) = watched();
+    let assignee = Assignee { name: name("bob"), kind: AgentKind::Agent, hostname: None, by: None };
+    let for_bob = NewTask { assignee: Some(assignee), ..task("for-bob") };
+    engine.add(&[for_bob, task("held")], soon()).unwrap();
+    let brief = ClaimRequest { lease_ms: Some(1_000), ..request(&agent("bob")) };
+    engine.claim(&brief, soon()).unwrap();
+    let dying = Agent { living: true, ..agent("dying") };
+    let life = store.live(&dying.session).unwrap();
+    engine.claim(&request(&dying), soon()).unwrap();
+    drop(life);
+    store.advance(Duration::from_secs(2));
+
+    let before = ended();
+    let ClaimOutcome::Claimed { task, .. } = engine.claim(&request(&agent("ann")), soon()).unwrap()
+    else {
+        panic!("the dead one's task is free")
+    };
+    assert_eq!(task.id, id("held"));
+    assert_eq!(ended(), before + 1);
+    let for_bob = engine.task(&id("for-bob")).unwrap();
+    assert!(for_bob.claim.is_none(), "its lease was over");
 }

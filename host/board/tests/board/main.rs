@@ -4,6 +4,7 @@
 
 mod adding;
 mod answers;
+mod around;
 mod changing;
 mod claims;
 mod common;

@@ -2,27 +2,28 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant as Deadline};
+use std::time::Duration;
 
+use crate::around::{Around, Otherwise};
 use crate::common::{Board, agent, board, id, request, soon, task};
 use taskhost_board::memory::MemoryStore;
 use taskhost_board::plain::PlainPolicies;
-use taskhost_board::{
-    Ask, BeginError, Begun, Change, ClaimOutcome, Committed, Contexts, Digest, Engine, Entry,
-    Instant, LifeGuard, Mark, Meter, Opened, PostError, Posting, Powers, ReadError, Sequence,
-    SessionId, Store, SwitchError, SwitchPlan, Task, TaskId, View,
-};
+use taskhost_board::{Change, ClaimOutcome, Engine, Entry, Sequence, Store as _, Task};
 
-/// A store whose first posting is decided by somebody who dies; all that is found of it is its entry.
-struct AnswerLost {
+/// The first posting is decided by somebody who dies; all that is found of it is its entry.
+struct AnswerLost<D> {
     store: MemoryStore,
     /// Decides, and does what happens until the entry is found.
-    decide: Box<dyn Fn() + Send + Sync>,
+    decide: D,
     is_decided: AtomicBool,
 }
 
-impl AnswerLost {
-    fn entry(&self) -> Box<Entry> {
+impl<D: Fn() + Send + Sync> Otherwise for AnswerLost<D> {
+    fn posted(&self) -> Option<Box<Entry>> {
+        if self.is_decided.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        (self.decide)();
         let mut found = None;
         let mut look = |_: Sequence, entry: Entry| {
             let is_claim = |change: &Change| matches!(change, Change::Claimed { .. });
@@ -30,82 +31,7 @@ impl AnswerLost {
             found.is_none()
         };
         self.store.history(Sequence(0), &mut look).unwrap();
-        Box::new(found.expect("somebody claimed"))
-    }
-}
-
-impl Store for AnswerLost {
-    fn begin_or_post(&self, _: &Posting<'_>, deadline: Deadline) -> Result<Begun, PostError> {
-        if self.is_decided.swap(true, Ordering::Relaxed) {
-            return Ok(Begun::Opened(self.begin(deadline)?));
-        }
-        (self.decide)();
-        Ok(Begun::Found(self.entry()))
-    }
-
-    fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
-        self.store.begin(deadline)
-    }
-
-    fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError> {
-        self.store.snapshot()
-    }
-
-    fn mark(&self) -> Result<Mark, BeginError> {
-        self.store.mark()
-    }
-
-    fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
-        self.store.wait(past, timeout)
-    }
-
-    fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
-        self.store.component(digest)
-    }
-
-    fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
-        self.store.live(session)
-    }
-
-    fn lock_task(
-        &self,
-        task: &TaskId,
-        deadline: Deadline,
-    ) -> Result<Option<Box<dyn LifeGuard>>, BeginError> {
-        self.store.lock_task(task, deadline)
-    }
-
-    fn task_locker(&self, task: &TaskId) -> Result<Option<String>, ReadError> {
-        self.store.task_locker(task)
-    }
-
-    fn contexts(&self) -> Arc<dyn Contexts> {
-        self.store.contexts()
-    }
-
-    fn meter(&self) -> Arc<dyn Meter> {
-        self.store.meter()
-    }
-
-    fn powers(&self) -> Arc<dyn Powers> {
-        self.store.powers()
-    }
-
-    fn switch(
-        &self,
-        plan: SwitchPlan,
-        ask: &mut Ask<'_>,
-        deadline: Deadline,
-    ) -> Result<Committed, SwitchError> {
-        self.store.switch(plan, ask, deadline)
-    }
-
-    fn history(
-        &self,
-        past: Sequence,
-        each: &mut dyn FnMut(Sequence, Entry) -> bool,
-    ) -> Result<(), ReadError> {
-        self.store.history(past, each)
+        found.map(Box::new)
     }
 }
 
@@ -115,12 +41,14 @@ fn told(then: impl Fn(&Board) + Send + Sync + 'static) -> (MemoryStore, Task) {
     let board = board();
     board.add(&[task("first"), task("second")]).unwrap();
     let store = board.store.clone();
-    let decide = Box::new(move || {
+    let decide = move || {
         assert_eq!(board.next("a").unwrap().id, id("first"));
         then(&board);
-    });
-    let lost = AnswerLost { store: store.clone(), decide, is_decided: AtomicBool::new(false) };
-    let engine = Engine::new(Arc::new(lost), Arc::new(PlainPolicies::default()), Arc::new(|| 4711));
+    };
+    let otherwise = AnswerLost { store: store.clone(), decide, is_decided: AtomicBool::new(false) };
+    let around = Around { store: store.clone(), otherwise };
+    let engine =
+        Engine::new(Arc::new(around), Arc::new(PlainPolicies::default()), Arc::new(|| 4711));
     match engine.claim(&request(&agent("a")), soon()).unwrap() {
         ClaimOutcome::Claimed { task, .. } => (store, *task),
         ClaimOutcome::Nothing { .. } => panic!("it got nothing"),
