@@ -7,7 +7,8 @@
 //! - [`Posting`]: what one who waits asks for. [`Begun`]: what came of it.
 //! - [`Combiner`]: decides what others have posted.
 //!
-//! Nobody has to serve anybody: what isn't served in time is withdrawn, and done by the one who wants it. Invariant: a
+//! Nobody has to serve anybody: what isn't served in time is withdrawn, and done by the one who wants it. What one has posted
+//! that was killed then may still be served, for a tenth of a second: as a request may be that was sent just before. Invariant: a
 //! posting is either served, once, or its poster goes on as if it had never posted it; and where it can't know which,
 //! because whoever was at it has died, the journal says so: the entry of a posting has its seed.
 

@@ -34,7 +34,7 @@ use rustix::thread::futex::{self, Flags};
 use taskhost_board::{Generation, Sequence};
 
 use super::MappedWords;
-use super::turn::timeout_until;
+use super::turn::{PATIENCE, timeout_until};
 
 /// How many may wait with something posted; more wait for the lock itself.
 const SLOTS: usize = 64;
@@ -46,8 +46,9 @@ const CONTENT_WORDS: usize = 1024;
 pub(crate) const SLOTS_WORDS: usize = SLOTS * (HEADER_WORDS + CONTENT_WORDS);
 /// After how long a slot that isn't free is a dead process's, in milliseconds: nobody stays in one for so long.
 const LEFT_AFTER_MS: u64 = 10_000;
-/// After how long what was posted isn't served any more, in milliseconds: nobody waits with it for so long.
-const POSTED_MS_MAX: u64 = 1_000;
+/// After how long what was posted isn't served any more, in milliseconds: nobody waits with it for so long. The longer it
+/// is, the later something is claimed for one that was killed while it waited.
+const POSTED_MS_MAX: u64 = 2 * PATIENCE.as_millis() as u64;
 
 const FREE: u32 = 0;
 const WRITING: u32 = 1;

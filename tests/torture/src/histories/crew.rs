@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use taskhost_simulated::Bug;
 
-use super::words::{Call, Session, Settings};
+use super::words::{Call, Op, Session, Settings};
 use super::worker::{Duty, Line, Order, Said, bug_argument, clock_ns};
 use crate::dice::Dice;
 
@@ -168,8 +168,11 @@ impl Crew {
         Ok(kill_process(Pid::from_child(&worker.child), signal)?)
     }
 
-    /// What all of them asked since this was last asked; the dead are forgotten then.
+    /// What all of them asked since this was last asked; the dead are forgotten then, and nothing is done for them any more.
     pub(super) fn calls(&mut self) -> Result<Vec<Call>> {
+        let last_death = self.workers.values().filter_map(|worker| worker.dead_ns).max();
+        let over_ns = last_death.map_or(0, |dead_ns| dead_ns + SERVED_AFTER_DEATH_NS);
+        std::thread::sleep(Duration::from_nanos(over_ns.saturating_sub(clock_ns())));
         let mut calls = Vec::new();
         for (session, worker) in &mut self.workers {
             worker.read_log(*session, &mut calls)?;
@@ -178,6 +181,10 @@ impl Crew {
         Ok(calls)
     }
 }
+
+/// For how long a claim may still be made for a process that was killed while it waited for the board's lock: whoever has
+/// the lock serves what was posted within the last tenth of a second, and takes a moment for it.
+const SERVED_AFTER_DEATH_NS: u64 = 200_000_000;
 
 impl Worker {
     fn read_log(&mut self, by: Session, calls: &mut Vec<Call>) -> Result<()> {
@@ -202,7 +209,11 @@ impl Worker {
         }
         match (asked, self.dead_ns) {
             (Some((from_ns, op)), Some(dead_ns)) => {
-                calls.push(Call { by, op, from_ns, to_ns: dead_ns, answer: None });
+                // What others do for it; everything else it had to do by itself.
+                let is_posted =
+                    matches!(&op, Op::Claim(ask) if ask.only.is_none() && ask.key.is_none());
+                let to_ns = if is_posted { dead_ns + SERVED_AFTER_DEATH_NS } else { dead_ns };
+                calls.push(Call { by, op, from_ns, to_ns, answer: None });
             }
             (Some(_), None) => bail!("s-{by} is done, and waits for an answer"),
             (None, _) => {}
