@@ -147,7 +147,8 @@ fn unsafe_kind(magic: u32) -> Option<&'static str> {
     UNSAFE.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind)
 }
 
-fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Platform>, OpenError> {
+/// The directory at `path` as a platform, if it is on a file system that can be relied on.
+pub(crate) fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Platform>, OpenError> {
     let io = |error| OpenError::Io { path: path.to_owned(), error };
     let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(io)?;
     let stat = rustix::fs::fstatfs(&directory).map_err(|e| io(e.into()))?;

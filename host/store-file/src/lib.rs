@@ -24,7 +24,7 @@
 //! agents/<session>.lock       held for life by a living session                                    life, process
 //! ```
 //!
-//! Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit` (`standing` says
+//! Files that aren't a board's are locked by the same rules (`path_lock`). Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit` (`standing` says
 //! whether the journal still is the file of its name), the switch of generations in `switch`, `draft` and `publish`
 //! (`compact` and `upgrade` say when there is one), recovery in `mend` and, after a failed sync, `recover`, an index for a
 //! process that may not read the shared one in `own`, what recovery refuses in `repair`, and how boards travel in
@@ -72,6 +72,7 @@ mod newer;
 mod options;
 mod own;
 mod past;
+mod path_lock;
 #[cfg(any(test, feature = "simulation"))]
 mod planted;
 mod platform;
@@ -108,6 +109,7 @@ pub use init::{InitError, InitPlan, OpenError};
 #[cfg(any(test, feature = "simulation"))]
 pub use options::PlantedBug;
 pub use options::{Notice, OnProgress, OpenOptions, Progress};
+pub use path_lock::{LockFile, PathLock, PathLockError};
 pub use process::process;
 pub use repair::{Losses, RepairOptions, Repaired};
 pub use store::FileStore;

@@ -29,6 +29,7 @@ mod bare;
 mod board;
 mod error;
 mod moving;
+mod problem;
 mod recorded;
 mod session;
 mod system;
@@ -38,6 +39,7 @@ pub use bare::{anatomy, check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
 pub use moving::repair;
+pub use problem::{Kind as ProblemKind, Problem, of_board as problem_of_board};
 pub use recorded::{KeepError, ReadRecordingError, keep_recording, read_recording};
 pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
 pub use system::hostname;
@@ -53,8 +55,8 @@ pub use taskhost_board::{
 };
 pub use taskhost_policy::{Anatomy, HookLimits, OWN_DEADLINE, OWN_MEMORY, OWN_STEPS, OwnLimits};
 pub use taskhost_store_file::{
-    DiskUse, ExportError, Finding, HandLock, ImportError, InheritedLocks, InitError, Losses,
-    Measured, Notice, OnProgress, OpenError, ProcessFigures, Progress, Repaired, Report, Severity,
-    process,
+    DiskUse, ExportError, Finding, HandLock, ImportError, InheritedLocks, InitError, LockFile,
+    Losses, Measured, Notice, OnProgress, OpenError, PathLock, PathLockError, ProcessFigures,
+    Progress, Repaired, Report, Severity, process,
 };
 pub use taskhost_wire as wire;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-pub use self::problem::{Problem, of_taskhost, problem};
+pub use self::problem::{Problem, problem};
 use crate::output::{self, Output};
 
 /// The exit codes, as DESIGN publishes them.

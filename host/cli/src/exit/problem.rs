@@ -1,14 +1,11 @@
 //! What is said about an error: its exit code, its word in JSON, whether to try again, and who or what is in the way.
-
-use std::path::Path;
+//!
+//! For errors of the library, `taskhost::Problem` says it; here are those of the command line itself.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use taskhost::domain::{BeginError, CommitError, Error as BoardError, ReadError, SwitchError};
-use taskhost::wire::WireAssignee;
-use taskhost::{
-    Claim, ContextFailure, ExportError, ImportError, InitError, Millis, OpenError, wire,
-};
+use taskhost::domain::Error as BoardError;
+use taskhost::{ProblemKind, problem_of_board};
 
 use super::{Code, Conflicting, LineFailed, NoSuchValue, Usage};
 
@@ -31,9 +28,9 @@ pub struct Problem {
 /// What there is to say about an error.
 pub fn problem(error: &anyhow::Error) -> Problem {
     let mut problem = if let Some(error) = error.downcast_ref::<taskhost::Error>() {
-        of_taskhost(error)
+        error.problem().into()
     } else if let Some(error) = error.downcast_ref::<BoardError>() {
-        of_board(error)
+        problem_of_board(error).into()
     } else if let Some(failed) = error.downcast_ref::<LineFailed>() {
         let inner = problem(&failed.why);
         inner.with("line", failed.line).with("added", failed.added)
@@ -68,179 +65,27 @@ fn of_authoring(error: &taskhost_authoring::Error) -> Problem {
     }
 }
 
-/// The same for an error of the library; its message is left to the caller.
-pub fn of_taskhost(error: &taskhost::Error) -> Problem {
-    match error {
-        taskhost::Error::Board(error) => of_board(error),
-        taskhost::Error::Open(error) => of_open(error),
-        taskhost::Error::Init(error) => of_init(error),
-        taskhost::Error::Runtime(_) => new(Code::Unexpected, "no_runtime", false),
-        taskhost::Error::Name(_) => new(Code::Usage, "usage", false),
-        taskhost::Error::Context(error) => of_context(error),
-        taskhost::Error::Export(ExportError::Begin(error)) => of_begin(error),
-        taskhost::Error::Export(ExportError::Write(_)) => new(Code::Unexpected, "io", false),
-        taskhost::Error::Import(ImportError::Init(error)) => of_init(error),
-        taskhost::Error::Import(ImportError::Line(error)) => {
-            new(Code::Usage, "invalid_import", false).with("line", error.line)
-        }
+impl From<taskhost::Problem> for Problem {
+    fn from(problem: taskhost::Problem) -> Self {
+        let taskhost::Problem { kind, code, retryable, mismatches, details } = problem;
+        Self { exit: kind.into(), code, message: String::new(), retryable, mismatches, details }
     }
 }
 
-fn of_init(error: &InitError) -> Problem {
-    match error {
-        InitError::Open(error) => of_open(error),
-        InitError::Exists => new(Code::Invalid, "board_exists", false),
-        InitError::MissingComponent(_) => new(Code::Unexpected, "unexpected", false),
-    }
-}
-
-fn of_open(error: &OpenError) -> Problem {
-    match error {
-        OpenError::NoBoard { path } => {
-            new(Code::Missing, "no_such_board", false).with("board", text(path))
+impl From<ProblemKind> for Code {
+    fn from(kind: ProblemKind) -> Self {
+        match kind {
+            ProblemKind::Unexpected => Self::Unexpected,
+            ProblemKind::Usage => Self::Usage,
+            ProblemKind::Taken => Self::Taken,
+            ProblemKind::Missing => Self::Missing,
+            ProblemKind::LockTimeout => Self::LockTimeout,
+            ProblemKind::Refused => Self::Refused,
+            ProblemKind::PolicyFailed => Self::PolicyFailed,
+            ProblemKind::Damaged => Self::Damaged,
+            ProblemKind::Invalid => Self::Invalid,
+            ProblemKind::OutcomeUnknown => Self::OutcomeUnknown,
         }
-        OpenError::UnsafeFileSystem { path, kind } => {
-            new(Code::Unexpected, "unsafe_file_system", false)
-                .with("board", text(path))
-                .with("kind", *kind)
-        }
-        OpenError::Io { path, .. } => new(Code::Unexpected, "io", false).with("board", text(path)),
-        OpenError::Begin(error) => of_begin(error),
-    }
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn of_board(error: &BoardError) -> Problem {
-    match error {
-        BoardError::Begin(error) => of_begin(error),
-        BoardError::Commit(error) => of_commit(error),
-        BoardError::Read(error) => of_read(error),
-        BoardError::Policy(failure) => {
-            let problem = new(Code::PolicyFailed, "policy_failed", false)
-                .with("kind", failure.kind.as_str())
-                .with("policy", failure.policy.clone())
-                .with("hook", failure.hook);
-            let problem = match &failure.task {
-                Some(id) => problem.with("task", id.as_str()),
-                None => problem,
-            };
-            Problem { mismatches: failure.mismatches.clone(), ..problem }
-        }
-        BoardError::Refused(why) => {
-            new(Code::Refused, "refused", false).with("reason", why.clone())
-        }
-        BoardError::Switch(error) => of_switch(error),
-        BoardError::NoSuchTask(id) => {
-            new(Code::Missing, "no_such_task", false).with("task", id.as_str())
-        }
-        BoardError::Held { id, claim, lease_until } => {
-            new(Code::Taken, "claimed", true).with("task", id.as_str()).held(claim, *lease_until)
-        }
-        BoardError::Reserved { id, assignee } => new(Code::Taken, "reserved", false)
-            .with("task", id.as_str())
-            .with("holder", assignee.as_str()),
-        BoardError::Stale { id, presented, claim, lease_until, status } => {
-            let problem = new(Code::Taken, "stale_token", false)
-                .with("task", id.as_str())
-                .with("token", presented.0)
-                .with("status", status.as_str());
-            match (claim, lease_until) {
-                (Some(claim), Some(until)) => problem.held(claim, *until),
-                _ => problem,
-            }
-        }
-        BoardError::TokenNeeded { id, .. } => {
-            new(Code::Usage, "token_needed", false).with("task", id.as_str())
-        }
-        BoardError::KeyEnded { key, id, status, claim } => {
-            let problem = new(Code::Taken, "claim_ended", false)
-                .with("key", key.clone())
-                .with("task", id.as_str())
-                .with("status", status.as_str());
-            match claim {
-                Some(claim) => problem.held(claim, claim.lease.until),
-                None => problem,
-            }
-        }
-        BoardError::KeyGone { key, id } => {
-            new(Code::Invalid, "archived", false).with("key", key.clone()).with("task", id.as_str())
-        }
-        BoardError::Assigned { id, assignee } => new(Code::Taken, "assigned", false)
-            .with("task", id.as_str())
-            .with("holder", assignee.name.as_str())
-            .with(
-                "assignee",
-                serde_json::to_value(WireAssignee::from(&**assignee)).unwrap_or_default(),
-            ),
-        BoardError::MetaChanged { key, now } => new(Code::Invalid, "meta_changed", true)
-            .with("key", key.as_str())
-            .with("now", serde_json::from_str::<Value>(now.as_str()).unwrap_or_default()),
-        BoardError::KeyReused(key) => {
-            new(Code::Invalid, "key_reused", false).with("key", key.clone())
-        }
-        BoardError::Transition { id, status, .. } => {
-            new(Code::Invalid, "invalid_transition", false)
-                .with("task", id.as_str())
-                .with("status", status.as_str())
-        }
-        BoardError::Graph(_) => new(Code::Invalid, "invalid_graph", false),
-        BoardError::Invalid(_) => new(Code::Usage, "invalid", false),
-    }
-}
-
-fn of_context(error: &ContextFailure) -> Problem {
-    match error {
-        ContextFailure::TooLarge => new(Code::Usage, "too_large", false),
-        ContextFailure::Begin(error) => of_begin(error),
-        ContextFailure::Unknown(_) => new(Code::OutcomeUnknown, "outcome_unknown", true),
-    }
-}
-
-fn of_begin(error: &BeginError) -> Problem {
-    match error {
-        BeginError::Timeout { waited, holder } => {
-            let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-            new(Code::LockTimeout, "lock_timeout", true)
-                .with("holder", holder.clone())
-                .with("waited_ms", waited_ms)
-        }
-        BeginError::Read(error) => of_read(error),
-        BeginError::Newer { found, known } => {
-            new(Code::Damaged, "newer_format", false).with("found", *found).with("known", *known)
-        }
-    }
-}
-
-fn of_commit(error: &CommitError) -> Problem {
-    match error {
-        CommitError::NotWritten(_) => new(Code::Unexpected, "not_written", true),
-        CommitError::Conflict => new(Code::LockTimeout, "conflict", true),
-        CommitError::Unknown(_) => new(Code::OutcomeUnknown, "outcome_unknown", true),
-    }
-}
-
-fn of_read(error: &ReadError) -> Problem {
-    match error {
-        ReadError::Damaged(place) => {
-            new(Code::Damaged, "damaged", false).with("place", place.clone())
-        }
-        // Mostly a permission or a broken disk: whoever tried again would do so for ever.
-        ReadError::Failed(_) => new(Code::Unexpected, "read_failed", false),
-    }
-}
-
-fn of_switch(error: &SwitchError) -> Problem {
-    match error {
-        SwitchError::Begin(error) => of_begin(error),
-        SwitchError::Commit(error) => of_commit(error),
-        SwitchError::Changed { found, expected } => new(Code::Invalid, "policy_changed", false)
-            .with("found", found.to_string())
-            .with("expected", expected.to_string()),
-        SwitchError::Moved => new(Code::LockTimeout, "conflict", true),
-        SwitchError::Asking(_) => new(Code::PolicyFailed, "policy_failed", false),
     }
 }
 
@@ -264,12 +109,5 @@ impl Problem {
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
-    }
-
-    fn held(self, claim: &Claim, lease_until: Millis) -> Self {
-        self.with("holder", claim.agent.as_str())
-            .with("session", claim.session.as_str())
-            .with("since", wire::time(claim.since))
-            .with("lease_until", wire::time(lease_until))
     }
 }

@@ -14,7 +14,6 @@ use super::lease::is_lost;
 use super::progress::Repeats;
 use super::stop::Stop;
 use super::summary::Outcome;
-use crate::exit;
 
 /// How long the outcome of an attempt is told again and again if it doesn't get through.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -121,7 +120,7 @@ impl Teller<'_> {
                 Err(BoardError::Transition { .. }) => return self.look().map(Told::ByCommand),
                 Err(error) => Error::Board(error),
             };
-            let passes = exit::of_taskhost(&error).retryable
+            let passes = error.problem().retryable
                 && !matches!(&error, Error::Board(error) if is_lost(error));
             if !passes || patience.is_over(&self.run.stop) {
                 return Err(error);
