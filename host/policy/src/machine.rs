@@ -23,6 +23,8 @@ const COMPILED_MAX: usize = 8;
 /// What distinguishes one engine from another.
 #[derive(Clone, PartialEq, Eq)]
 struct Key {
+    /// A forked child makes its own: threads of its parent's may have had locks of that one.
+    process: u32,
     stack_bytes_max: usize,
     cache_dir: Option<PathBuf>,
     contracts: Contracts,
@@ -30,6 +32,13 @@ struct Key {
 
 /// The machines of this process, so that several boards share compiled code.
 static MACHINES: Mutex<Vec<(Key, Weak<Machine>)>> = Mutex::new(Vec::new());
+
+/// Whether this is a child of a process that has run policies: the threads that compiled there aren't here, and would be
+/// waited for for ever.
+fn is_forked(process: u32) -> bool {
+    static FIRST: OnceLock<u32> = OnceLock::new();
+    *FIRST.get_or_init(|| process) != process
+}
 
 pub(crate) struct Machine {
     pub(crate) engine: Engine,
@@ -53,6 +62,7 @@ impl Machine {
         contracts: Contracts,
     ) -> wasmtime::Result<Arc<Self>> {
         let key = Key {
+            process: std::process::id(),
             stack_bytes_max: limits.stack_bytes_max,
             cache_dir: cache_dir.map(Path::to_owned),
             contracts,
@@ -78,7 +88,8 @@ impl Machine {
             .wasm_backtrace_max_frames(None)
             // The same answer on every machine.
             .relaxed_simd_deterministic(true)
-            .cache(key.cache_dir.as_deref().and_then(cache::open));
+            .cache(key.cache_dir.as_deref().and_then(cache::open))
+            .parallel_compilation(!is_forked(key.process));
         let engine = Engine::new(&config)?;
         let mut plain = Linker::new(&engine);
         for contract in key.contracts.all() {

@@ -145,7 +145,7 @@ impl Board {
 
     #[pyo3(signature = (statuses, types, labels, parent, assignee, agent, ready, roots, past, limit))]
     #[expect(clippy::too_many_arguments, reason = "they are the fields of a query")]
-    fn list(
+    fn list_tasks(
         &self,
         py: Python<'_>,
         statuses: Vec<String>,

@@ -6,7 +6,7 @@
 //!
 //! - `board`: [`board::Board`] and what it does. `session`: [`session::Session`], a running agent.
 //! - `locks`: a task's or a board's lock, and locks on any file. `error`: exceptions. `parse`, `action`: what comes from Python.
-//! - `guarded`: handles of this process, which a forked child neither uses nor takes down.
+//! - `guarded`: handles of this process, which a forked child doesn't use.
 //!
 //! Invariants: the interpreter's lock is let go of before anything that may wait, a file or a lock; what waits for long
 //! comes back now and then, so that Ctrl-C ends it; nothing here decides anything.

@@ -4,7 +4,9 @@
 //! on the byte of the table's file that has this number. So of two processes with one number, which there are where two
 //! containers share a board, each with its own first process, only one can read the index that all share
 //! ([`NotOpened::NumberTaken`](crate::index::NotOpened)). The other one fills another index from snapshot and journal,
-//! whose directory is removed at once, so that nobody else finds it and nothing is left of it when it is closed.
+//! whose directory is removed at once, so that nobody else finds it and nothing is left of it when it is closed. So does a
+//! forked child that still has something of its parent's, such as what another thread of the parent was using just then
+//! ([`NotOpened::Inherited`](crate::index::NotOpened)): LMDB isn't opened twice in one process.
 //!
 //! - [`OwnIndex`]: such an index. [`Inner::own_index`] makes one.
 //!

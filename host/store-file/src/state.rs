@@ -348,7 +348,9 @@ impl Inner {
         let index = match self.platform.open_index(&name, &self.pages) {
             Ok(Some(index)) => index,
             Ok(None) => return Ok(None),
-            Err(NotOpened::NumberTaken) => return self.own_index(file, epoch),
+            Err(NotOpened::NumberTaken | NotOpened::Inherited) => {
+                return self.own_index(file, epoch);
+            }
             Err(NotOpened::Failed(error)) => return Err(error),
         };
         let meta = index::read(&*index).and_then(|reading| index::meta(&reading));

@@ -36,6 +36,7 @@ from taskhost.errors import (
     TaskhostError,
     UsageError,
 )
+from taskhost.files import ImportReport, NotMapped, Remark
 from taskhost.locks import FileLock, HeldLock
 from taskhost.task import Assignee, ClaimInfo, Task
 
@@ -50,14 +51,17 @@ __all__ = [
     "Counts",
     "FileLock",
     "HeldLock",
+    "ImportReport",
     "Invalid",
     "LockTimeout",
     "NotFound",
+    "NotMapped",
     "Nothing",
     "OutcomeUnknown",
     "Page",
     "PolicyFailed",
     "Refused",
+    "Remark",
     "Taken",
     "Task",
     "TaskhostError",

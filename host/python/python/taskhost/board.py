@@ -14,10 +14,11 @@ from taskhost import _native
 from taskhost._process import PerProcess
 from taskhost.agent import Agent
 from taskhost.errors import NotFound, TaskhostError, _from_native
+from taskhost.files import ImportReport, Remark
 from taskhost.locks import HeldLock
 from taskhost.task import Assignee, Task
 
-__all__ = ["Board", "Changed", "Counts", "Page"]
+__all__ = ["Board", "Changed", "Counts", "Page", "board_id", "shaped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ class Board:
         Of any of the given ``status`` and ``type``, with all of the given labels; the children of ``parent``, or
         what has no parent if ``roots``; what is reserved for ``assignee``, held by ``holder``, or can be claimed now.
         """
-        text = self._native.list(
+        text = self._native.list_tasks(
             _several(status),
             _several(type),
             _several(label),
@@ -499,9 +500,47 @@ class Board:
         """The keys of what is kept for a task or an agent, with their lengths in bytes."""
         return self._native.contexts(task, agent)
 
-    def context_owners(self) -> list[tuple[str, str]]:
+    def context_owners(self) -> Sequence[tuple[str, str]]:
         """For whom large values are kept: ``("task", id)`` or ``("agent", name)``."""
         return self._native.context_owners()
+
+    # The files of other systems
+
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        lease: float | None = None,
+    ) -> ImportReport:
+        """Brings the tasks of another system's file, or directory, onto this board.
+
+        ``format`` is ``task-manager``, ``todo2``, ``a2a``, ``task-board`` or ``sqlite``, recognised if none is named.
+        What the board has already stays as it is, so importing twice changes nothing. Unknown fields are kept in
+        ``data``. Tasks that somebody holds there are held here, for ``lease`` seconds from when they were claimed,
+        24 hours unless said otherwise.
+        """
+        answer = json.loads(self._native.import_file(Path(path), format, lease))
+        remarks = tuple(Remark(**remark) for remark in answer["remarks"])
+        return ImportReport(
+            answer["format"], tuple(answer["added"]), tuple(answer["present"]), remarks
+        )
+
+    def import_tasks(
+        self, format: str, tasks: Sequence[Mapping[str, Any]], *, lease: float | None = None
+    ) -> ImportReport:
+        """The same for tasks in another system's shape, each as its file has it, with its id."""
+        lines = json.dumps(list(tasks), allow_nan=False)
+        answer = json.loads(self._native.import_tasks(format, lines, lease))
+        remarks = tuple(Remark(**remark) for remark in answer["remarks"])
+        return ImportReport(
+            answer["format"], tuple(answer["added"]), tuple(answer["present"]), remarks
+        )
+
+    def export_file(self, path: str | os.PathLike[str], *, format: str) -> tuple[Remark, ...]:
+        """Writes all tasks in another system's format; says what could not be written."""
+        remarks = json.loads(self._native.export_file(Path(path), format))
+        return tuple(Remark(**remark) for remark in remarks)
 
     # Locks and upkeep
 
@@ -525,6 +564,17 @@ class Board:
     def is_unfenced(self) -> bool:
         """Whether claims are ended without tokens here."""
         return self._native.is_unfenced()
+
+
+def shaped(format: str, task: Task) -> dict[str, Any]:
+    """A task in another system's shape: what was imported comes back as it was, with what has changed since."""
+    shape: dict[str, Any] = json.loads(_native.shaped(format, json.dumps(task.as_dict())))
+    return shape
+
+
+def board_id(original: str) -> str:
+    """The id that an imported task of this id has on a board: the same, if it can be one."""
+    return _native.board_id(original)
 
 
 def _several(one_or_more: str | Iterable[str]) -> list[str]:

@@ -11,7 +11,8 @@
 //!
 //! LMDB must not be opened twice in one process (its `fcntl` locks would be dropped when either is closed), so
 //! open environments are kept in a registry by device and inode. A forked child may not use its copy of one, nor open
-//! another beside it; closing it there is harmless, since LMDB then clears only what bears the child's own number.
+//! another beside it: as long as something in it still uses the copy it goes on in its own way (`own`). Closing it there
+//! is harmless, since LMDB then clears only what bears the child's own number.
 //!
 //! LMDB knows readers by the numbers of their processes, of which two can have the same one, each in a namespace of its
 //! own. The second one is refused here, and goes on in its own way (`own`).
@@ -166,7 +167,7 @@ impl From<Unopened> for NotOpened {
         match unopened {
             Unopened::None(error) => Self::Failed(failed(error)),
             // Only a copy that was taken along, and that somebody still uses here, stays open.
-            Unopened::Open if lineage() > 0 => Self::Failed(forked()),
+            Unopened::Open if lineage() > 0 => Self::Inherited,
             Unopened::Open => Self::Failed(failed(heed::Error::EnvAlreadyOpened)),
             Unopened::Failed(error) => Self::Failed(error),
             Unopened::NumberTaken => Self::NumberTaken,
@@ -231,9 +232,9 @@ fn enter(directory: &Dir) -> Result<Arc<Opened>, Unopened> {
         {
             // In a forked child, a thread that isn't there may have it for ever.
             let opened = OPENED.try_lock_until(deadline);
-            let mut opened = opened.ok_or_else(|| Unopened::Failed(forked()))?;
+            let mut opened = opened.ok_or(Unopened::Open)?;
             if let Some(found) = opened.get(&key).and_then(Weak::upgrade) {
-                return found.is_ours().map(|()| found).map_err(Unopened::Failed);
+                return found.is_ours().map(|()| found).map_err(|_| Unopened::Open);
             }
             reserve_locks(directory)?;
             match open(directory) {

@@ -106,6 +106,10 @@ pub(crate) enum NotOpened {
         std::process::id()
     )]
     NumberTaken,
+    /// This process was forked from one that has it open, and what that one had is still in use here, or was when it
+    /// forked.
+    #[error("the index was opened before this process was forked")]
+    Inherited,
     #[error(transparent)]
     Failed(#[from] ReadError),
 }

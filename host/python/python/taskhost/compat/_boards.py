@@ -1,0 +1,68 @@
+"""The board that stands behind a file of another system."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from taskhost.board import Board
+
+__all__ = ["board_beside", "bring_along"]
+
+_open: dict[tuple[Path, float], Board] = {}
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def board_beside(path: Path, *, timeout: float, settings: Mapping[str, str]) -> Board:
+    """The board beside the file or directory at ``path``, named after it: ``work.json.taskhost`` for ``work.json``.
+
+    It is made, unfenced and with these settings of the standard policy, if it isn't there. All that a process opens for
+    one path is one board.
+    """
+    place = Path(os.path.abspath(path))
+    place = place.with_name(place.name + ".taskhost")
+    with _lock:
+        board = _open.get((place, timeout))
+        if board is None or not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            board = Board.init(
+                place, timeout=timeout, unfenced=True, settings=settings, exist_ok=True
+            )
+            _open[(place, timeout)] = board
+        return board
+
+
+def bring_along(board: Board, path: Path, format: str, *, lease: float | None = None) -> None:
+    """Imports the file at ``path``, if it is there and isn't as it was when it was last imported.
+
+    Tasks that the board has already stay as they are on the board. What could not be mapped is warned of.
+    """
+    if not path.exists():
+        return
+    found = _signature(path)
+    name = f"imported:{format}"
+    if board.meta().get(name) == found:
+        return
+    report = board.import_file(path, format=format, lease=lease)
+    board.set_meta(name, found)
+    report.warn()
+
+
+def _signature(path: Path) -> list[list[object]]:
+    """What tells that a file, or a file in a directory, was changed."""
+    files = sorted(p for p in path.rglob("*.json")) if path.is_dir() else [path]
+    signature: list[list[object]] = []
+    for file in files:
+        stat = file.stat()
+        signature.append([str(file.name), stat.st_ino, stat.st_size, stat.st_mtime_ns])
+    return signature
