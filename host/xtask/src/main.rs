@@ -13,6 +13,7 @@ mod python;
 mod setup;
 mod test;
 mod torture;
+mod wheel;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +37,7 @@ enum Command {
     Setup(setup::Setup),
     Test(test::Test),
     Torture(torture::Torture),
+    Wheel(wheel::Wheel),
     #[command(hide = true)]
     DigestCrate(demo::DigestCrate),
 }
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Setup(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Torture(command) => command.run(),
+        Command::Wheel(command) => command.run(),
         Command::DigestCrate(command) => command.run(),
     };
     match done {

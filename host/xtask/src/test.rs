@@ -4,7 +4,7 @@ use crate::fuzz::{self, Fuzz};
 use crate::guests::Guests;
 use crate::setup::Setup;
 use crate::torture::Torture;
-use crate::workspace;
+use crate::{wheel, workspace};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::env;
@@ -55,6 +55,7 @@ fn run_all(steps: &mut Steps) -> Result<()> {
     } else {
         steps.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
     }
+    steps.run("the Python package: wheel, pytest, mypy", wheel::test)?;
     let torture = Torture { seconds: Some(TORTURE_SECONDS), ..Torture::default() };
     steps
         .run(&format!("cargo xtask torture --seconds {TORTURE_SECONDS}"), || torture.run_built())?;
