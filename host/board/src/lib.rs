@@ -43,9 +43,9 @@ pub use combining::{Begun, Combiner, Decided, NoCombiner, PostError, Posting};
 #[cfg(any(test, feature = "planted"))]
 pub use engine::PlantedBug;
 pub use engine::{
-    Action, AddOutcome, ChangeRequest, Changed, ClaimOutcome, ClaimRequest, DerivedPolicies,
-    Engine, Error, Explanation, Finish, Held, Limits, NewTask, NothingWhy, Obstacle, Outcome,
-    PolicyChange, PolicyTarget, Proof, Prospect, Touched, Verb,
+    Action, AddOutcome, Adoption, Arrival, ChangeRequest, Changed, ClaimOutcome, ClaimRequest,
+    DerivedPolicies, Engine, Error, Explanation, Finish, Held, Limits, NewTask, NothingWhy,
+    Obstacle, Outcome, Past, PastClaim, PolicyChange, PolicyTarget, Proof, Prospect, Touched, Verb,
 };
 pub use ident::{
     Digest, Generation, InvalidName, Name, NumberTooHigh, Sequence, SessionId, Space, TaskId,

@@ -413,6 +413,12 @@ impl Transaction {
         self.inner.head.born
     }
 
+    /// The token of a claim that the host itself stages.
+    pub(crate) fn next_token(&mut self) -> crate::Token {
+        self.inner.head.token = self.inner.head.token.next();
+        self.inner.head.token
+    }
+
     pub(crate) fn head(&self) -> &Head {
         &self.inner.head
     }

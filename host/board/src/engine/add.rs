@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How many tasks one transaction adds at most.
-const TASKS_MAX: usize = 10_000;
+pub(super) const TASKS_MAX: usize = 10_000;
 /// How many dependencies a task has at most.
 const AFTER_MAX: usize = 4_096;
 /// How many labels, and how many needs, a task has at most.
@@ -89,12 +89,12 @@ impl Engine {
             )));
         }
         tasks.iter().try_for_each(check_bounds)?;
-        let order = order_of_birth(tasks)?;
+        let order = order_of_birth(&tasks.iter().collect::<Vec<_>>())?;
         self.transact(&Request::of(Command::Add), deadline, |work| work.add(tasks, &order))
     }
 }
 
-fn check_bounds(new: &NewTask) -> Result<(), Error> {
+pub(super) fn check_bounds(new: &NewTask) -> Result<(), Error> {
     let name = new.id.as_ref().map_or(new.task_type.as_str(), TaskId::as_str);
     if new.after.len() > AFTER_MAX {
         return Err(too_many(name, "dependencies: put a task between", AFTER_MAX));
@@ -141,7 +141,7 @@ pub(super) fn check_key(key: &str) -> Result<(), Error> {
 }
 
 /// The order in which tasks that name each other can be added: each after all it names.
-fn order_of_birth(tasks: &[NewTask]) -> Result<Vec<usize>, Error> {
+pub(super) fn order_of_birth(tasks: &[&NewTask]) -> Result<Vec<usize>, Error> {
     let mut by_id = BTreeMap::new();
     for (index, new) in tasks.iter().enumerate() {
         if let Some(id) = &new.id
@@ -283,7 +283,7 @@ pub(super) fn sorted(names: &[Name]) -> Vec<Name> {
     names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn distinct(ids: &[TaskId]) -> Vec<TaskId> {
+pub(super) fn distinct(ids: &[TaskId]) -> Vec<TaskId> {
     let mut seen = BTreeSet::new();
     ids.iter().filter(|id| seen.insert(*id)).cloned().collect()
 }

@@ -75,9 +75,9 @@ impl Finish {
 /// The longest reason, in bytes: a cascade repeats it for each of very many tasks.
 pub(super) const REASON_BYTES_MAX: usize = 4 * 1024;
 /// The longest error, in bytes.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
+pub(super) const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// The largest result, in bytes.
-const RESULT_BYTES_MAX: usize = 1 << 20;
+pub(super) const RESULT_BYTES_MAX: usize = 1 << 20;
 
 /// Checks that a text is of a size that can be kept.
 pub(super) fn check_text(what: &str, text: &str, bytes_max: usize) -> Result<(), Error> {

@@ -8,6 +8,7 @@
 //! command changes nothing, except that the upkeep it had done is kept: its answer may speak of what that came to.
 
 mod add;
+mod adopt;
 mod claim;
 mod combine;
 mod dry_run;
@@ -28,6 +29,7 @@ use std::time::Instant as Deadline;
 use due::LookForDead;
 
 pub use add::{AddOutcome, NewTask};
+pub use adopt::{Adoption, Arrival, Past, PastClaim};
 pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
 pub use error::Error;
 pub use explain::{Explanation, Obstacle};

@@ -1,0 +1,193 @@
+//! `a2a`: a directory for each standing, a file for each task, which is moved from one to the next.
+//!
+//! A task whose mover died in between is in two directories. It is one task, which stands where it came furthest; the
+//! other file is kept with it. Directories may have the name of any status that is known, since tasks of a board may stand
+//! where the system has no directory; in `completed`, the word in the file says how a task ended.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use taskhost_board::{Json, Millis, Status, TaskId};
+
+use crate::assemble::{self, Source};
+use crate::dialect::Dialect;
+use crate::ids::id_text;
+use crate::json_files::remarks_on_meta;
+use crate::saving::save_json;
+use crate::shaping::Shaped;
+use crate::{Error, Foreign, Format, ReadOptions, Remark, text, times, words};
+
+/// The directories that the system itself has.
+pub(crate) const DIRECTORIES: [&str; 3] = ["available", "claimed", "completed"];
+
+/// The directory that holds the others: one of them may be given, but a task may since have been moved to another.
+pub(crate) fn root(path: &Path) -> Option<PathBuf> {
+    let has_directories = |path: &Path| DIRECTORIES.iter().any(|name| path.join(name).is_dir());
+    if has_directories(path) {
+        return Some(path.to_owned());
+    }
+    let path = path.canonicalize().ok()?;
+    let parent = path.parent()?;
+    let is_one = DIRECTORIES.iter().any(|name| path.ends_with(name)) && path.is_dir();
+    is_one.then(|| parent.to_owned())
+}
+
+pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
+    let format = Format::A2a;
+    if !path.exists() {
+        return Err(Error::NotThere(path.to_owned()));
+    }
+    let expected = "a directory with `available`, `claimed` or `completed` in it";
+    let root = root(path).ok_or(Error::Shape { path: path.to_owned(), format, expected })?;
+    let mut remarks = Vec::new();
+    let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    for entry in list(&root)? {
+        let name = file_name(&entry);
+        match words::status(&name).filter(|_| entry.is_dir()) {
+            Some(standing) => {
+                for file in list(&entry)? {
+                    match read_file(&file, standing)? {
+                        Some(task) => found.entry(task.text.clone()).or_default().push(task),
+                        None if file.extension().is_some_and(|extension| extension == "lock") => {}
+                        None => remarks.push(left_out(format!("{name}/{}", file_name(&file)))),
+                    }
+                }
+            }
+            None if entry.extension().is_some_and(|extension| extension == "lock") => {}
+            None => remarks.push(left_out(name)),
+        }
+    }
+    let mut sources = Vec::new();
+    for (text, mut files) in found {
+        // Stable, so that of two in one place the first one stays.
+        files.sort_by_key(|file| std::cmp::Reverse(how_far(file.standing)));
+        let mut files = files.into_iter();
+        let Some(first) = files.next() else { continue };
+        let mut source = first.source;
+        for other in files {
+            let place = other.place;
+            let why = format!("the same task as in `{}`, which came further", first.place);
+            remarks.push(Remark { task: Some(text.clone()), field: place.clone(), why });
+            source.copies.push(json!({ "in": place, "task": other.source.object }));
+        }
+        sources.push((first.created_at, source));
+    }
+    // Their order of creation, as far as it is known.
+    sources.sort_by_key(|(created_at, _)| created_at.unwrap_or(Millis(u64::MAX)));
+    let sources = sources.into_iter().map(|(_, source)| source).collect();
+    let (arrivals, of_tasks) = assemble::all(Dialect::of(format), sources, options)?;
+    remarks.extend(of_tasks);
+    Ok(Foreign { arrivals, meta: Vec::new(), remarks })
+}
+
+/// A file of a task.
+struct Found {
+    text: String,
+    place: String,
+    standing: Status,
+    created_at: Option<Millis>,
+    source: Source,
+}
+
+/// The task in a file; `None` if it isn't a task's.
+fn read_file(file: &Path, standing: Status) -> Result<Option<Found>, Error> {
+    if file.extension().is_none_or(|extension| extension != "json") || !file.is_file() {
+        return Ok(None);
+    }
+    let raw = text::load_json(file)?;
+    let Ok(Value::Object(object)) = serde_json::from_str(raw.get()) else {
+        let expected = "an object, which is a task";
+        return Err(Error::Shape { path: file.to_owned(), format: Format::A2a, expected });
+    };
+    let named = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let given = object.get("task_id").or_else(|| object.get("id")).and_then(id_text);
+    let place = file.parent().map(file_name).unwrap_or_default();
+    let place = format!("{place}/{}", file_name(file));
+    let created_at = object.get("created_at").and_then(times::parse);
+    let text = given.or_else(|| named.clone()).unwrap_or_default();
+    let source = Source { named, standing: Some(standing), ..Source::of(object) };
+    Ok(Some(Found { text, place, standing, created_at, source }))
+}
+
+fn how_far(status: Status) -> u8 {
+    match status {
+        Status::Pending => 0,
+        Status::Blocked => 1,
+        Status::InProgress => 2,
+        Status::InReview => 3,
+        Status::Cancelled => 4,
+        Status::Failed => 5,
+        Status::Completed => 6,
+    }
+}
+
+fn left_out(what: String) -> Remark {
+    Remark { task: None, field: what, why: "no task's file, so it is left out".into() }
+}
+
+/// What is in a directory, in the order of names.
+fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unreadable =
+        |e: std::io::Error| Error::Unreadable { path: directory.to_owned(), why: e.to_string() };
+    let entries = fs::read_dir(directory).map_err(unreadable)?;
+    let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(unreadable)?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+pub(crate) fn write(
+    tasks: Vec<Shaped>,
+    meta: &[(TaskId, Json)],
+    path: &Path,
+) -> Result<Vec<Remark>, Error> {
+    if path.is_file() {
+        return Err(Error::Occupied(path.to_owned()));
+    }
+    let mut remarks = remarks_on_meta(Format::A2a, meta);
+    let others = tasks.iter().map(|task| directory(task.status));
+    let directories: std::collections::BTreeSet<&str> =
+        DIRECTORIES.into_iter().chain(others).collect();
+    // All are looked at before anything is written.
+    for name in &directories {
+        let directory = path.join(name);
+        if directory.exists() && !list(&directory)?.is_empty() {
+            return Err(Error::Occupied(directory));
+        }
+    }
+    for name in &directories {
+        let directory = path.join(name);
+        fs::create_dir_all(&directory)
+            .map_err(|e| Error::Unwritable { path: directory.clone(), why: e.to_string() })?;
+    }
+    for task in tasks {
+        let name = directory(task.status);
+        if !DIRECTORIES.contains(&name) {
+            let why = format!(
+                "`{}` isn't a standing that `a2a` knows, so it is in `{name}`",
+                task.status
+            );
+            remarks.push(Remark { task: Some(task.id.to_string()), field: "status".into(), why });
+        }
+        save_json(&path.join(name).join(format!("{}.json", task.id)), &task.object)?;
+        remarks.extend(task.remarks);
+    }
+    Ok(remarks)
+}
+
+/// Where a task of this status is put. What is parked must not be where anybody takes it.
+fn directory(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "available",
+        Status::InProgress => "claimed",
+        Status::InReview => "in_review",
+        Status::Blocked => "blocked",
+        Status::Completed | Status::Failed | Status::Cancelled => "completed",
+    }
+}

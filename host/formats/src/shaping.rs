@@ -1,0 +1,421 @@
+//! A board's task in a system's shape, and what must be remembered of a task so that it gets its own shape back.
+//!
+//! A field is written as the board has it, by [`written`]. Where that isn't what the task came with, what it came with is
+//! remembered beside a [`mark`] of what the board had then; as long as the board's mark is the same, the field is written
+//! as it was. So nothing has to be undone that was done when the task was read, and nothing is written that isn't true
+//! any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use taskhost_board::{
+    AgentKind, Arrival, BootId, Claim, Json, Lease, Millis, Readiness, SessionId, Status, Task,
+    TaskId, Token,
+};
+
+use crate::dialect::{Blank, Dialect, Role, Rule};
+use crate::draft::Draft;
+use crate::{Error, Format, IMPORTED, Remark, times, words};
+
+/// The sessions of claims that were taken elsewhere begin so.
+const SESSION: &str = "imported-";
+
+/// By which ids tasks are known in the system that they are written for, where those are others.
+pub(crate) type Links = BTreeMap<TaskId, Value>;
+
+/// A task in a system's shape, with what is needed to put it in its place.
+pub(crate) struct Shaped {
+    pub(crate) id: TaskId,
+    pub(crate) status: Status,
+    pub(crate) object: Map<String, Value>,
+    /// What it says of its own id where its place says it already.
+    pub(crate) inner_id: Option<Value>,
+    pub(crate) remarks: Vec<Remark>,
+}
+
+/// What a field of this part says of a task; `None` for nothing.
+fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links) -> Option<Value> {
+    let time = |at: Millis| times::write(at, dialect.time);
+    let list = |items: Vec<Value>| {
+        let list = Value::Array(items);
+        if dialect.lists_as_text { Value::String(list.to_string()) } else { list }
+    };
+    let link = |id: &TaskId| links.get(id).cloned().unwrap_or_else(|| id.as_str().into());
+    let names = |names: &[taskhost_board::Name]| {
+        let names: Vec<Value> = names.iter().map(|name| name.as_str().into()).collect();
+        (!names.is_empty()).then(|| list(names))
+    };
+    match role {
+        Role::Id => Some(task.id.as_str().into()),
+        Role::Type => {
+            let usual = dialect.format != Format::TaskManager
+                && task.task_type.as_str() == dialect.default_type;
+            (!usual).then(|| task.task_type.as_str().into())
+        }
+        Role::Status => Some(dialect.word(task.status).into()),
+        Role::Parent => task.parent.as_ref().map(link),
+        Role::After => {
+            (!task.after.is_empty()).then(|| list(task.after.iter().map(link).collect()))
+        }
+        Role::Priority => match words::priority_word(task.priority) {
+            _ if task.priority == 0 => None,
+            Some(word) if dialect.priority_words => Some(word.into()),
+            _ => Some(task.priority.into()),
+        },
+        Role::Labels => names(&task.labels),
+        Role::Needs => names(&task.needs),
+        Role::Assignee => task.assignee.as_ref().map(|assignee| {
+            let kind = match assignee.kind {
+                AgentKind::Agent => "agent",
+                AgentKind::Host => "host",
+                AgentKind::Human => "human",
+            };
+            let mut object = json!({ "name": assignee.name, "type": kind });
+            if let Some(hostname) = &assignee.hostname {
+                object["hostname"] = hostname.as_str().into();
+            }
+            if let Some(by) = &assignee.by {
+                object["assigned_by"] = by.as_str().into();
+            }
+            object
+        }),
+        Role::Holder => task.claim.as_ref().map(|claim| claim.agent.as_str().into()),
+        Role::Worker => {
+            let holder = task.claim.as_ref().map(|claim| &claim.agent);
+            let reserved = task.assignee.as_ref().map(|assignee| &assignee.name);
+            holder.or(reserved).map(|name| name.as_str().into())
+        }
+        Role::Since => task.claim.as_ref().map(|claim| time(claim.since)),
+        Role::CreatedAt => Some(time(task.created_at)),
+        Role::UpdatedAt => Some(time(task.updated_at)),
+        Role::CompletedAt => task.completed_at.map(time),
+        Role::Result => match (&task.result, &task.error) {
+            (Some(result), _) => Some(value_of(result)),
+            (None, Some(error)) if !dialect.has(Role::Error) && task.status == Status::Failed => {
+                Some(json!({ "error": error }))
+            }
+            (None, _) => None,
+        },
+        Role::Error => task.error.as_ref().map(|error| error.as_str().into()),
+        Role::Data => Some(match value_of(&task.data) {
+            Value::Null => json!({}),
+            Value::Object(mut object) => {
+                object.remove(IMPORTED);
+                Value::Object(object)
+            }
+            other => other,
+        }),
+    }
+}
+
+/// Stands for what a board has that a field of this part says; `None` if nothing that was said before can still be true.
+fn mark(dialect: &Dialect, role: Role, task: &Task) -> Option<Value> {
+    let unlinked = Links::new();
+    let plain = || written(dialect, role, task, &unlinked).unwrap_or(Value::Null);
+    Some(match role {
+        Role::CreatedAt => task.created_at.0.into(),
+        Role::UpdatedAt if is_claimed_as_it_came(task) => Value::from("claimed"),
+        Role::UpdatedAt => task.updated_at.0.into(),
+        // A task whose claim has ended here is another matter, even if it stands where it stood.
+        Role::Status | Role::Holder | Role::Worker if task.closed.is_none() => {
+            json!([task.status.as_str(), plain()])
+        }
+        Role::Since if task.closed.is_none() => {
+            json!([task.status.as_str(), task.claim.as_ref().map(|claim| claim.since.0)])
+        }
+        Role::CompletedAt if task.closed.is_none() => {
+            json!([task.status.as_str(), task.completed_at.map(|at| at.0)])
+        }
+        Role::Status | Role::Holder | Role::Worker | Role::Since | Role::CompletedAt => {
+            return None;
+        }
+        Role::Id
+        | Role::Type
+        | Role::Parent
+        | Role::After
+        | Role::Priority
+        | Role::Labels
+        | Role::Needs
+        | Role::Assignee
+        | Role::Result
+        | Role::Error
+        | Role::Data => plain(),
+    })
+}
+
+/// Whether a task is claimed since it was adopted, and its claim was never renewed. Adopting it changed it last.
+fn is_claimed_as_it_came(task: &Task) -> bool {
+    task.closed.is_none()
+        && task.claim.as_ref().is_some_and(|claim| {
+            let full = claim.since.plus(claim.lease_ms);
+            let (until, adopted) = (claim.lease.until, task.updated_at);
+            let is_late = adopted >= full && until == adopted.plus(1);
+            let is_early = claim.since > adopted && until == adopted.plus(claim.lease_ms);
+            claim.session.as_str().starts_with(SESSION) && (until == full || is_late || is_early)
+        })
+}
+
+fn value_of(json: &Json) -> Value {
+    serde_json::from_str(json.as_str()).unwrap_or(Value::Null)
+}
+
+/// Says that there is nothing, if the system says so.
+fn or_blank(rule: &Rule, value: Option<Value>) -> Option<Value> {
+    value.or(match rule.blank {
+        Blank::Absent => None,
+        Blank::Null => Some(Value::Null),
+    })
+}
+
+/// Gives a draft, whose names of other tasks are settled, its data with all that must be remembered.
+pub(crate) fn remember(
+    dialect: &Dialect,
+    mut draft: Draft,
+) -> Result<(Arrival, Vec<Remark>), Error> {
+    let mut rest = draft.rest();
+    let mut imported = Map::new();
+    let own_room = dialect.has(Role::Data);
+    let data = if own_room {
+        if !rest.is_empty() {
+            imported.insert("fields".into(), Value::Object(rest));
+        }
+        match draft.value(Role::Data) {
+            Some(Value::Object(data)) if !data.contains_key(IMPORTED) => Some(data),
+            Some(other) => {
+                let why = format!("no object, so it stands under `{IMPORTED}`");
+                let named = format!("it has a field `{IMPORTED}`, so all of it stands under that");
+                draft.remark("data", if other.is_object() { named } else { why });
+                None
+            }
+            None => None,
+        }
+    } else {
+        if let Some(own) = rest.remove(IMPORTED) {
+            imported.insert("fields".into(), json!({ IMPORTED: own }));
+        }
+        if dialect.format == Format::Todo2 && !has_content(&rest) {
+            imported.insert("content".into(), json!({}));
+        }
+        Some(rest).filter(|rest| !rest.is_empty())
+    };
+    let copies = std::mem::take(&mut draft.source.copies);
+    if !copies.is_empty() {
+        imported.insert("copies".into(), copies.into());
+    }
+    let data_value = |data: Option<Map<String, Value>>| data.map_or(Value::Null, Value::Object);
+    draft.arrival.new.data = draft.keep(data_value(data.clone()))?;
+    let task = as_task(&draft.arrival);
+    for rule in dialect.rules {
+        let given = draft.given.iter().find(|(of, ..)| of.role == rule.role);
+        let mut memo = Map::new();
+        if let Some((_, name, _)) = given
+            && *name != rule.name()
+        {
+            memo.insert("as".into(), (*name).into());
+        }
+        let was = given.map(|(.., value)| value);
+        let now = or_blank(rule, written(dialect, rule.role, &task, &Links::new()));
+        let changes_when_claimed =
+            rule.role == Role::UpdatedAt && task.status == Status::InProgress;
+        if was != now.as_ref() || changes_when_claimed {
+            memo.extend(was.map(|was| ("was".to_owned(), was.clone())));
+            memo.extend(mark(dialect, rule.role, &task).map(|mark| ("is".to_owned(), mark)));
+        }
+        if !memo.is_empty() {
+            imported.insert(rule.name().into(), Value::Object(memo));
+        }
+    }
+    if !imported.is_empty() {
+        imported.insert("format".into(), dialect.format.as_str().into());
+        let mut data = data.unwrap_or_default();
+        data.insert(IMPORTED.into(), Value::Object(imported));
+        draft.arrival.new.data = draft.keep(Value::Object(data))?;
+    }
+    Ok((draft.arrival, draft.remarks))
+}
+
+fn has_content(object: &Map<String, Value>) -> bool {
+    ["content", "title", "name"].iter().any(|name| object.contains_key(*name))
+}
+
+/// The task in a system's shape.
+pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String, Value> {
+    let (own, imported) = split(&task.data);
+    let mut object = match imported.as_ref().and_then(|imported| imported.get("fields")) {
+        Some(Value::Object(fields)) => fields.clone(),
+        _ => Map::new(),
+    };
+    // What a field was in one system says nothing of what it would be in another.
+    let imported = imported.filter(|imported| is_of(dialect, imported));
+    let memo = |name: &str| imported.as_ref().and_then(|imported| imported.get(name));
+    if !dialect.has(Role::Data) {
+        match own {
+            Value::Object(own) => object.extend(own),
+            Value::Null => {}
+            other => drop(object.insert("data".into(), other)),
+        }
+        if dialect.format == Format::Todo2 && imported.is_none() && !has_content(&object) {
+            object.insert("content".into(), task.id.as_str().into());
+        }
+    }
+    for rule in dialect.rules {
+        let memo = memo(rule.name());
+        let part = |part: &str| memo.and_then(|memo| memo.get(part));
+        let name = part("as").and_then(Value::as_str).unwrap_or(rule.name());
+        let is_as_it_was =
+            part("is").is_some_and(|is| Some(is) == mark(dialect, rule.role, task).as_ref());
+        let value = if is_as_it_was {
+            part("was").cloned()
+        } else {
+            or_blank(rule, written(dialect, rule.role, task, links))
+        };
+        match value {
+            Some(value) => object.insert(name.to_owned(), value),
+            None => object.remove(name),
+        };
+    }
+    object
+}
+
+/// The tasks in a system's shape, naming each other as they are known there, with remarks on what it has no like of.
+pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
+    let mut links = Links::new();
+    for task in tasks {
+        let id = shape(dialect, task, &Links::new());
+        let rule = dialect.rules.iter().find(|rule| rule.role == Role::Id);
+        let known = rule.and_then(|rule| rule.names.iter().find_map(|name| id.get(*name)));
+        links.extend(
+            known
+                .filter(|known| **known != task.id.as_str())
+                .map(|id| (task.id.clone(), id.clone())),
+        );
+    }
+    let shaped = |task: &Task| Shaped {
+        id: task.id.clone(),
+        status: task.status,
+        object: shape(dialect, task, &links),
+        inner_id: inner_id(dialect, task),
+        remarks: without_place(dialect, task),
+    };
+    tasks.iter().map(shaped).collect()
+}
+
+fn is_of(dialect: &Dialect, imported: &Map<String, Value>) -> bool {
+    imported.get("format").and_then(Value::as_str) == Some(dialect.format.as_str())
+}
+
+fn inner_id(dialect: &Dialect, task: &Task) -> Option<Value> {
+    let imported = split(&task.data).1.filter(|imported| is_of(dialect, imported))?;
+    Some(imported.get("fields")?.get("id")?.clone())
+}
+
+/// What of a task a system has no place for.
+fn without_place(dialect: &Dialect, task: &Task) -> Vec<Remark> {
+    let lost = [
+        ("after", Role::After, !task.after.is_empty()),
+        ("parent", Role::Parent, task.parent.is_some()),
+        ("priority", Role::Priority, task.priority != 0),
+        ("labels", Role::Labels, !task.labels.is_empty()),
+        ("needs", Role::Needs, !task.needs.is_empty()),
+    ];
+    let lost = lost.into_iter().filter(|(_, role, has)| *has && !dialect.has(*role));
+    let mut fields: BTreeSet<&str> = lost.map(|(field, ..)| field).collect();
+    let keeps_assignee = dialect.has(Role::Assignee) || dialect.has(Role::Worker);
+    fields.extend((task.assignee.is_some() && !keeps_assignee).then_some("assignee"));
+    fields.extend(task.not_before.map(|_| "not_before"));
+    let remark = |field: &str, why: String| Remark {
+        task: Some(task.id.to_string()),
+        field: field.to_owned(),
+        why,
+    };
+    let mut remarks: Vec<Remark> = fields
+        .into_iter()
+        .map(|field| {
+            remark(field, format!("`{}` has no place for it, so it is left out", dialect.format))
+        })
+        .collect();
+    let odd = dialect.format == Format::TaskManager
+        && matches!(task.status, Status::InReview | Status::Blocked);
+    if odd {
+        remarks.push(remark(
+            "status",
+            format!("`{}` isn't a status that `task-manager` knows", task.status),
+        ));
+    }
+    if !dialect.has(Role::Data)
+        && let (Value::Object(own), _) = split(&task.data)
+    {
+        let names: Vec<&str> = dialect.rules.iter().flat_map(|rule| rule.names).copied().collect();
+        let hidden = own.keys().filter(|key| names.contains(&key.as_str()));
+        let primary = |key: &&String| dialect.rules.iter().any(|rule| rule.name() == key.as_str());
+        remarks.extend(hidden.filter(primary).map(|key| {
+            remark(
+                &format!("data.{key}"),
+                "the task's own field of this name is written in its place".into(),
+            )
+        }));
+    }
+    remarks
+}
+
+/// A task's data, and what is remembered in it.
+fn split(data: &Json) -> (Value, Option<Map<String, Value>>) {
+    match value_of(data) {
+        Value::Object(mut own) => match own.remove(IMPORTED) {
+            Some(Value::Object(imported)) => (Value::Object(own), Some(imported)),
+            Some(other) => {
+                own.insert(IMPORTED.into(), other);
+                (Value::Object(own), None)
+            }
+            None => (Value::Object(own), None),
+        },
+        other => (other, None),
+    }
+}
+
+/// The task that comes of an arrival, as far as a shape shows it.
+pub(crate) fn as_task(Arrival { new, past }: &Arrival) -> Task {
+    let claim = past.claim.as_ref().map(|claim| {
+        let since = claim.since.unwrap_or_default();
+        let lease =
+            Lease { until: since.plus(claim.lease_ms), boot: BootId(String::new()), boot_ms: 0 };
+        Claim {
+            agent: claim.agent.clone(),
+            kind: claim.kind,
+            hostname: claim.hostname.clone(),
+            session: SessionId::new(format!("{SESSION}0")).expect("it is letters and a digit"),
+            living: false,
+            process: None,
+            token: Token(0),
+            since,
+            lease,
+            lease_ms: claim.lease_ms,
+        }
+    });
+    Task {
+        id: new.id.clone().expect("an id is given before anything is remembered"),
+        task_type: new.task_type.clone(),
+        status: past.status,
+        reason: past.reason.clone(),
+        parent: new.parent.clone(),
+        after: new.after.clone(),
+        priority: new.priority,
+        labels: new.labels.clone(),
+        needs: new.needs.clone(),
+        assignee: new.assignee.clone(),
+        data: new.data.clone(),
+        key: None,
+        attempts: past.attempts,
+        failures: past.failures,
+        claim,
+        closed: None,
+        result: past.result.clone(),
+        error: past.error.clone(),
+        not_before: new.not_before,
+        created_at: past.created_at.unwrap_or_default(),
+        updated_at: past.updated_at.unwrap_or_default(),
+        completed_at: past.completed_at,
+        born: 0,
+        readiness: Readiness::Unasked,
+    }
+}
