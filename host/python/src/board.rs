@@ -15,6 +15,7 @@ use taskhost::{
 
 use crate::action::action as parse_action;
 use crate::error::{invalid, raised};
+use crate::foreign;
 use crate::guarded::Guarded;
 use crate::locks::{HandLock, in_slices};
 use crate::parse::{self, id, json, name, names, seconds};
@@ -392,6 +393,31 @@ impl Board {
                 })
                 .collect())
         })
+    }
+
+    fn import_file(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        format: Option<&str>,
+        lease: Option<f64>,
+    ) -> PyResult<String> {
+        let board = self.inner.get()?;
+        foreign::import_file(py, board, &path, format, lease)
+    }
+
+    fn import_tasks(
+        &self,
+        py: Python<'_>,
+        format: &str,
+        tasks: &str,
+        lease: Option<f64>,
+    ) -> PyResult<String> {
+        foreign::import_tasks(py, self.inner.get()?, format, tasks, lease)
+    }
+
+    fn export_file(&self, py: Python<'_>, path: PathBuf, format: &str) -> PyResult<String> {
+        foreign::export_file(py, self.inner.get()?, &path, format)
     }
 
     /// Locks a task by hand, or the whole board, waiting at most so many seconds.

@@ -5,7 +5,7 @@
 //! made for it, and there is one shape to know.
 //!
 //! - `board`: [`board::Board`] and what it does. `session`: [`session::Session`], a running agent.
-//! - `locks`: a task's or a board's lock, and locks on any file. `error`: exceptions. `parse`, `action`: what comes from Python.
+//! - `locks`: a task's or a board's lock, and locks on any file. `error`: exceptions. `foreign`: the files of other systems. `parse`, `action`: what comes from Python.
 //! - `guarded`: handles of this process, which a forked child doesn't use.
 //!
 //! Invariants: the interpreter's lock is let go of before anything that may wait, a file or a lock; what waits for long
@@ -14,6 +14,7 @@
 mod action;
 mod board;
 mod error;
+mod foreign;
 mod guarded;
 mod locks;
 mod parse;
@@ -29,5 +30,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<session::Session>()?;
     module.add_class::<locks::HandLock>()?;
     module.add_class::<locks::LockFile>()?;
-    module.add_class::<locks::PathLock>()
+    module.add_class::<locks::PathLock>()?;
+    module.add_function(wrap_pyfunction!(foreign::shaped, module)?)?;
+    module.add_function(wrap_pyfunction!(foreign::board_id, module)?)
 }

@@ -28,6 +28,9 @@ pub enum Error {
     /// A board was not imported.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The files of another system were not read or written.
+    #[error(transparent)]
+    Format(#[from] taskhost_formats::Error),
     /// A name isn't one.
     #[error(transparent)]
     Name(InvalidName),

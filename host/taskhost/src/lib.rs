@@ -18,7 +18,7 @@
 //! - [`Board`]: an open board, and the commands over it; cheap to clone, safe to share between threads.
 //! - [`Session`]: a running agent, which holds its life lock: if the process dies, its tasks come back at once.
 //! - [`Claimed`]: a task that a session holds; every method presents the claim's fencing token.
-//! - [`wire`]: the JSON that enters and leaves taskhost.
+//! - [`wire`]: the JSON that enters and leaves taskhost. [`formats`]: the files of other systems.
 //!
 //! What an answer stands on is durable before it is given. An error of kind
 //! [`CommitError::Unknown`](taskhost_board::CommitError::Unknown) means that nobody knows yet: repeat the request
@@ -28,6 +28,7 @@ mod announced;
 mod bare;
 mod board;
 mod error;
+mod foreign;
 mod moving;
 mod problem;
 mod recorded;
@@ -38,6 +39,7 @@ mod tending;
 pub use bare::{anatomy, check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
+pub use foreign::{Imported, reading};
 pub use moving::repair;
 pub use problem::{Kind as ProblemKind, Problem, of_board as problem_of_board};
 pub use recorded::{KeepError, ReadRecordingError, keep_recording, read_recording};
@@ -53,6 +55,7 @@ pub use taskhost_board::{
     Process, Proof, Prospect, Readiness, Retention, Sequence, SessionId, Status, Task, TaskId,
     TaskUpdate, Token, Touched, Verb,
 };
+pub use taskhost_formats as formats;
 pub use taskhost_policy::{Anatomy, HookLimits, OWN_DEADLINE, OWN_MEMORY, OWN_STEPS, OwnLimits};
 pub use taskhost_store_file::{
     DiskUse, ExportError, Finding, HandLock, ImportError, InheritedLocks, InitError, LockFile,

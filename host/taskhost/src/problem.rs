@@ -11,6 +11,7 @@ use taskhost_board::{
     BeginError, Claim, CommitError, ContextFailure, Error as BoardError, Millis, ReadError,
     SwitchError,
 };
+use taskhost_formats::Error as FormatError;
 use taskhost_store_file::{ExportError, ImportError, InitError, OpenError};
 use taskhost_wire::{self as wire, WireAssignee};
 
@@ -89,11 +90,37 @@ fn of_taskhost(error: &Error) -> Problem {
         Error::Runtime(_) => new(Kind::Unexpected, "no_runtime", false),
         Error::Name(_) => new(Kind::Usage, "usage", false),
         Error::Context(error) => of_context(error),
+        Error::Format(error) => of_format(error),
         Error::Export(ExportError::Begin(error)) => of_begin(error),
         Error::Export(ExportError::Write(_)) => new(Kind::Unexpected, "io", false),
         Error::Import(ImportError::Init(error)) => of_init(error),
         Error::Import(ImportError::Line(error)) => {
             new(Kind::Usage, "invalid_import", false).with("line", error.line)
+        }
+    }
+}
+
+fn of_format(error: &FormatError) -> Problem {
+    match error {
+        FormatError::NotThere(path) => {
+            new(Kind::Usage, "no_such_file", false).with("path", text(path))
+        }
+        FormatError::Damaged { path, line, column, .. } => {
+            new(Kind::Usage, "invalid_import", false)
+                .with("path", text(path))
+                .with("line", *line)
+                .with("column", *column)
+        }
+        FormatError::Shape { .. }
+        | FormatError::NotATask(_)
+        | FormatError::Unkeepable { .. }
+        | FormatError::TooLarge { .. }
+        | FormatError::Unrecognised(_)
+        | FormatError::Database { .. } => new(Kind::Usage, "invalid_import", false),
+        FormatError::NoSuchFormat(_) => new(Kind::Usage, "usage", false),
+        FormatError::Occupied(path) => new(Kind::Invalid, "exists", false).with("path", text(path)),
+        FormatError::Unreadable { path, .. } | FormatError::Unwritable { path, .. } => {
+            new(Kind::Unexpected, "io", false).with("path", text(path))
         }
     }
 }

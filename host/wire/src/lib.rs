@@ -1,7 +1,8 @@
 //! The JSON that enters and leaves taskhost: what `add --from` reads, what `--json` prints, and what bindings for other
 //! languages hand out.
 //!
-//! - [`WireTask`] and its parts: what leaves. [`parse_task`]: a task to be added, in the same names.
+//! - [`WireTask`] and its parts: what leaves; [`read_task`] reads it again. [`parse_task`]: a task to be added, in the same
+//!   names.
 //!
 //! These types are an API of their own, apart from the domain's. A field may be added; none is renamed or taken
 //! away without a new [`SCHEMA`].
@@ -10,6 +11,7 @@
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod printed;
 mod steering;
 mod task_line;
 
@@ -18,6 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 use taskhost_board::{AgentKind, Assignee, Claim, Json, Millis, Task};
 
+pub use printed::read_task;
 pub use steering::steers;
 pub use task_line::parse_task;
 

@@ -1,4 +1,4 @@
-//! `export`: a whole board as JSON lines.
+//! `export`: a whole board as JSON lines, or its tasks as another system has them.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use taskhost::Board;
+use taskhost::formats::Format;
 
+use super::import::{self, Remarked};
 use crate::context::Context;
-use crate::exit::{Code, Conflicting};
+use crate::exit::{Code, Conflicting, Usage};
 use crate::output::line;
 
 const EXAMPLES: &str = "\
@@ -21,16 +24,33 @@ Example: how many tasks of each status does a copy have?
 
   taskhost export | jq -r '.record.task.status // empty' | sort | uniq -c
 
-It is the board at one instant: tasks, claims with their tokens, history, request keys, policies and what they remember, \
-settings, metadata, large values. What commands printed (`output/`) and what policies keep in files is not in it.";
+Example: back to what another system has
 
-/// Write the whole board as JSON lines
+  taskhost export --format task-manager states/workflow.json
+
+It is the board at one instant: tasks, claims with their tokens, history, request keys, policies and what they remember, \
+settings, metadata, large values. What commands printed (`output/`) and what policies keep in files is not in it.
+
+With `--format`, tasks and metadata alone are written, as task-manager, todo2, a2a, task-board or sqlite has them: what was \
+imported comes back as it was, with what has changed since. What such a file has no place for is listed.";
+
+/// Write the whole board as JSON lines, or its tasks as another system has them
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file, which must not exist yet; standard output if none is given
-    #[arg(value_name = "FILE|-", default_value = "-")]
+    /// Another system, whose files are to be written
+    #[arg(long, value_name = "FORMAT", value_parser = import::format)]
+    format: Option<Format>,
+    /// The file, or the directory for a2a, which must not exist yet; standard output if none is given
+    #[arg(value_name = "FILE|DIR|-", default_value = "-")]
     file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct ForeignAnswer {
+    file: String,
+    format: &'static str,
+    remarks: Vec<Remarked>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +61,9 @@ struct Answer {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
+    if let Some(format) = args.format {
+        return foreign(context, &board, format, &args.file);
+    }
     if args.file == Path::new("-") {
         let mut out = BufWriter::new(io::stdout().lock());
         match board.export(&mut out).map(|_| ()) {
@@ -71,5 +94,24 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     context
         .output
         .answer(&answer, |out| line(out, format_args!("{lines} lines are in `{shown}`")))?;
+    Ok(Code::Done)
+}
+
+fn foreign(context: &Context, board: &Board, format: Format, file: &Path) -> Result<Code> {
+    if file == Path::new("-") {
+        return Err(
+            Usage(format!("name the file that is to be written as `{format}` has it")).into()
+        );
+    }
+    let remarks = board.write_foreign(format, file)?;
+    let answer = ForeignAnswer {
+        file: file.display().to_string(),
+        format: format.as_str(),
+        remarks: remarks.into_iter().map(Remarked::from).collect(),
+    };
+    context.output.answer(&answer, |out| {
+        line(out, format_args!("`{}` is written as `{format}` has it", answer.file));
+        import::write_remarks(out, &answer.remarks);
+    })?;
     Ok(Code::Done)
 }

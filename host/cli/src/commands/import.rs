@@ -1,20 +1,25 @@
-//! `import`: a board made of what `export` wrote.
+//! `import`: a board made of what `export` wrote, or the files of another system brought onto one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
-use taskhost::Board;
+use taskhost::formats::{self, Format, Recognised, Remark};
+use taskhost::{Board, BoardSettings, Error, Imported, InitOptions, OpenError, reading};
 
 use crate::context::Context;
 use crate::exit::{Code, Usage};
 use crate::output::line;
+use crate::parse;
 
 const EXAMPLES: &str = "\
 Example: the board in another place
 
+  taskhost export board.jsonl
   taskhost --board /elsewhere/.taskhost import board.jsonl
 
 Example: by way of a pipe
@@ -22,15 +27,34 @@ Example: by way of a pipe
   taskhost export | taskhost --board /elsewhere/.taskhost import -
 
 It is the same board: its ids, tokens, claims and history go on. Agents of the old one don't hear of it, so stop them first. \
-The board is made whole or not at all.";
+The board is made whole or not at all.
 
-/// Make a board of what `export` wrote
+Example: what another system has in its files
+
+  taskhost import states/workflow.json
+  taskhost import --format todo2 .todo2
+  taskhost import --format sqlite tasks.db
+
+The format is recognised if none is named: task-manager (a state file with `tasks`), todo2 (`.todo2/state.todo2.json`), a2a \
+(directories `available`, `claimed`, `completed`), task-board (a JSON list of tasks) or sqlite (a table `tasks`). The tasks \
+come to the board that is there; if there is none, one is made, unfenced and with the lease that claims have there, since \
+agents of such systems have no tokens. Nothing is dropped: fields that a board has no place for are kept in the tasks' \
+data, and what could not be mapped is listed. What the board has already stays as it is, so importing twice changes nothing. \
+The files are only read; whoever still writes to them is to be stopped first.";
+
+/// Make a board of what `export` wrote, or bring what another system has in its files onto one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file, or standard input
-    #[arg(value_name = "FILE|-")]
-    file: PathBuf,
+    /// Whose files they are; recognised unless it is said
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    format: Option<Format>,
+    /// How long who holds a task there holds it here, from when it was claimed
+    #[arg(long, value_name = "DURATION", value_parser = parse::lease, default_value = "24h")]
+    lease: Duration,
+    /// The file or directory; `-` for an export on standard input
+    #[arg(value_name = "FILE|DIR|-")]
+    path: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -40,8 +64,44 @@ struct Answer {
     sequence: u64,
 }
 
+#[derive(Serialize)]
+struct ForeignAnswer {
+    board: String,
+    created: bool,
+    format: &'static str,
+    added: usize,
+    present: usize,
+    remarks: Vec<Remarked>,
+}
+
+/// Something that could not be mapped.
+#[derive(Serialize)]
+pub struct Remarked {
+    task: Option<String>,
+    field: String,
+    why: String,
+}
+
+impl From<Remark> for Remarked {
+    fn from(Remark { task, field, why }: Remark) -> Self {
+        Self { task, field, why }
+    }
+}
+
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
-    let board = Board::import(&context.board, open(&args.file)?, &context.open_options())?;
+    let recognised = match args.format {
+        Some(format) => Recognised::Foreign(format),
+        None if args.path == Path::new("-") => Recognised::Transfer,
+        None => formats::recognise(&args.path).map_err(Error::Format)?,
+    };
+    match recognised {
+        Recognised::Transfer => whole_board(context, &args.path),
+        Recognised::Foreign(format) => foreign(context, args, format),
+    }
+}
+
+fn whole_board(context: &Context, path: &Path) -> Result<Code> {
+    let board = Board::import(&context.board, open(path)?, &context.open_options())?;
     let head = board.head()?;
     let answer = Answer {
         board: context.board.display().to_string(),
@@ -53,6 +113,66 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         line(out, format_args!("`{board}` has {tasks} tasks, up to entry {sequence}"));
     })?;
     Ok(Code::Done)
+}
+
+fn foreign(context: &Context, args: &Args, format: Format) -> Result<Code> {
+    let lease_ms = u64::try_from(args.lease.as_millis()).unwrap_or(u64::MAX);
+    // Read before a board is made: of a damaged file none is left.
+    let read =
+        formats::read(format, &args.path, &reading(Some(lease_ms))).map_err(Error::Format)?;
+    let (board, created) = board(context, lease_ms)?;
+    let Imported { added, present, remarks } = board.adopt(read)?;
+    let answer = ForeignAnswer {
+        board: context.board.display().to_string(),
+        created,
+        format: format.as_str(),
+        added: added.len(),
+        present: present.len(),
+        remarks: remarks.into_iter().map(Remarked::from).collect(),
+    };
+    context.output.answer(&answer, |out| write(out, &answer))?;
+    Ok(Code::Done)
+}
+
+/// The board that is there, or one for agents that have no tokens.
+fn board(context: &Context, lease_ms: u64) -> Result<(Board, bool)> {
+    match context.open() {
+        Ok(board) => Ok((board, false)),
+        Err(Error::Open(OpenError::NoBoard { .. })) => {
+            let lease = parse::show_duration(lease_ms);
+            let options = InitOptions {
+                settings: BoardSettings { unfenced: true, ..BoardSettings::default() },
+                policy_settings: BTreeMap::from([("lease".to_owned(), lease)]),
+                open: context.open_options(),
+            };
+            Ok((Board::init(&context.board, &options)?, true))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write(out: &mut String, answer: &ForeignAnswer) {
+    let ForeignAnswer { board, created, format, added, present, remarks } = answer;
+    if *created {
+        line(out, format_args!("made an unfenced board in `{board}`"));
+    }
+    line(out, format_args!("added {added} tasks ({format}); {present} were there already"));
+    write_remarks(out, remarks);
+}
+
+/// What could not be mapped, a line each.
+pub fn write_remarks(out: &mut String, remarks: &[Remarked]) {
+    for Remarked { task, field, why } in remarks {
+        match task {
+            Some(task) => line(out, format_args!("`{task}`: `{field}`: {why}")),
+            None => line(out, format_args!("`{field}`: {why}")),
+        }
+    }
+}
+
+/// A format by its name.
+pub fn format(text: &str) -> Result<Format, String> {
+    text.parse().map_err(|error: formats::Error| error.to_string())
 }
 
 fn open(file: &Path) -> Result<Box<dyn BufRead>> {
