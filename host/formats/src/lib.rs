@@ -43,6 +43,7 @@ mod error;
 mod ids;
 mod json_files;
 mod recognise;
+mod remember;
 mod saving;
 mod shaping;
 mod sqlite;
@@ -55,7 +56,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::Value;
-use taskhost_board::{Arrival, Json, Millis, Task, TaskId};
+use taskhost_board::{Arrival, Json, Millis, Task, TaskId, order_of_birth};
 
 use assemble::Source;
 use dialect::Dialect;
@@ -156,6 +157,28 @@ pub struct Foreign {
     pub meta: Vec<(TaskId, Json)>,
     /// What could not be mapped; it is kept all the same.
     pub remarks: Vec<Remark>,
+}
+
+impl Foreign {
+    /// Its tasks in batches of at most `size`, which can be adopted one after the other: each task comes after all that it
+    /// names, and else they keep their order.
+    pub fn into_batches(self, size: usize) -> Vec<Vec<Arrival>> {
+        let news: Vec<_> = self.arrivals.iter().map(|arrival| &arrival.new).collect();
+        // Circles were opened when it was read; one that was made since is found when it is adopted.
+        let order = order_of_birth(&news).unwrap_or_else(|_| (0..news.len()).collect());
+        let mut place = vec![0; order.len()];
+        for (at, index) in order.into_iter().enumerate() {
+            place[index] = at;
+        }
+        let mut arrivals: Vec<(usize, Arrival)> = place.into_iter().zip(self.arrivals).collect();
+        arrivals.sort_by_key(|(place, _)| *place);
+        let mut arrivals = arrivals.into_iter().map(|(_, arrival)| arrival).peekable();
+        let mut batches = Vec::new();
+        while arrivals.peek().is_some() {
+            batches.push(arrivals.by_ref().take(size.max(1)).collect());
+        }
+        batches
+    }
 }
 
 /// Something that the other side has no like of.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use taskhost_board::Status;
-use taskhost_formats::{Format, read, read_one, recognise, shape};
+use taskhost_formats::{Format, read, read_one, recognise, shape, write};
 
 use crate::common::{adopted, options};
 
@@ -151,7 +151,7 @@ fn format() -> impl Strategy<Value = Format> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_task_that_nothing_happened_to_comes_back_as_it_was(format in format(), object in object()) {
@@ -175,6 +175,28 @@ proptest! {
         prop_assert_eq!(again.past.completed_at, task.completed_at);
         if format != Format::TaskManager {
             prop_assert_eq!(again.new.priority, 77);
+        }
+    }
+
+    #[test]
+    fn a_file_comes_back_as_it_was(tasks in prop::collection::vec(object(), 0..8), rest in any_value()) {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, out) = (directory.path().join("in.json"), directory.path().join("out.json"));
+        let by_id = tasks.iter().enumerate().map(|(n, task)| (["a", "b", "c d", "1"].get(n).map_or(format!("t{n}"), ToString::to_string), task.clone()));
+        let by_id: Map<String, Value> = by_id.collect();
+        for (format, content) in [
+            (Format::TaskBoard, json!(tasks)),
+            (Format::TaskBoard, json!({"tasks": tasks, "rest": rest})),
+            (Format::Todo2, json!({"todos": tasks, "rest": rest})),
+            (Format::TaskManager, json!({"tasks": by_id, "workflow_type": rest, "metadata": {"k": rest, "-": 1}})),
+        ] {
+            std::fs::write(&path, content.to_string()).unwrap();
+            let foreign = read(format, &path, &options()).unwrap();
+            let tasks = crate::common::Board::new().adopt(&foreign.arrivals);
+            write(format, &tasks, &foreign.meta, &out).unwrap();
+            let written: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+            prop_assert_eq!(written, content);
+            std::fs::remove_file(&out).unwrap();
         }
     }
 
