@@ -12,6 +12,20 @@
 //! - the same file gives the same ids each time;
 //! - this crate knows no store and prints nothing.
 //!
+//! # What becomes what
+//!
+//! - An id that is valid on a board stays; [`board_id`] changes others. Of two tasks of one id the first keeps it.
+//! - A word for a status is known in any case and with any gap (`Todo`, `in-progress`, `Done`). Of a task whose word isn't
+//!   known nobody can say that it is to be done: it is `blocked`.
+//! - A task in progress becomes a claim of whoever has it. Its lease begins when the task was taken, or now if that isn't
+//!   known, as in `todo2`. If it is known only that somebody has it, that is an agent called `unknown`; if not even that,
+//!   the task is pending.
+//! - In `todo2` the assignee of a task that is in progress keeps it reserved, too. In `task-board` and `sqlite`, whoever has
+//!   a task that isn't begun has it reserved.
+//! - A parent or dependency that isn't there is left out, and so is the one that closes a circle.
+//! - `low`, `medium`, `high` and `critical` are the priorities -1, 0, 1 and 2.
+//! - A time without an offset is local time. What isn't known of a task's times is taken from those that are.
+//!
 //! # What is kept where
 //!
 //! Fields that a board has no place for stand in the task's `data`, under their own names, except where the system has a

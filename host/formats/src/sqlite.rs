@@ -3,7 +3,7 @@
 //! A row is an object of its columns that aren't null: numbers and texts are themselves, and bytes, among them texts that
 //! aren't UTF-8, `{"base64": …}`. The names and types of columns are remembered; constraints and indexes aren't. What is an object or a list on the board stands as JSON text in a database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -83,19 +83,18 @@ fn read_database(path: &Path) -> Result<Option<Content>, rusqlite::Error> {
     if ours.is_empty() {
         return Ok(None);
     }
-    let mut select = transaction.prepare("SELECT * FROM tasks")?;
-    let types: BTreeMap<String, String> = transaction
-        .prepare("SELECT name, type FROM pragma_table_xinfo('tasks')")?
+    // Asked for as values: a name that isn't UTF-8 is an error there, and a panic as the name of a result's column. What
+    // is hidden isn't selected by `*`.
+    let columns: Vec<(String, String)> = transaction
+        .prepare("SELECT name, type FROM pragma_table_xinfo('tasks') WHERE hidden <> 1")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let declared = |name: &str| types.get(name).cloned().unwrap_or_default();
-    let columns: Vec<(String, String)> =
-        select.column_names().map(|name| (name.to_owned(), declared(name))).collect();
     let ids = id_names();
     if !columns.iter().any(|(name, _)| ids.contains(&name.as_str())) {
         return Ok(None);
     }
     let mut rows = Vec::new();
+    let mut select = transaction.prepare("SELECT * FROM tasks")?;
     let mut found = select.query([])?;
     while let Some(row) = found.next()? {
         let mut object = Map::new();

@@ -1,5 +1,7 @@
 //! Whatever a task of a system is, it comes back as it was; whatever bytes a file has, reading it ends.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use taskhost_board::Status;
@@ -150,6 +152,21 @@ fn format() -> impl Strategy<Value = Format> {
     prop::sample::select(Format::ALL.to_vec())
 }
 
+/// A small database's bytes.
+fn database() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tasks.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let sql = "PRAGMA page_size = 512; CREATE TABLE tasks (id TEXT PRIMARY KEY, status TEXT, priority INTEGER, x BLOB);
+            INSERT INTO tasks VALUES ('a', 'todo', 1, x'00'), ('b', 'done', NULL, 1.5), ('c', 'claimed', 'high', 'é');";
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        std::fs::read(&path).unwrap()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -208,6 +225,22 @@ proptest! {
         std::fs::write(&path, [beginning, &bytes].concat()).unwrap();
         let _ = recognise(&path);
         let _ = read(format, &path, &options());
+    }
+
+    #[test]
+    fn edited_databases_are_read_or_refused(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), kept in 0.0..4.0_f64) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tasks.db");
+        let mut bytes = database().to_vec();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes.truncate((bytes.len() as f64 * kept.min(1.0)) as usize);
+        std::fs::write(&path, bytes).unwrap();
+        if let Ok(foreign) = read(Format::Sqlite, &path, &options()) {
+            crate::common::Board::new().adopt(&foreign.arrivals);
+        }
     }
 
     #[test]

@@ -161,3 +161,27 @@ fn a_row_changed_on_the_board_says_so() {
     let expected = json!({"id": 5, "status": "completed", "updated_at": shaped["updated_at"]});
     assert_eq!(shaped, expected);
 }
+
+#[test]
+fn a_column_whose_name_is_no_text_is_refused_and_not_a_panic() {
+    let (_directory, path, connection) =
+        database("CREATE TABLE tasks (id TEXT, status TEXT, xyzzy TEXT)");
+    connection.pragma_update(None, "journal_mode", "DELETE").unwrap();
+    drop(connection);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|name| name == b"xyzzy").unwrap();
+    bytes[at] = 0xff;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(read(FORMAT, &path, &options()), Err(Error::Database { .. })));
+}
+
+#[test]
+fn a_column_that_is_computed_is_a_column() {
+    let (_directory, path, _connection) = database(
+        "CREATE TABLE tasks (id TEXT, n INTEGER AS (length(id)), status TEXT);
+        INSERT INTO tasks VALUES ('abc', 'done');",
+    );
+    let foreign = read(FORMAT, &path, &options()).unwrap();
+    let data: Value = serde_json::from_str(arrival(&foreign, "abc").new.data.as_str()).unwrap();
+    assert_eq!((&data["n"], arrival(&foreign, "abc").past.status), (&json!(3), Status::Completed));
+}
