@@ -215,7 +215,8 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Reads all that `path` holds.
+/// Reads all that `path` holds: a file, for `a2a` the directory of the others or one of them, for `todo2` the file, its
+/// directory, or the project.
 ///
 /// # Errors
 ///
@@ -250,7 +251,8 @@ pub fn shape(format: Format, task: &Task) -> Value {
     Value::Object(shaping::shape(Dialect::of(format), task, &Default::default()))
 }
 
-/// Writes tasks and metadata as a system has them. Nothing that is there already is written over.
+/// Writes tasks and metadata as a system has them, in this order: to a file, for `a2a` to a directory, for `todo2` to either.
+/// Nothing that is there already is written over.
 ///
 /// # Errors
 ///
