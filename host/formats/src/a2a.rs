@@ -15,7 +15,7 @@ use crate::assemble::{self, Source};
 use crate::dialect::Dialect;
 use crate::ids::id_text;
 use crate::json_files::remarks_on_meta;
-use crate::saving::save_json;
+use crate::saving::{save_one_of_many, sync_directory};
 use crate::shaping::Shaped;
 use crate::{Error, Foreign, Format, ReadOptions, Remark, text, times, words};
 
@@ -175,9 +175,11 @@ pub(crate) fn write(
             );
             remarks.push(Remark { task: Some(task.id.to_string()), field: "status".into(), why });
         }
-        save_json(&path.join(name).join(format!("{}.json", task.id)), &task.object)?;
+        save_one_of_many(&path.join(name).join(format!("{}.json", task.id)), &task.object)?;
         remarks.extend(task.remarks);
     }
+    directories.iter().try_for_each(|name| sync_directory(&path.join(name)))?;
+    sync_directory(path)?;
     Ok(remarks)
 }
 

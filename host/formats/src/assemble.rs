@@ -9,7 +9,7 @@ use taskhost_board::{Arrival, Status, TaskId};
 use crate::dialect::{Dialect, Role};
 use crate::draft::Draft;
 use crate::ids::{board_id, changed_id};
-use crate::{Error, ReadOptions, Remark, shaping};
+use crate::{Error, ReadOptions, Remark, remember};
 
 /// A task as a file has it.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub(crate) fn one(
     }
     break_circles(&mut drafts);
     let draft = drafts.pop().ok_or(Error::NotATask(dialect.format))?;
-    shaping::remember(dialect, draft)
+    remember::remember(dialect, draft)
 }
 
 /// All tasks of a board.
@@ -66,7 +66,7 @@ pub(crate) fn all(
     let mut arrivals = Vec::with_capacity(drafts.len());
     let mut remarks = Vec::new();
     for draft in drafts {
-        let (arrival, of_one) = shaping::remember(dialect, draft)?;
+        let (arrival, of_one) = remember::remember(dialect, draft)?;
         arrivals.push(arrival);
         remarks.extend(of_one);
     }

@@ -116,7 +116,7 @@ impl Draft {
     fn read_links(&mut self) {
         if let Some(value) = self.value(Role::Parent) {
             self.parent_text = id_text(&value);
-            if self.parent_text.is_none() && value != Value::from("") {
+            if self.parent_text.is_none() && value != "" {
                 self.remark_on(Role::Parent, "no id, so it has no parent");
             }
         }
@@ -246,8 +246,7 @@ impl Draft {
     /// A task that is in progress becomes somebody's claim; if nobody is known to have it, it is pending.
     fn read_holder(&mut self, dialect: &Dialect, options: &ReadOptions) {
         let role = [Role::Holder, Role::Worker].into_iter().find(|role| dialect.has(*role));
-        let given =
-            role.and_then(|role| self.value(role)).filter(|value| *value != Value::from(""));
+        let given = role.and_then(|role| self.value(role)).filter(|value| *value != "");
         let agent = given.as_ref().and_then(name);
         if let (Some(role), Some(_), None) = (role, &given, &agent) {
             self.remark_on(role, "no valid name of an agent");

@@ -73,7 +73,10 @@ pub(crate) fn read_todo2(path: &Path, options: &ReadOptions) -> Result<Foreign, 
     let shape = || Error::Shape { path: path.clone(), format, expected };
     let (todos, fields) = take(&text::load_json(&path)?, "todos").ok_or_else(shape)?;
     let sources = objects(&todos).ok_or_else(shape)?;
-    let rest = json!({ "format": format.as_str(), "fields": fields });
+    let rest = match fields.is_empty() {
+        true => Value::Null,
+        false => json!({ "format": format.as_str(), "fields": fields }),
+    };
     finish(format, sources, Vec::new(), rest, Vec::new(), options)
 }
 

@@ -12,6 +12,20 @@
 //! - the same file gives the same ids each time;
 //! - this crate knows no store and prints nothing.
 //!
+//! # What becomes what
+//!
+//! - An id that is valid on a board stays; [`board_id`] changes others. Of two tasks of one id the first keeps it.
+//! - A word for a status is known in any case and with any gap (`Todo`, `in-progress`, `Done`). Of a task whose word isn't
+//!   known nobody can say that it is to be done: it is `blocked`.
+//! - A task in progress becomes a claim of whoever has it. Its lease begins when the task was taken, or now if that isn't
+//!   known, as in `todo2`. If it is known only that somebody has it, that is an agent called `unknown`; if not even that,
+//!   the task is pending.
+//! - In `todo2` the assignee of a task that is in progress keeps it reserved, too. In `task-board` and `sqlite`, whoever has
+//!   a task that isn't begun has it reserved.
+//! - A parent or dependency that isn't there is left out, and so is the one that closes a circle.
+//! - `low`, `medium`, `high` and `critical` are the priorities -1, 0, 1 and 2.
+//! - A time without an offset is local time. What isn't known of a task's times is taken from those that are.
+//!
 //! # What is kept where
 //!
 //! Fields that a board has no place for stand in the task's `data`, under their own names, except where the system has a
@@ -43,6 +57,7 @@ mod error;
 mod ids;
 mod json_files;
 mod recognise;
+mod remember;
 mod saving;
 mod shaping;
 mod sqlite;
@@ -55,7 +70,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::Value;
-use taskhost_board::{Arrival, Json, Millis, Task, TaskId};
+use taskhost_board::{Arrival, Json, Millis, Task, TaskId, order_of_birth};
 
 use assemble::Source;
 use dialect::Dialect;
@@ -158,6 +173,28 @@ pub struct Foreign {
     pub remarks: Vec<Remark>,
 }
 
+impl Foreign {
+    /// Its tasks in batches of at most `size`, which can be adopted one after the other: each task comes after all that it
+    /// names, and else they keep their order.
+    pub fn into_batches(self, size: usize) -> Vec<Vec<Arrival>> {
+        let news: Vec<_> = self.arrivals.iter().map(|arrival| &arrival.new).collect();
+        // Circles were opened when it was read; one that was made since is found when it is adopted.
+        let order = order_of_birth(&news).unwrap_or_else(|_| (0..news.len()).collect());
+        let mut place = vec![0; order.len()];
+        for (at, index) in order.into_iter().enumerate() {
+            place[index] = at;
+        }
+        let mut arrivals: Vec<(usize, Arrival)> = place.into_iter().zip(self.arrivals).collect();
+        arrivals.sort_by_key(|(place, _)| *place);
+        let mut arrivals = arrivals.into_iter().map(|(_, arrival)| arrival).peekable();
+        let mut batches = Vec::new();
+        while arrivals.peek().is_some() {
+            batches.push(arrivals.by_ref().take(size.max(1)).collect());
+        }
+        batches
+    }
+}
+
 /// Something that the other side has no like of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
@@ -178,7 +215,8 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Reads all that `path` holds.
+/// Reads all that `path` holds: a file, for `a2a` the directory of the others or one of them, for `todo2` the file, its
+/// directory, or the project.
 ///
 /// # Errors
 ///
@@ -213,7 +251,8 @@ pub fn shape(format: Format, task: &Task) -> Value {
     Value::Object(shaping::shape(Dialect::of(format), task, &Default::default()))
 }
 
-/// Writes tasks and metadata as a system has them. Nothing that is there already is written over.
+/// Writes tasks and metadata as a system has them, in this order: to a file, for `a2a` to a directory, for `todo2` to either.
+/// Nothing that is there already is written over.
 ///
 /// # Errors
 ///

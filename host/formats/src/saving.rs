@@ -48,6 +48,13 @@ impl Draft {
 
     /// Puts it in its place, durably.
     pub(crate) fn finish(self) -> Result<(), Error> {
+        let path = self.path.clone();
+        self.place()?;
+        sync_directory(directory_of(&path))
+    }
+
+    /// Puts it in its place, where it stays once the directory is synced.
+    fn place(self) -> Result<(), Error> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(|e| unwritable(&path, e))?;
         let placed = match fs::metadata(&path) {
@@ -59,11 +66,15 @@ impl Draft {
             std::io::ErrorKind::AlreadyExists => Error::Occupied(path.clone()),
             _ => unwritable(&path, e.error),
         })?;
-        let directory = directory_of(&path);
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|e| unwritable(directory, e))
+        Ok(())
     }
+}
+
+/// Makes durable which files are in a directory.
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), Error> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|e| unwritable(directory, e))
 }
 
 /// Whether something is there that isn't an empty file.
@@ -80,11 +91,20 @@ fn directory_of(path: &Path) -> &Path {
 
 /// Saves JSON as people read it.
 pub(crate) fn save_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    draft_of(path, value)?.finish()
+}
+
+/// The same for one of many files in a directory, which is synced after the last of them.
+pub(crate) fn save_one_of_many(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    draft_of(path, value)?.place()
+}
+
+fn draft_of(path: &Path, value: &impl Serialize) -> Result<Draft, Error> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| unwritable(path, e))?;
     bytes.push(b'\n');
     let mut draft = Draft::begin(path)?;
     draft.write(&bytes)?;
-    draft.finish()
+    Ok(draft)
 }
 
 /// An object whose members stand in this order.

@@ -8,17 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use taskhost_board::{
-    AgentKind, Arrival, BootId, Claim, Json, Lease, Millis, Readiness, SessionId, Status, Task,
-    TaskId, Token,
-};
+use taskhost_board::{AgentKind, Json, Millis, Status, Task, TaskId};
 
 use crate::dialect::{Blank, Dialect, Role, Rule};
-use crate::draft::Draft;
-use crate::{Error, Format, IMPORTED, Remark, times, words};
+use crate::{Format, IMPORTED, Remark, times, words};
 
 /// The sessions of claims that were taken elsewhere begin so.
-const SESSION: &str = "imported-";
+pub(crate) const SESSION: &str = "imported-";
 
 /// By which ids tasks are known in the system that they are written for, where those are others.
 pub(crate) type Links = BTreeMap<TaskId, Value>;
@@ -34,7 +30,7 @@ pub(crate) struct Shaped {
 }
 
 /// What a field of this part says of a task; `None` for nothing.
-fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links) -> Option<Value> {
+pub(crate) fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links) -> Option<Value> {
     let time = |at: Millis| times::write(at, dialect.time);
     let list = |items: Vec<Value>| {
         let list = Value::Array(items);
@@ -109,7 +105,7 @@ fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links) -> Option<
 }
 
 /// Stands for what a board has that a field of this part says; `None` if nothing that was said before can still be true.
-fn mark(dialect: &Dialect, role: Role, task: &Task) -> Option<Value> {
+pub(crate) fn mark(dialect: &Dialect, role: Role, task: &Task) -> Option<Value> {
     let unlinked = Links::new();
     let plain = || written(dialect, role, task, &unlinked).unwrap_or(Value::Null);
     Some(match role {
@@ -160,81 +156,14 @@ fn value_of(json: &Json) -> Value {
 }
 
 /// Says that there is nothing, if the system says so.
-fn or_blank(rule: &Rule, value: Option<Value>) -> Option<Value> {
+pub(crate) fn or_blank(rule: &Rule, value: Option<Value>) -> Option<Value> {
     value.or(match rule.blank {
         Blank::Absent => None,
         Blank::Null => Some(Value::Null),
     })
 }
 
-/// Gives a draft, whose names of other tasks are settled, its data with all that must be remembered.
-pub(crate) fn remember(
-    dialect: &Dialect,
-    mut draft: Draft,
-) -> Result<(Arrival, Vec<Remark>), Error> {
-    let mut rest = draft.rest();
-    let mut imported = Map::new();
-    let own_room = dialect.has(Role::Data);
-    let data = if own_room {
-        if !rest.is_empty() {
-            imported.insert("fields".into(), Value::Object(rest));
-        }
-        match draft.value(Role::Data) {
-            Some(Value::Object(data)) if !data.contains_key(IMPORTED) => Some(data),
-            Some(other) => {
-                let why = format!("no object, so it stands under `{IMPORTED}`");
-                let named = format!("it has a field `{IMPORTED}`, so all of it stands under that");
-                draft.remark("data", if other.is_object() { named } else { why });
-                None
-            }
-            None => None,
-        }
-    } else {
-        if let Some(own) = rest.remove(IMPORTED) {
-            imported.insert("fields".into(), json!({ IMPORTED: own }));
-        }
-        if dialect.format == Format::Todo2 && !has_content(&rest) {
-            imported.insert("content".into(), json!({}));
-        }
-        Some(rest).filter(|rest| !rest.is_empty())
-    };
-    let copies = std::mem::take(&mut draft.source.copies);
-    if !copies.is_empty() {
-        imported.insert("copies".into(), copies.into());
-    }
-    let data_value = |data: Option<Map<String, Value>>| data.map_or(Value::Null, Value::Object);
-    draft.arrival.new.data = draft.keep(data_value(data.clone()))?;
-    let task = as_task(&draft.arrival);
-    for rule in dialect.rules {
-        let given = draft.given.iter().find(|(of, ..)| of.role == rule.role);
-        let mut memo = Map::new();
-        if let Some((_, name, _)) = given
-            && *name != rule.name()
-        {
-            memo.insert("as".into(), (*name).into());
-        }
-        let was = given.map(|(.., value)| value);
-        let now = or_blank(rule, written(dialect, rule.role, &task, &Links::new()));
-        let changes_when_claimed =
-            rule.role == Role::UpdatedAt && task.status == Status::InProgress;
-        if was != now.as_ref() || changes_when_claimed {
-            memo.extend(was.map(|was| ("was".to_owned(), was.clone())));
-            memo.extend(mark(dialect, rule.role, &task).map(|mark| ("is".to_owned(), mark)));
-        }
-        if !memo.is_empty() {
-            imported.insert(rule.name().into(), Value::Object(memo));
-        }
-    }
-    if !imported.is_empty() {
-        imported.insert("format".into(), dialect.format.as_str().into());
-        let mut data = data.unwrap_or_default();
-        data.insert(IMPORTED.into(), Value::Object(imported));
-        draft.arrival.new.data = draft.keep(Value::Object(data))?;
-    }
-    Ok((draft.arrival, draft.remarks))
-}
-
-fn has_content(object: &Map<String, Value>) -> bool {
+pub(crate) fn has_content(object: &Map<String, Value>) -> bool {
     ["content", "title", "name"].iter().any(|name| object.contains_key(*name))
 }
 
@@ -370,52 +299,5 @@ fn split(data: &Json) -> (Value, Option<Map<String, Value>>) {
             None => (Value::Object(own), None),
         },
         other => (other, None),
-    }
-}
-
-/// The task that comes of an arrival, as far as a shape shows it.
-pub(crate) fn as_task(Arrival { new, past }: &Arrival) -> Task {
-    let claim = past.claim.as_ref().map(|claim| {
-        let since = claim.since.unwrap_or_default();
-        let lease =
-            Lease { until: since.plus(claim.lease_ms), boot: BootId(String::new()), boot_ms: 0 };
-        Claim {
-            agent: claim.agent.clone(),
-            kind: claim.kind,
-            hostname: claim.hostname.clone(),
-            session: SessionId::new(format!("{SESSION}0")).expect("it is letters and a digit"),
-            living: false,
-            process: None,
-            token: Token(0),
-            since,
-            lease,
-            lease_ms: claim.lease_ms,
-        }
-    });
-    Task {
-        id: new.id.clone().expect("an id is given before anything is remembered"),
-        task_type: new.task_type.clone(),
-        status: past.status,
-        reason: past.reason.clone(),
-        parent: new.parent.clone(),
-        after: new.after.clone(),
-        priority: new.priority,
-        labels: new.labels.clone(),
-        needs: new.needs.clone(),
-        assignee: new.assignee.clone(),
-        data: new.data.clone(),
-        key: None,
-        attempts: past.attempts,
-        failures: past.failures,
-        claim,
-        closed: None,
-        result: past.result.clone(),
-        error: past.error.clone(),
-        not_before: new.not_before,
-        created_at: past.created_at.unwrap_or_default(),
-        updated_at: past.updated_at.unwrap_or_default(),
-        completed_at: past.completed_at,
-        born: 0,
-        readiness: Readiness::Unasked,
     }
 }

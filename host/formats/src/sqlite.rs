@@ -1,9 +1,9 @@
 //! `sqlite`: a database with a table `tasks`, a row for each task.
 //!
 //! A row is an object of its columns that aren't null: numbers and texts are themselves, and bytes, among them texts that
-//! aren't UTF-8, `{"base64": …}`. What is an object or a list on the board stands as JSON text in a database.
+//! aren't UTF-8, `{"base64": …}`. The names and types of columns are remembered; constraints and indexes aren't. What is an object or a list on the board stands as JSON text in a database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::dialect::{Dialect, Role};
 use crate::json_files::{imported_meta, part, remarks_on_meta, remembered};
 use crate::saving::Draft;
 use crate::shaping::Shaped;
-use crate::{Error, Foreign, Format, ReadOptions, Remark};
+use crate::{Error, Foreign, Format, ReadOptions, Remark, text};
 
 /// How every database begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -32,9 +32,7 @@ pub(crate) fn is_database(path: &Path) -> bool {
 }
 
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
-    if !path.exists() {
-        return Err(Error::NotThere(path.to_owned()));
-    }
+    text::expect_size(path)?;
     let format = Format::Sqlite;
     let expected = "an SQLite database with a table `tasks`, which has a column `id`";
     let shape = Error::Shape { path: path.to_owned(), format, expected };
@@ -85,19 +83,18 @@ fn read_database(path: &Path) -> Result<Option<Content>, rusqlite::Error> {
     if ours.is_empty() {
         return Ok(None);
     }
-    let mut select = transaction.prepare("SELECT * FROM tasks")?;
-    let types: BTreeMap<String, String> = transaction
-        .prepare("SELECT name, type FROM pragma_table_xinfo('tasks')")?
+    // Asked for as values: a name that isn't UTF-8 is an error there, and a panic as the name of a result's column. What
+    // is hidden isn't selected by `*`.
+    let columns: Vec<(String, String)> = transaction
+        .prepare("SELECT name, type FROM pragma_table_xinfo('tasks') WHERE hidden <> 1")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let declared = |name: &str| types.get(name).cloned().unwrap_or_default();
-    let columns: Vec<(String, String)> =
-        select.column_names().into_iter().map(|name| (name.to_owned(), declared(name))).collect();
     let ids = id_names();
     if !columns.iter().any(|(name, _)| ids.contains(&name.as_str())) {
         return Ok(None);
     }
     let mut rows = Vec::new();
+    let mut select = transaction.prepare("SELECT * FROM tasks")?;
     let mut found = select.query([])?;
     while let Some(row) = found.next()? {
         let mut object = Map::new();
@@ -220,7 +217,9 @@ fn write_database(
             let whole = |row: &Map<String, Value>| row.get(name).is_some_and(Value::is_i64);
             // Only whole numbers can be keys of that type, and tasks that were added since have others.
             let declared = match declared.as_str() {
-                "INTEGER" if is_id && !rows.iter().all(whole) => "",
+                key if is_id && key.eq_ignore_ascii_case("INTEGER") && !rows.iter().all(whole) => {
+                    ""
+                }
                 // A type comes from another database: only what is plainly one is taken.
                 plain
                     if plain.bytes().all(|b| b.is_ascii_alphanumeric() || b" (),".contains(&b)) =>

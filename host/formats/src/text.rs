@@ -22,21 +22,32 @@ pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// The bytes of a file.
 pub(crate) fn load(path: &Path) -> Result<Vec<u8>, Error> {
-    let unreadable = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Error::NotThere(path.to_owned()),
-        _ => Error::Unreadable { path: path.to_owned(), why: error.to_string() },
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let bytes = file.metadata().map_err(unreadable)?.len();
-    let too_large = |bytes| Error::TooLarge { path: path.to_owned(), bytes, max: FILE_BYTES_MAX };
-    if bytes > FILE_BYTES_MAX {
-        return Err(too_large(bytes));
-    }
+    expect_size(path)?;
+    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
     let mut text = Vec::new();
     // It may grow while it is read, and what is no file says nothing of its size.
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(unreadable)?;
-    let read = text.len() as u64;
-    if read > FILE_BYTES_MAX { Err(too_large(read)) } else { Ok(text) }
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| unreadable(path, &e))?;
+    expect(path, text.len() as u64)?;
+    Ok(text)
+}
+
+/// Checks that something is there and isn't too large to be read.
+pub(crate) fn expect_size(path: &Path) -> Result<(), Error> {
+    expect(path, std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len())
+}
+
+fn expect(path: &Path, bytes: u64) -> Result<(), Error> {
+    if bytes <= FILE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::TooLarge { path: path.to_owned(), bytes, max: FILE_BYTES_MAX })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => Error::NotThere(path.to_owned()),
+        _ => Error::Unreadable { path: path.to_owned(), why: error.to_string() },
+    }
 }
 
 /// A file's JSON, of which it is known that all of it is JSON and no key stands twice in an object.
@@ -149,12 +160,14 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Strict, A::Error> {
         let mut keys = BTreeSet::new();
         while let Some(key) = members.next_key::<String>()? {
-            members.next_value::<Strict>()?;
-            if let Some(key) = keys.replace(key) {
+            // Before its value, so that the error is told of where the key is.
+            if keys.contains(&key) {
                 return Err(A::Error::custom(format!(
                     "the key `{key}` stands twice in one object"
                 )));
             }
+            members.next_value::<Strict>()?;
+            keys.insert(key);
         }
         Ok(self)
     }

@@ -69,7 +69,8 @@ pub(crate) fn write(at: Millis, style: TimeStyle) -> Value {
         TimeStyle::Utc => format!("{time:.3}").into(),
         TimeStyle::Local => {
             let local = time.to_zoned(TimeZone::system()).datetime();
-            if at.0 % 1_000 == 0 { format!("{local:.0}") } else { format!("{local:.6}") }.into()
+            if at.0.is_multiple_of(1_000) { format!("{local:.0}") } else { format!("{local:.6}") }
+                .into()
         }
         TimeStyle::Unix => {
             let seconds = at.0 as f64 / 1_000.0;

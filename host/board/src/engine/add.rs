@@ -140,8 +140,9 @@ pub(super) fn check_key(key: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The order in which tasks that name each other can be added: each after all it names.
-pub(super) fn order_of_birth(tasks: &[&NewTask]) -> Result<Vec<usize>, Error> {
+/// The order in which tasks that name each other can be added: each after all it names, and else as they came. An error
+/// if they wait for each other in a circle, or an id is given twice.
+pub fn order_of_birth(tasks: &[&NewTask]) -> Result<Vec<usize>, Error> {
     let mut by_id = BTreeMap::new();
     for (index, new) in tasks.iter().enumerate() {
         if let Some(id) = &new.id

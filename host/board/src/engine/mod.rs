@@ -28,7 +28,7 @@ use std::time::Instant as Deadline;
 
 use due::LookForDead;
 
-pub use add::{AddOutcome, NewTask};
+pub use add::{AddOutcome, NewTask, order_of_birth};
 pub use adopt::{Adoption, Arrival, Past, PastClaim};
 pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
 pub use error::Error;

@@ -1,1 +1,185 @@
-//! x
+//! What all formats have in common: ids, circles, words, and lists of tasks.
+
+use serde_json::{Value, json};
+use taskhost_board::{Millis, Status};
+use taskhost_formats::{Error, Format, IMPORTED, ReadOptions, read_one, shape, write};
+
+use crate::common::{Board, NOW, adopted, arrival, file, options, read_text, remarks};
+
+const FORMAT: Format = Format::TaskBoard;
+
+#[test]
+fn a_list_of_tasks_keeps_its_order_and_its_numbers() {
+    let list = json!([
+        {"id": 12, "status": "in_progress", "assigned_to": "w", "claimed_at": 999_999_999.5, "updated_at": 999_999_999.75},
+        {"id": "b", "status": "todo", "updated_at": 999_000_000, "title": "B", "depends_on": [12]},
+        {"id": 12345678901234567890123_f64, "status": "done", "updated_at": null}
+    ]);
+    let foreign = read_text(FORMAT, &list.to_string());
+    assert_eq!(
+        arrival(&foreign, "12").past.claim.as_ref().unwrap().since,
+        Some(Millis(999_999_999_500))
+    );
+    assert_eq!(arrival(&foreign, "b").past.updated_at, Some(Millis(999_000_000_000)));
+    assert!(foreign.meta.is_empty());
+    let tasks = Board::new().adopt(&foreign.arrivals);
+    let (_directory, path) = file("out.json", "");
+    write(FORMAT, &tasks, &foreign.meta, &path).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap(), list);
+}
+
+#[test]
+fn an_object_with_a_list_comes_back_as_one() {
+    let object = json!({"version": 3, "tasks": [{"id": "a", "status": "open"}]});
+    let foreign = read_text(FORMAT, &object.to_string());
+    let tasks = Board::new().adopt(&foreign.arrivals);
+    let (_directory, path) = file("out.json", "");
+    assert_eq!(write(FORMAT, &tasks, &foreign.meta, &path).unwrap(), []);
+    assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap(), object);
+}
+
+#[test]
+fn the_same_file_gives_the_same_ids_each_time() {
+    let list = json!([
+        {"id": "a b", "x": 1}, {"id": "a b", "x": 2}, {"id": "a-b"}, {"title": "none"}, {"title": "none"}, {"id": ""},
+        {"id": {"no": "id"}}, {"id": "ä"}
+    ]);
+    let ids = || -> Vec<String> {
+        let foreign = read_text(FORMAT, &list.to_string());
+        foreign
+            .arrivals
+            .iter()
+            .map(|arrival| arrival.new.id.as_ref().unwrap().to_string())
+            .collect()
+    };
+    let first = ids();
+    assert_eq!(first, ids());
+    assert_eq!(first[2], "a-b");
+    let mut distinct = first.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), list.as_array().unwrap().len(), "{first:?}");
+    let tasks = Board::new().adopt(&read_text(FORMAT, &list.to_string()).arrivals);
+    let back: Vec<Value> = tasks.iter().map(|task| shape(FORMAT, task)).collect();
+    assert_eq!(json!(back), list);
+}
+
+/// One of two equal ids is valid and stays; a name that is like it is told apart.
+#[test]
+fn a_valid_id_stays_whatever_another_one_is_changed_to() {
+    let changed = taskhost_formats::board_id("a b");
+    let list = json!([{"id": "a b"}, {"id": changed, "parent": "a b"}]);
+    let foreign = read_text(FORMAT, &list.to_string());
+    let kept = arrival(&foreign, changed.as_str());
+    assert_eq!(kept.new.parent, foreign.arrivals[0].new.id);
+    assert_ne!(kept.new.id, foreign.arrivals[0].new.id);
+}
+
+#[test]
+fn circles_of_any_length_are_opened_at_one_place() {
+    let count = 20_000;
+    let tasks: Vec<Value> = (0..count)
+        .map(|n| json!({"id": format!("t{n}"), "depends_on": [format!("t{}", (n + 1) % count)]}))
+        .collect();
+    let foreign = read_text(FORMAT, &json!(tasks).to_string());
+    assert_eq!(foreign.remarks.len(), 1, "{:?}", foreign.remarks);
+    let links = foreign.arrivals.iter().map(|arrival| arrival.new.after.len());
+    assert_eq!(links.sum::<usize>(), count - 1);
+}
+
+#[test]
+fn circles_through_parents_and_dependencies_are_opened_too() {
+    let list = json!([
+        {"id": "a", "parent": "b"}, {"id": "b", "depends_on": ["c", "c", "b"]}, {"id": "c", "parent": "a"},
+        {"id": "d", "depends_on": ["a", "c"]}
+    ]);
+    let foreign = read_text(FORMAT, &list.to_string());
+    assert_eq!(foreign.remarks.len(), 2, "{:?}", foreign.remarks);
+    assert_eq!(arrival(&foreign, "d").new.after.len(), 2);
+    let tasks = Board::new().adopt(&foreign.arrivals);
+    let back: Vec<Value> = tasks.iter().map(|task| shape(FORMAT, task)).collect();
+    assert_eq!(json!(back), list);
+}
+
+#[test]
+fn a_status_that_is_not_known_is_nobodys_to_take() {
+    let task = adopted(FORMAT, &json!({"id": "a", "status": "hibernating"}));
+    assert_eq!(task.status, Status::Blocked);
+    assert!(task.reason.as_ref().unwrap().contains("`hibernating`"));
+    let mut freed = task.clone();
+    freed.status = Status::Pending;
+    assert_eq!(shape(FORMAT, &task)["status"], "hibernating");
+    assert_eq!(shape(FORMAT, &freed)["status"], "pending");
+}
+
+#[test]
+fn what_was_edited_on_the_board_is_written() {
+    let value =
+        json!({"id": "a", "status": "open", "priority": "high", "labels": ["y", "x"], "note": "n"});
+    let mut task = adopted(FORMAT, &value);
+    assert_eq!(shape(FORMAT, &task), value);
+    task.priority = -4;
+    task.labels.pop();
+    let shaped = shape(FORMAT, &task);
+    assert_eq!((&shaped["priority"], &shaped["labels"]), (&json!(-4), &json!(["x"])));
+    assert_eq!((&shaped["status"], &shaped["note"]), (&json!("open"), &json!("n")));
+    // Whoever replaces the data takes away what was remembered.
+    task.data = taskhost_board::Json::parse(r#"{"note": "m"}"#).unwrap();
+    let shaped = shape(FORMAT, &task);
+    assert_eq!((&shaped["note"], &shaped["status"]), (&json!("m"), &json!("pending")));
+}
+
+#[test]
+fn more_words_than_a_board_keeps_are_left_out_and_come_back() {
+    let labels: Vec<String> = (0..100).map(|n| format!("l{n}")).collect();
+    let value = json!({"id": "a", "tags": labels, "error": "e".repeat(100_000), "priority": 9_999_999_999_i64});
+    let (arrival, remarks) = read_one(FORMAT, &value, &options()).unwrap();
+    assert_eq!((arrival.new.labels.len(), remarks.len()), (64, 3), "{remarks:?}");
+    assert_eq!(shape(FORMAT, &adopted(FORMAT, &value)), value);
+}
+
+#[test]
+fn one_task_is_an_object() {
+    for format in Format::ALL {
+        let refused = read_one(format, &json!([]), &options());
+        assert!(matches!(refused, Err(Error::NotATask(_))));
+        assert!(read_one(format, &json!({}), &options()).is_ok());
+    }
+}
+
+#[test]
+fn a_lease_is_what_is_asked_for_within_what_a_board_gives() {
+    let value = json!({"id": "a", "type": "t", "status": "in_progress", "locked_by": "w"});
+    for (asked, given) in [(5, 5), (0, 1), (u64::MAX, 30 * 24 * 60 * 60 * 1000)] {
+        let options = ReadOptions { lease_ms: asked, now: NOW };
+        let (arrival, _) = read_one(Format::TaskManager, &value, &options).unwrap();
+        let claim = arrival.past.claim.unwrap();
+        assert_eq!((claim.lease_ms, claim.since), (given, Some(NOW)));
+    }
+}
+
+#[test]
+fn what_is_remembered_stands_under_one_key() {
+    let foreign = read_text(FORMAT, &json!([{"id": 1, "x": 2, "_imported": 3}]).to_string());
+    let data: Value = serde_json::from_str(foreign.arrivals[0].new.data.as_str()).unwrap();
+    let keys: Vec<&String> = data.as_object().unwrap().keys().collect();
+    assert_eq!(keys, [IMPORTED, "x"]);
+    assert_eq!(data[IMPORTED]["id"], json!({"was": 1, "is": "1"}));
+    assert_eq!(data[IMPORTED]["fields"], json!({IMPORTED: 3}));
+    assert!(remarks(&foreign).is_empty(), "{:?}", foreign.remarks);
+}
+
+#[test]
+fn batches_can_be_adopted_one_after_the_other() {
+    let list: Vec<Value> = (0..10)
+        .map(|n| json!({"id": format!("t{n}"), "parent": if n < 9 { json!(format!("t{}", n + 1)) } else { Value::Null }}))
+        .collect();
+    let foreign = read_text(FORMAT, &json!(list).to_string());
+    let board = Board::new();
+    let batches = foreign.into_batches(3);
+    assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3, 1]);
+    for batch in batches {
+        board.adopt(&batch);
+    }
+    assert_eq!(board.task("t0").parent.unwrap().as_str(), "t1");
+}

@@ -1,9 +1,11 @@
 //! Whatever a task of a system is, it comes back as it was; whatever bytes a file has, reading it ends.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use taskhost_board::Status;
-use taskhost_formats::{Format, read, read_one, recognise, shape};
+use taskhost_formats::{Format, read, read_one, recognise, shape, write};
 
 use crate::common::{adopted, options};
 
@@ -150,8 +152,23 @@ fn format() -> impl Strategy<Value = Format> {
     prop::sample::select(Format::ALL.to_vec())
 }
 
+/// A small database's bytes.
+fn database() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tasks.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let sql = "PRAGMA page_size = 512; CREATE TABLE tasks (id TEXT PRIMARY KEY, status TEXT, priority INTEGER, x BLOB);
+            INSERT INTO tasks VALUES ('a', 'todo', 1, x'00'), ('b', 'done', NULL, 1.5), ('c', 'claimed', 'high', 'é');";
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        std::fs::read(&path).unwrap()
+    })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_task_that_nothing_happened_to_comes_back_as_it_was(format in format(), object in object()) {
@@ -179,6 +196,28 @@ proptest! {
     }
 
     #[test]
+    fn a_file_comes_back_as_it_was(tasks in prop::collection::vec(object(), 0..8), rest in any_value()) {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, out) = (directory.path().join("in.json"), directory.path().join("out.json"));
+        let by_id = tasks.iter().enumerate().map(|(n, task)| (["a", "b", "c d", "1"].get(n).map_or(format!("t{n}"), ToString::to_string), task.clone()));
+        let by_id: Map<String, Value> = by_id.collect();
+        for (format, content) in [
+            (Format::TaskBoard, json!(tasks)),
+            (Format::TaskBoard, json!({"tasks": tasks, "rest": rest})),
+            (Format::Todo2, json!({"todos": tasks, "rest": rest})),
+            (Format::TaskManager, json!({"tasks": by_id, "workflow_type": rest, "metadata": {"k": rest, "-": 1}})),
+        ] {
+            std::fs::write(&path, content.to_string()).unwrap();
+            let foreign = read(format, &path, &options()).unwrap();
+            let tasks = crate::common::Board::new().adopt(&foreign.arrivals);
+            write(format, &tasks, &foreign.meta, &out).unwrap();
+            let written: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+            prop_assert_eq!(written, content);
+            std::fs::remove_file(&out).unwrap();
+        }
+    }
+
+    #[test]
     fn random_bytes_are_read_or_refused(format in format(), bytes in prop::collection::vec(any::<u8>(), 0..200), magic in any::<bool>()) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f.json");
@@ -186,6 +225,22 @@ proptest! {
         std::fs::write(&path, [beginning, &bytes].concat()).unwrap();
         let _ = recognise(&path);
         let _ = read(format, &path, &options());
+    }
+
+    #[test]
+    fn edited_databases_are_read_or_refused(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), kept in 0.0..4.0_f64) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tasks.db");
+        let mut bytes = database().to_vec();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes.truncate((bytes.len() as f64 * kept.min(1.0)) as usize);
+        std::fs::write(&path, bytes).unwrap();
+        if let Ok(foreign) = read(Format::Sqlite, &path, &options()) {
+            crate::common::Board::new().adopt(&foreign.arrivals);
+        }
     }
 
     #[test]
