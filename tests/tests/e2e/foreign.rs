@@ -1,0 +1,171 @@
+//! The files of other systems come onto a board by one command, and go back by another.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use taskhost_tests::{Answer, TestBoard};
+
+/// A workflow's state file, as `task-manager` has it: one task done, one held, one waiting for it, and some things that
+/// a board has no place for.
+fn state() -> Value {
+    json!({
+        "workflow_type": "survey",
+        "metadata": {"initialized_at": "2026-01-01T10:00:00", "owner": {"team": "maps"}},
+        "tasks": {
+            "fetch_1": {
+                "type": "fetch", "status": "completed", "parent_id": null, "locked_by": null, "locked_at": null,
+                "created_at": "2026-01-01T10:00:00.123456", "completed_at": "2026-01-01T10:05:00",
+                "data": {"url": "https://example.org", "ratio": 1.50}, "retries": 2,
+            },
+            "parse_1": {
+                "type": "parse", "status": "in_progress", "parent_id": "fetch_1", "locked_by": "ada",
+                "locked_at": "2026-01-01T11:00:00", "created_at": "2026-01-01T10:00:01", "completed_at": null,
+                "data": {},
+            },
+            "draw_1": {
+                "type": "draw", "status": "pending", "parent_id": "parse_1", "locked_by": null, "locked_at": null,
+                "created_at": "2026-01-01T10:00:02", "completed_at": null, "data": {},
+            },
+            "draw 2": {
+                "type": "draw", "status": "pending", "parent_id": "nosuch", "locked_by": null, "locked_at": null,
+                "created_at": "2026-01-01T10:00:03", "completed_at": null, "data": {},
+            },
+        },
+    })
+}
+
+/// Checks what it printed, by JSON pointers.
+#[track_caller]
+fn has(answer: &Answer, expected: &[(&str, Value)]) {
+    let json = answer.json();
+    for (pointer, value) in expected {
+        assert_eq!(json.pointer(pointer), Some(value), "{pointer} of {json}");
+    }
+}
+
+fn written(board: &TestBoard, name: &str, content: &str) -> String {
+    let path = board.folder().join(name);
+    fs::write(&path, content).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn state_file_comes_to_a_new_board_and_work_goes_on_where_it_was() {
+    let board = TestBoard::missing();
+    let file = written(&board, "state.json", &state().to_string());
+    let said = board.run(&["import", &file]).exits(0);
+    has(
+        &said,
+        &[
+            ("/format", "task-manager".into()),
+            ("/created", true.into()),
+            ("/added", 4.into()),
+            ("/present", 0.into()),
+        ],
+    );
+    let remarks = said.json()["remarks"].to_string();
+    assert!(remarks.contains("nosuch"), "{remarks}");
+    // The lease that the claim had there ran out long ago, so the first who asks gets its task.
+    let claimed = board.run(&["claim", "--agent", "bob", "--type", "parse"]).exits(0);
+    has(&claimed, &[("/task/id", "parse_1".into()), ("/task/attempts", 2.into())]);
+    board.run(&["complete", "parse_1", "--agent", "bob"]).exits(0);
+    board.run(&["claim", "draw_1", "--agent", "bob"]).exits(0);
+    board.run(&["meta", "get", "owner"]).exits(0);
+}
+
+#[test]
+fn importing_twice_changes_nothing() {
+    let board = TestBoard::missing();
+    let file = written(&board, "state.json", &state().to_string());
+    board.run(&["import", &file]).exits(0);
+    board.run(&["claim", "--agent", "bob", "--type", "parse"]).exits(0);
+    board.run(&["complete", "parse_1", "--agent", "bob"]).exits(0);
+    board.run(&["meta", "set", "owner", "2"]).exits(0);
+    let before = board.run(&["export"]).stdout;
+    let again = board.run(&["import", &file]).exits(0);
+    has(&again, &[("/added", 0.into()), ("/present", 4.into())]);
+    assert_eq!(board.run(&["export"]).stdout, before);
+}
+
+#[test]
+fn what_was_imported_goes_back_as_it_was_with_what_has_changed() {
+    let board = TestBoard::missing();
+    let file = written(&board, "state.json", &state().to_string());
+    board.run(&["import", &file]).exits(0);
+    let back = board.folder().join("back.json").display().to_string();
+    board.run(&["export", "--format", "task-manager", &back]).exits(0);
+    let read =
+        |path: &str| -> Value { serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap() };
+    assert_eq!(read(&back), state());
+    // Nothing is written over.
+    let refused = board.run(&["export", "--format", "task-manager", &back]).exits(10);
+    has(&refused, &[("/error/code", "exists".into())]);
+
+    board.run(&["claim", "parse_1", "--agent", "bob"]).exits(0);
+    let later = board.folder().join("later.json").display().to_string();
+    board.run(&["export", "--format", "task-manager", &later]).exits(0);
+    let (mut expected, later) = (state(), read(&later));
+    let locked_at = later["tasks"]["parse_1"]["locked_at"].clone();
+    assert!(locked_at.is_string() && locked_at != expected["tasks"]["parse_1"]["locked_at"]);
+    expected["tasks"]["parse_1"]["locked_by"] = "bob".into();
+    expected["tasks"]["parse_1"]["locked_at"] = locked_at;
+    assert_eq!(later, expected);
+}
+
+// A state file that was cut short by a crash was taken for an empty one, and written over.
+#[test]
+fn damaged_file_is_refused_with_its_place_and_leaves_no_board() {
+    let board = TestBoard::missing();
+    let whole = serde_json::to_string_pretty(&state()).unwrap();
+    for length in [1, whole.len() / 3, whole.len() / 2, whole.len() - 2] {
+        let file = written(&board, "cut.json", &whole[..length]);
+        let refused = board.run(&["import", &file]).exits(2);
+        let line = whole[..length].lines().count();
+        has(&refused, &[("/error/code", "invalid_import".into()), ("/error/line", line.into())]);
+        refused.number("/error/column");
+    }
+    board.run(&["list"]).exits(5);
+}
+
+#[test]
+fn formats_are_told_apart_and_what_is_none_is_told() {
+    let board = TestBoard::missing();
+    let todo2 =
+        r#"{"todos": [{"id": "T-1", "content": "x", "assignee": {"name": "a", "type": "human"}}]}"#;
+    let tasks = r#"[{"id": 7, "status": "done", "updated_at": 1691971200.25, "owner": "x"}]"#;
+    for (name, content, format) in [("t.json", todo2, "todo2"), ("b.json", tasks, "task-board")] {
+        let file = written(&board, name, content);
+        let said = board.run(&["import", &file]).exits(0);
+        has(&said, &[("/format", format.into()), ("/added", 1.into())]);
+    }
+    assert_eq!(board.task("T-1")["assignee"]["kind"], "human");
+    assert_eq!(board.task("7")["status"], "completed");
+    let file = written(&board, "x.json", r#"{"something": "else"}"#);
+    let refused = board.run(&["import", &file]).exits(2);
+    assert!(refused.text("/error/message").contains("--format"));
+    board.run(&["import", "--format", "todos", &file]).exits(2);
+    let refused = board.run(&["import", "nowhere.json"]).exits(2);
+    has(&refused, &[("/error/code", "no_such_file".into())]);
+    board.run(&["export", "--format", "todo2"]).exits(2);
+}
+
+#[test]
+fn directory_of_task_files_and_a_database_go_there_and_back() {
+    let board = TestBoard::missing();
+    let folder = board.folder().join("tasks");
+    for (state, task) in [("available", "one"), ("claimed", "two")] {
+        fs::create_dir_all(folder.join(state)).unwrap();
+        let content = json!({"task_id": task, "description": "d", "required_capabilities": ["js"]});
+        fs::write(folder.join(format!("{state}/{task}.json")), content.to_string()).unwrap();
+        fs::write(folder.join(format!("{state}/{task}.lock")), "").unwrap();
+    }
+    let path = folder.display().to_string();
+    let said = board.run(&["import", &path]).exits(0);
+    has(&said, &[("/format", "a2a".into()), ("/added", 2.into())]);
+    let database = board.folder().join("tasks.db").display().to_string();
+    board.run(&["export", "--format", "sqlite", &database]).exits(0);
+    let other = TestBoard::missing();
+    let said = other.run(&["import", &database]).exits(0);
+    has(&said, &[("/format", "sqlite".into()), ("/added", 2.into())]);
+    assert_eq!(other.task("one")["needs"][0], "js");
+}
