@@ -8,6 +8,9 @@ use taskhost_formats::{Foreign, Format, ReadOptions, Remark};
 
 use crate::{Board, Error};
 
+/// How many tasks are adopted in one transaction: few enough that nobody waits long for the lock.
+const TASKS_AT_ONCE: usize = 1_000;
+
 /// What became of what was to be imported.
 #[derive(Debug, Clone, Default)]
 pub struct Imported {
@@ -34,14 +37,18 @@ impl Board {
     /// Brings what was read of another system onto this board. What the board has already, tasks and metadata, stays as
     /// it is, so doing it again changes nothing; if it is cut short, doing it again does the rest.
     pub fn adopt(&self, foreign: Foreign) -> Result<Imported, Error> {
-        let mut imported = Imported { remarks: foreign.remarks, ..Imported::default() };
-        for adoption in self.engine().adopt_all(&foreign.arrivals, self.deadline())? {
-            let list = if adoption.was_there { &mut imported.present } else { &mut imported.added };
-            list.push(adoption.task.id);
-        }
+        let mut imported = Imported::default();
         for (key, value) in &foreign.meta {
             if self.meta(key)?.is_none() {
                 self.set_meta(key, Some(value), None, None)?;
+            }
+        }
+        imported.remarks.clone_from(&foreign.remarks);
+        for batch in foreign.into_batches(TASKS_AT_ONCE) {
+            for adoption in self.engine().adopt(&batch, self.deadline())? {
+                let (here, present) = (&mut imported.added, &mut imported.present);
+                let list = if adoption.was_there { present } else { here };
+                list.push(adoption.task.id);
             }
         }
         Ok(imported)

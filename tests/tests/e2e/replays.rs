@@ -186,3 +186,27 @@ fn picture_is_put_neither_into_the_board_nor_through_a_link() {
     assert!(fs::read_to_string(&link).unwrap().contains("<svg"));
     board.assert_healthy();
 }
+
+// Tasks that had come finished from another system were new ones in a replay, and were done once more.
+#[test]
+fn what_came_finished_or_held_from_elsewhere_is_not_done_again() {
+    let board = TestBoard::new();
+    let file = board.folder().join("board.json");
+    let tasks = r#"[{"id": "old", "status": "completed"}, {"id": "held", "status": "in_progress", "assignee": "ada"},
+                    {"id": "new", "status": "pending"}]"#;
+    fs::write(&file, tasks).unwrap();
+    board.run(&["import", file.to_str().unwrap()]).exits(0);
+    let (id, token) = board.claim("bob");
+    assert_eq!(id, "new");
+    board.run(&["complete", "new", "--agent", "bob", "--token", &token]).exits(0);
+    let answer = board.run(&["policy", "replay", "current", "--history"]).exits(0).json();
+    assert_eq!(answer["differences"]["same"], 1, "{answer}");
+    // The history ends before the lease of `held` does, which the replay goes on to see; `old` stays as it came.
+    let different = answer["differences"]["first"].as_array().unwrap();
+    assert_eq!(different.len(), 1, "{answer}");
+    assert_eq!(different[0]["b"]["task"], "held", "{answer}");
+    let columns = columns(&answer);
+    let (recorded, replayed) = (&columns["recorded"]["tasks"], &columns["replayed"]["tasks"]);
+    assert_eq!((&recorded["completed"], &recorded["in_progress"]), (&2.into(), &1.into()));
+    assert_eq!((&replayed["completed"], &replayed["pending"]), (&3.into(), &0.into()));
+}

@@ -111,33 +111,6 @@ impl Engine {
     }
 }
 
-/// How many tasks a transaction adopts where more are to be: few enough that nobody waits long for the lock.
-const TASKS_AT_ONCE: usize = 1_000;
-
-impl Engine {
-    /// Adopts any number of tasks, in several transactions, each task after all that it names. If it is cut short, those
-    /// that were adopted stay, and adopting all of them again adopts the rest. The outcomes are in the order of `tasks`.
-    pub fn adopt_all(
-        &self,
-        tasks: &[Arrival],
-        mut deadline: Deadline,
-    ) -> Result<Vec<Adoption>, Error> {
-        // The patience is for the lock, each time anew.
-        let patience = deadline.saturating_duration_since(Deadline::now());
-        tasks.iter().try_for_each(check)?;
-        let news: Vec<&NewTask> = tasks.iter().map(|arrival| &arrival.new).collect();
-        let order = order_of_birth(&news)?;
-        let mut adopted: Vec<(usize, Adoption)> = Vec::with_capacity(tasks.len());
-        for part in order.chunks(TASKS_AT_ONCE) {
-            let these: Vec<Arrival> = part.iter().map(|index| tasks[*index].clone()).collect();
-            adopted.extend(part.iter().copied().zip(self.adopt(&these, deadline)?));
-            deadline = Deadline::now() + patience;
-        }
-        adopted.sort_by_key(|(index, _)| *index);
-        Ok(adopted.into_iter().map(|(_, adoption)| adoption).collect())
-    }
-}
-
 /// Checks that what is said of a task can be, and is of a size that can be kept.
 fn check(Arrival { new, past }: &Arrival) -> Result<(), Error> {
     check_bounds(new)?;

@@ -193,6 +193,10 @@ impl Reader {
 
     fn read_claim(&mut self, sequence: Sequence, entry: &Entry, change: &Change) {
         let Change::Claimed { id, claim } = change else { return };
+        if entry.request.command == Command::Add {
+            // It was claimed elsewhere, and came so.
+            return;
+        }
         let filter = entry.request.filter.clone().unwrap_or_default();
         let asker = Agent {
             name: claim.agent.clone(),

@@ -4,7 +4,8 @@
 //! - [`told`]: reads an entry.
 
 use taskhost_board::{
-    Action, Change, Command, Entry, Json, Name, NewTask, Proof, Status, Task, TaskId,
+    Action, Arrival, Change, Command, Entry, Json, Name, NewTask, Past, PastClaim, Proof, Status,
+    Task, TaskId,
 };
 
 /// Something that comes at its recorded time.
@@ -12,6 +13,8 @@ use taskhost_board::{
 pub(crate) enum Told {
     /// Tasks come onto the board, all or none.
     Add(Vec<NewTask>),
+    /// Tasks come from elsewhere, with their past, all or none.
+    Adopt(Vec<Arrival>),
     /// Something is done with tasks, by this name.
     Change(Vec<TaskId>, Box<Action>, Option<Name>),
     /// A value of the workflow's own metadata.
@@ -42,11 +45,19 @@ pub(super) fn told(
     let command = entry.request.command;
     match command {
         Command::Add => {
-            let added = entry.changes.iter().filter_map(|change| match change {
-                Change::Added(task) => Some(as_new(task)),
-                _ => None,
+            let added = || {
+                entry.changes.iter().filter_map(|change| match change {
+                    Change::Added(task) => Some(&**task),
+                    _ => None,
+                })
+            };
+            let has_past = |task: &Task| task.status != Status::Pending || task.attempts > 0;
+            let is_claimed = |change: &Change| matches!(change, Change::Claimed { .. });
+            events.push(if added().any(has_past) || entry.changes.iter().any(is_claimed) {
+                Told::Adopt(added().map(|task| as_arrival(task, entry)).collect())
+            } else {
+                Told::Add(added().map(as_new).collect())
             });
-            events.push(Told::Add(added.collect()));
         }
         Command::Cancel => cancelled(entry).for_each(|(id, action)| change(id, action)),
         Command::Archive => {
@@ -131,6 +142,34 @@ fn cancelled(entry: &Entry) -> impl Iterator<Item = (&TaskId, Action)> {
         let reason = reason.map(str::to_owned);
         (id, Action::Cancel { cascade: false, reason })
     })
+}
+
+/// The task as it came from elsewhere, by the entry with which it did.
+fn as_arrival(task: &Task, entry: &Entry) -> Arrival {
+    let claim = entry.changes.iter().find_map(|change| match change {
+        Change::Claimed { id, claim } if *id == task.id => Some(PastClaim {
+            agent: claim.agent.clone(),
+            kind: claim.kind,
+            hostname: claim.hostname.clone(),
+            since: Some(claim.since),
+            lease_ms: claim.lease_ms,
+        }),
+        _ => None,
+    });
+    let status = if claim.is_some() { Status::InProgress } else { task.status };
+    let past = Past {
+        status,
+        reason: task.reason.clone(),
+        attempts: task.attempts.saturating_add(u32::from(claim.is_some())),
+        claim,
+        result: task.result.clone(),
+        error: task.error.clone(),
+        failures: task.failures,
+        created_at: Some(task.created_at),
+        updated_at: Some(task.updated_at),
+        completed_at: task.completed_at,
+    };
+    Arrival { new: as_new(task), past }
 }
 
 /// The task as it was added.

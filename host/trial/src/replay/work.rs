@@ -1,8 +1,8 @@
 //! Asking, working, and what operators do.
 
 use taskhost_board::{
-    Action, ChangeRequest, ClaimOutcome, ClaimRequest, Error, Finish, Millis, Proof, Status, Task,
-    TaskId, Token,
+    Action, ChangeRequest, ClaimOutcome, ClaimRequest, Error, Finish, Millis, NewTask, Proof,
+    Status, Task, TaskId, Token,
 };
 
 use super::{Hand, Holding, NOT_RECORDED, Replay, Step, soon};
@@ -332,21 +332,15 @@ impl Replay<'_> {
         match &workload.events[index].2 {
             Told::Add(tasks) => {
                 let mut tasks = tasks.clone();
-                let added: std::collections::BTreeSet<TaskId> =
-                    tasks.iter().filter_map(|task| task.id.clone()).collect();
-                // What was archived before, or wasn't let onto the board, is waited for by nobody.
-                let ledger = &self.ledger;
-                let there = |id: &TaskId| added.contains(id) || ledger.tasks.contains_key(id);
-                for task in &mut tasks {
-                    task.after.retain(&there);
-                    task.parent = task.parent.take().filter(&there);
-                }
-                let count = tasks.len() as u64;
-                if let Err(error) = self.engine.add(&tasks, soon()) {
-                    self.ledger.course.not_added += count;
-                    self.went_wrong("tasks were added", error)?;
-                }
-                self.follow();
+                self.forget_missing(tasks.iter_mut().collect());
+                let added = self.engine.add(&tasks, soon()).map(|_| ());
+                self.added(tasks.len(), added)?;
+            }
+            Told::Adopt(arrivals) => {
+                let mut arrivals = arrivals.clone();
+                self.forget_missing(arrivals.iter_mut().map(|arrival| &mut arrival.new).collect());
+                let adopted = self.engine.adopt(&arrivals, soon()).map(|_| ());
+                self.added(arrivals.len(), adopted)?;
             }
             Told::Change(ids, action, by) => {
                 self.change(ids.clone(), (**action).clone(), by.clone())?;
@@ -362,6 +356,26 @@ impl Replay<'_> {
                 self.finish(id, proof, how, "a task was ended that was claimed before")?;
             }
         }
+        Ok(())
+    }
+
+    /// What was archived before, or wasn't let onto the board, is waited for by nobody.
+    fn forget_missing(&self, tasks: Vec<&mut NewTask>) {
+        let added: std::collections::BTreeSet<TaskId> =
+            tasks.iter().filter_map(|task| task.id.clone()).collect();
+        let there = |id: &TaskId| added.contains(id) || self.ledger.tasks.contains_key(id);
+        for task in tasks {
+            task.after.retain(there);
+            task.parent = task.parent.take().filter(there);
+        }
+    }
+
+    fn added(&mut self, count: usize, done: Result<(), Error>) -> Result<(), Error> {
+        if let Err(error) = done {
+            self.ledger.course.not_added += count as u64;
+            self.went_wrong("tasks were added", error)?;
+        }
+        self.follow();
         Ok(())
     }
 
