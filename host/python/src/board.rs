@@ -193,12 +193,15 @@ impl Board {
         })
     }
 
-    /// How many tasks of each type there are. Its cost grows with the board.
-    fn census(&self, py: Python<'_>) -> PyResult<BTreeMap<String, u64>> {
+    /// How many tasks of each type stand where, at one instant. Its cost grows with the board.
+    fn census(&self, py: Python<'_>) -> PyResult<BTreeMap<String, BTreeMap<&'static str, u64>>> {
         self.run(py, |board| {
             let census = board.census()?;
-            let types = census.types.iter();
-            Ok(types.map(|(name, by)| (name.to_string(), by.iter().sum())).collect())
+            let types = census.types.iter().map(|(name, by)| {
+                let by_status = Status::ALL.map(|status| (status.as_str(), by[status as usize]));
+                (name.to_string(), BTreeMap::from(by_status))
+            });
+            Ok(types.collect())
         })
     }
 

@@ -234,8 +234,8 @@ class Board:
         """How many tasks stand where. Costs the same on a board of any size."""
         return Counts(**json.loads(self._native.counts()))
 
-    def types(self) -> dict[str, int]:
-        """How many tasks of each type there are. Its cost grows with the board."""
+    def census(self) -> dict[str, dict[str, int]]:
+        """How many tasks of each type are of each status, at one instant. Its cost grows with the board."""
         return self._native.census()
 
     def wait(self, timeout: float) -> bool:

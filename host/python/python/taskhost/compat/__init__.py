@@ -8,6 +8,7 @@
 :mod:`.orchestrator`   ``TaskQueue``, ``AgentSpawner``, ``ContextManager`` over SQLite and files
 =====================  ==========================================================================
 
-Names, parameters, defaults and return values are theirs; the guarantees are taskhost's. Their files are brought along the
-first time that they are opened, and left where they are.
+Names, parameters, defaults and return values are theirs; the guarantees are taskhost's. The tasks in their files are
+brought along when these are first opened. Each board stands beside what it is named after: ``work.json.taskhost`` beside
+``work.json``.
 """

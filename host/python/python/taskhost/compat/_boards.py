@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from pathlib import Path
 from taskhost.board import Board
 
 __all__ = ["board_beside", "bring_along"]
+
+# Under whose name it is kept which file was imported.
+_IMPORTER = "taskhost-import"
 
 _open: dict[tuple[Path, float], Board] = {}
 _lock = threading.Lock()
@@ -27,9 +31,9 @@ def board_beside(path: Path, *, timeout: float, settings: Mapping[str, str]) -> 
     """The board beside the file or directory at ``path``, named after it: ``work.json.taskhost`` for ``work.json``.
 
     It is made, unfenced and with these settings of the standard policy, if it isn't there. All that a process opens for
-    one path is one board.
+    one path is one board; so is what is reached through a link.
     """
-    place = Path(os.path.abspath(path))
+    place = Path(os.path.realpath(path))
     place = place.with_name(place.name + ".taskhost")
     with _lock:
         board = _open.get((place, timeout))
@@ -49,18 +53,22 @@ def bring_along(board: Board, path: Path, format: str, *, lease: float | None = 
     """
     if not path.exists():
         return
-    found = _signature(path)
-    name = f"imported:{format}"
-    if board.meta().get(name) == found:
+    found = json.dumps(_signature(path)).encode()
+    # Not in the metadata, which is the workflow's own and goes into its file again.
+    if board.context(format, agent=_IMPORTER) == found:
         return
     report = board.import_file(path, format=format, lease=lease)
-    board.set_meta(name, found)
+    board.set_context(format, found, agent=_IMPORTER)
     report.warn()
 
 
 def _signature(path: Path) -> list[list[object]]:
     """What tells that a file, or a file in a directory, was changed."""
-    files = sorted(p for p in path.rglob("*.json")) if path.is_dir() else [path]
+    if path.is_dir():
+        files = sorted(path.rglob("*.json"))
+    else:
+        # What was written to a database last stands in its log.
+        files = [path, *(log for log in [path.with_name(path.name + "-wal")] if log.exists())]
     signature: list[list[object]] = []
     for file in files:
         stat = file.stat()
