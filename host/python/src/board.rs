@@ -442,6 +442,11 @@ impl Board {
         })
     }
 
+    /// The number of the last entry: another one once anything has changed.
+    fn sequence(&self, py: Python<'_>) -> PyResult<u64> {
+        self.run(py, |board| Ok(board.head()?.sequence.0))
+    }
+
     fn is_unfenced(&self, py: Python<'_>) -> PyResult<bool> {
         self.run(py, |board| Ok(board.settings()?.unfenced))
     }

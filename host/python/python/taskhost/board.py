@@ -561,6 +561,11 @@ class Board:
         self._native.compact()
 
     @property
+    def sequence(self) -> int:
+        """The number of the board's last entry: as long as it is the same, tasks and metadata are."""
+        return self._native.sequence()
+
+    @property
     def is_unfenced(self) -> bool:
         """Whether claims are ended without tokens here."""
         return self._native.is_unfenced()

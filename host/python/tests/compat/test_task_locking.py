@@ -260,6 +260,8 @@ def test_an_assignment_that_crashes_is_whole_or_undone_and_the_next_one_makes_it
 ) -> None:
     # The file was written in place: a crash left half of it, or an assignment of which the other side knew nothing.
     atomic_assign_task("T-1", "bob")
+    # With nothing left to agree on, what the child keeps is of its own assignment.
+    load_todo2_state()
     child = os.fork()
     if child == 0:
         place: Any = taskhost.Board if step.startswith("set_") else _todo2
@@ -281,6 +283,22 @@ def test_an_assignment_that_crashes_is_whole_or_undone_and_the_next_one_makes_it
     assert atomic_assign_task("T-1", "eve") == (True, None)
     if step != "set_context":
         assert project.todo("T-3")["notes"] == "edited"
+
+
+# What was kept of the board was gone by while it stayed the same: what an agent did meanwhile was not in the file.
+def test_what_agents_do_on_the_board_between_two_assignments_is_in_the_file(
+    project: Project,
+) -> None:
+    atomic_assign_task("T-1", "bob")
+    atomic_assign_task("T-2", "bob")
+    project.board.update("T-1", add_labels=["urgent"]).check()
+    claim = project.board.agent("bob", living=False).claim("T-2")
+    assert claim is not None
+    claim.complete()
+    assert atomic_assign_task("T-3", "ada") == (True, None)
+    first, second = project.todo("T-1"), project.todo("T-2")
+    assert first["tags"] == ["urgent"] and second["status"].lower() in ("done", "completed")
+    assert atomic_assign_task("T-2", "ada")[0] is False
 
 
 def test_exceptions_from_here_are_those_of_the_package(project: Project) -> None:

@@ -74,6 +74,16 @@ class Snapshot:
     memory: Memory
     #: What of the file can't be done on the board yet, as it was known.
     waiting: dict[str, meaning.Meaning]
+    #: The board's last entry before it was read.
+    sequence: int
+    #: Whether ``tasks`` are all of them. Where nothing has changed since the two agreed, none is read.
+    is_whole: bool = True
+
+    def task(self, board: Board, id: str) -> Task | None:
+        """The task of this id on the board."""
+        if not self.is_whole and id not in self.tasks and id in self.memory.known:
+            self.tasks[id] = board.task(id)
+        return self.tasks.get(id)
 
 
 class _TaskLocks(threading.local):
@@ -227,11 +237,17 @@ class StateFile:
         todos = _by_id(state)
         board = self.board(timeout)
         memory = self._remember(board, text, todos)
+        is_edited = memory.is_waiting or memory.gone or memory.digest != _digest(text)
+        sequence = board.sequence
+        if memory.sequence == sequence and not is_edited:
+            return Snapshot(text, state, todos, {}, memory, {}, sequence, is_whole=False)
         tasks = {task.id: task for task in board.tasks()}
-        snapshot = Snapshot(text, state, todos, tasks, memory, {})
-        if not (memory.is_waiting or memory.gone or memory.digest != _digest(text)):
+        snapshot = Snapshot(text, state, todos, tasks, memory, {}, sequence)
+        if not is_edited:
             self._mirror(board, snapshot)
             return snapshot
+        # What it does on the board, others may do something in between.
+        snapshot.sequence = -1
         absorbing = Absorbing(board, tasks, memory.known, self._locked_here(), memory.gone)
         absorbing.run(todos)
         snapshot.waiting = absorbing.waiting
@@ -249,6 +265,8 @@ class StateFile:
             todo["assignee"] = dict(said)
             meaning.touch(todo, now)
         board = self.board(timeout)
+        if snapshot.sequence >= 0:
+            snapshot.sequence += 1
         self._mirror(board, snapshot, edited={task.id for task in tasks}, is_changed=True)
 
     def _remember(self, board: Board, text: bytes, todos: Mapping[str, Todo]) -> Memory:
@@ -280,19 +298,23 @@ class StateFile:
         3. what both say is kept.
         """
         memory = snapshot.memory
-        before = (memory.digest, memory.known, memory.is_waiting)
+        before = (memory.digest, memory.known, memory.is_waiting, memory.sequence)
         is_changed |= _render(snapshot, edited or (), kept)
+        sequence = snapshot.sequence
         if is_changed:
-            text = snapshot.text = format_json(snapshot.state)
+            text = snapshot.text = format_json(snapshot.state, _indent(snapshot.text))
             # 1.
             board.set_meta(_NEXT, _digest(text))
+            sequence += 1 if sequence >= 0 else 0
             # 2.
             replace_file(self.path, text)
+        memory.sequence = sequence if sequence == board.sequence else -1
         memory.digest = _digest(snapshot.text)
         memory.is_waiting = any("status" in keys for keys in snapshot.waiting.values())
         for id, keys in snapshot.waiting.items():
             memory.known[id].todo.update(keys)
-        if edited is not None or before != (memory.digest, memory.known, memory.is_waiting):
+        now = (memory.digest, memory.known, memory.is_waiting, memory.sequence)
+        if edited is not None or before != now:
             # 3.
             board.set_context(_KNOWN, memory.bytes(), agent=_OWNER)
 
@@ -303,6 +325,12 @@ def _render(
     """Brings the state and what is known of it up to date with the board; says whether the state was changed."""
     memory, todos, tasks = snapshot.memory, snapshot.todos, snapshot.tasks
     now = datetime.now(timezone.utc)
+    if not snapshot.is_whole:
+        # All others are as they were when the two agreed.
+        theirs = {id: meaning.of_task(tasks[id], memory.known[id].task) for id in edited}
+        both = {id: Known(meaning.of_todo(todos[id]), theirs[id]) for id in edited}
+        memory.known = {**memory.known, **both}
+        return False
     known: dict[str, Known] = {}
     is_changed = False
     for id, todo in list(todos.items()):
@@ -371,6 +399,11 @@ def _by_id(state: Mapping[str, Any]) -> dict[str, Todo]:
 def _leave_out(what: str) -> None:
     said = f"{what}: it stays in the file, and the board has nothing of it: give it an id of its own"
     warnings.warn(said, NotMapped, stacklevel=3)
+
+
+def _indent(text: bytes) -> int | None:
+    """How the file is indented: as it is, so that its differences stay small."""
+    return 2 if text.startswith(b"{\n") else None
 
 
 def _digest(text: bytes) -> str:

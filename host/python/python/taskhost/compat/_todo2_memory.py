@@ -29,6 +29,8 @@ class Memory:
     gone: set[str]
     #: Whether something of the file is still to be done on the board.
     is_waiting: bool = False
+    #: The board's last entry then; -1 where others may have written meanwhile.
+    sequence: int = -1
 
     @classmethod
     def read(cls, text: bytes | None) -> Memory:
@@ -39,7 +41,7 @@ class Memory:
             id: Known(todo, todo if task is None else task)
             for id, (todo, task) in kept["known"].items()
         }
-        return cls(kept["digest"], known, set(kept["gone"]), kept["is_waiting"])
+        return cls(kept["digest"], known, set(kept["gone"]), kept["is_waiting"], kept["sequence"])
 
     def bytes(self) -> bytes:
         known = {
@@ -52,6 +54,7 @@ class Memory:
                 "known": known,
                 "gone": sorted(self.gone),
                 "is_waiting": self.is_waiting,
+                "sequence": self.sequence,
             },
             indent=None,
         )

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from taskhost.board import board_id
+from taskhost.board import Board, board_id
 from taskhost.compat._todo2 import Snapshot, StateFile, state_file
 from taskhost.compat._todo2_meaning import Todo, assignee_of
 from taskhost.errors import Invalid, LockTimeout, Refused, Taken
@@ -151,10 +151,10 @@ class _Attempt:
         found = self._found
         if found is None:
             return _Outcome(dict.fromkeys(self._ids.values(), _MISSING))
-        outcome = self._refused(found)
+        board = self._place.board(self._timeout)
+        outcome = self._refused(board, found)
         if outcome.refusals:
             return outcome
-        board = self._place.board(self._timeout)
         try:
             changed = board.assign(
                 list(self._ids),
@@ -174,10 +174,10 @@ class _Attempt:
             warnings.warn(f"the assignment isn't in the file yet: {error}", stacklevel=5)
         return outcome
 
-    def _refused(self, found: Snapshot) -> _Outcome:
+    def _refused(self, board: Board, found: Snapshot) -> _Outcome:
         outcome = _Outcome()
         for on_board, id in self._ids.items():
-            task, todo = found.tasks.get(on_board), found.todos.get(on_board)
+            task, todo = found.task(board, on_board), found.todos.get(on_board)
             if task is None or todo is None:
                 outcome.refusals[id] = _MISSING
             elif (existing := _existing(task, todo)) is not None:
