@@ -31,6 +31,11 @@ fn what_is_wrong(named: &Named<'_>) -> Option<String> {
     let Ok(source) = fs::read_to_string(workspace().join(file)) else {
         return Some(format!("there is no `{file}`"));
     };
+    if file.ends_with(".py") {
+        // What pytest collects: a function of the module that is called so.
+        let is_test = test.starts_with("test_") && source.contains(&format!("\ndef {test}("));
+        return (!is_test).then(|| format!("`{file}` has no test `{test}`"));
+    }
     let head = format!("fn {test}(");
     let Some(at) = source.find(&head) else {
         let is_made = is_made_by_a_macro(&source, test);
