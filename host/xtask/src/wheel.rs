@@ -18,6 +18,9 @@ pub struct Wheel {
     /// Make it of what `cargo build --workspace --all-targets` has built, unoptimised, as the tests do
     #[arg(long)]
     pub dev: bool,
+    /// Install that one where there is nothing else, run the package's tests there, and check its types
+    #[arg(long, conflicts_with_all = ["dev", "out"])]
+    pub test: bool,
     /// Where it is put; `target/wheels` unless said otherwise
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -25,6 +28,9 @@ pub struct Wheel {
 
 impl Wheel {
     pub fn run(self) -> Result<()> {
+        if self.test {
+            return test();
+        }
         let out = self.out.unwrap_or_else(|| workspace::target_dir().join("wheels"));
         let wheel = if self.dev { of_built(&out)? } else { released(&out)? };
         println!("{}", wheel.display());
