@@ -456,11 +456,16 @@ impl Board {
         self.run(py, taskhost::Board::compact)
     }
 
-    /// Waits until something has happened on the board, at most so many seconds; says whether it has.
-    fn wait(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+    /// Waits until something has happened on the board, since the entry of this number if one is given, at most so many
+    /// seconds; says whether it has.
+    fn wait(&self, py: Python<'_>, timeout: f64, past: Option<u64>) -> PyResult<bool> {
         let timeout = seconds(timeout)?;
         let began = Instant::now();
+        // Before it is looked, so that nothing that happens then is slept through.
         let seen = self.run(py, taskhost::Board::mark)?;
+        if past.is_some_and(|past| past != seen.newest.0) {
+            return Ok(true);
+        }
         loop {
             let left = timeout.saturating_sub(began.elapsed()).min(Duration::from_millis(500));
             if self.run(py, |board| board.wait(seen, left))? != seen {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -126,6 +127,16 @@ def test_who_waits_is_woken(board: taskhost.Board) -> None:
     assert [claim.id for claim in claimed if claim is not None] == ["t"]
 
 
+def test_what_happens_between_a_look_and_the_sleep_is_not_slept_through(
+    board: taskhost.Board,
+) -> None:
+    seen = board.sequence
+    assert not board.wait(0.01, past=seen)
+    board.add("t")
+    assert board.wait(60, past=seen)
+    assert board.sequence != seen and not board.wait(0.01)
+
+
 def test_living_agent_that_is_closed_hands_back_what_it_holds(board: taskhost.Board) -> None:
     board.add("t", id="t")
     with board.agent("ada") as agent:
@@ -133,6 +144,20 @@ def test_living_agent_that_is_closed_hands_back_what_it_holds(board: taskhost.Bo
         assert [claim.id for claim in agent.held()] == ["t"]
     with pytest.raises(taskhost.UsageError, match="closed"):
         agent.claim()
+    assert board.agent("bob").claim("t", wait=10) is not None
+
+
+# A claim of an agent that the program hadn't kept was taken back while its task was being worked on, at whatever time
+# Python collected its garbage.
+def test_claim_keeps_its_agent_alive_and_without_both_the_task_comes_back(
+    board: taskhost.Board,
+) -> None:
+    board.add("t", id="t")
+    claim: taskhost.Claim | None = _claim(board.agent("ada"), "t")
+    gc.collect()
+    assert board.agent("bob").claim() is None
+    assert claim is not None
+    del claim
     assert board.agent("bob").claim("t", wait=10) is not None
 
 

@@ -15,6 +15,9 @@ class PerProcess(Generic[T]):
     """Makes a handle when it is first asked for, and another one in each forked child.
 
     What the parent had is not taken down in the child: it may take threads to do so, which a fork doesn't copy.
+
+    ``make`` must not refer to what has the handle: in a circle nothing is closed before Python collects its garbage,
+    and descriptors may run out by then.
     """
 
     def __init__(self, make: Callable[[], T], made: T | None = None) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskhost import _native
 from taskhost._process import PerProcess
-from taskhost.errors import Taken, TaskhostError
+from taskhost.errors import Invalid, NotFound, Taken, TaskhostError
 from taskhost.task import Task, _time
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from types import TracebackType
 
     from taskhost.board import Board
 
 __all__ = ["Agent", "Claim", "Nothing"]
+
+_log = logging.getLogger("taskhost")
 
 _Options = tuple[str, str, str | None, list[str], str | None, bool, int | None]
 
@@ -41,22 +46,24 @@ class Nothing:
         return f"Nothing({self.reason!r}, next_ready_at={self.next_ready_at!r})"
 
 
+def _begin(board: Board, options: _Options) -> _native.Session:
+    return board._native.session(*options)
+
+
 class Agent:
     """Somebody who works on a board. Made by :meth:`taskhost.Board.agent`.
 
     Each has a session of its own, so two agents of one name never share a claim; a forked child gets another session.
-    Closing it, as a ``with`` statement does, hands back what a living one still holds.
+    Closing it, as a ``with`` statement does, hands back what a living one still holds; so it is when the program keeps
+    neither the agent nor any of its claims.
     """
 
     def __init__(self, board: Board, options: _Options) -> None:
         self.board = board
         self.name = options[0]
-        self._options = options
-        self._session = PerProcess(self._begin)
+        # It doesn't refer to this object, which so ends as soon as nobody has it any more.
+        self._session = PerProcess(partial(_begin, board, options))
         self._session.get()
-
-    def _begin(self) -> _native.Session:
-        return self.board._native.session(*self._options)
 
     @property
     def session(self) -> str:
@@ -100,7 +107,7 @@ class Agent:
         )
         if answer["task"] is None:
             return Nothing(answer["reason"], answer["detail"], _time(answer["next_ready_at"]))
-        return Claim(self.board, self.name, Task._read(answer["task"]))
+        return Claim(self, Task._read(answer["task"]))
 
     def claims(self, *, wait: float = 0.0, **options: Any) -> Iterator[Claim]:
         """One claim after the other, until there was nothing for ``wait`` seconds; ``options`` are :meth:`claim`'s."""
@@ -110,7 +117,7 @@ class Agent:
     def held(self) -> list[Claim]:
         """What this session holds: also what an earlier one of the same id held, if nobody has recovered it."""
         tasks = json.loads(self._session.get().held())
-        return [Claim(self.board, self.name, Task._read(wire)) for wire in tasks]
+        return [Claim(self, Task._read(wire)) for wire in tasks]
 
     def close(self) -> None:
         """Ends the session; a living one's tasks come back at once. Twice is once."""
@@ -146,17 +153,21 @@ class Claim:
     text, or, for ``KeyboardInterrupt`` and the like, is handed back. What was ended inside by :meth:`complete`,
     :meth:`fail` or :meth:`release` stays as it is. If the claim was lost meanwhile, because a lease ran out or an
     operator took it, :attr:`lost` is set, and the end raises :class:`taskhost.Taken`: nothing of it is on the board.
+    A child that is forked inside ends nothing when it leaves the ``with`` statement too: that is for its parent to do.
     """
 
-    def __init__(self, board: Board, agent: str, task: Task) -> None:
+    def __init__(self, holder: Agent, task: Task) -> None:
         assert task.claim is not None
-        self.board = board
-        self.agent = agent
+        # Kept, so that it lives for as long as its claim is of use.
+        self._holder = holder
+        self.board = holder.board
+        self.agent = holder.name
         self.task = task
         self.token = task.claim.token
         self.result: Any = None
         self.lost = threading.Event()
         self._ended = False
+        self._entered_in: int | None = None
         self._heart: _Heart | None = None
 
     @property
@@ -192,11 +203,20 @@ class Claim:
         self.board.heartbeat(self.id, self.agent, token=self.token, lease=lease)
 
     def _end(self, task: Task) -> Task:
+        self._stop_heart()
+        # A heartbeat that came between may have found no claim, and taken it for lost.
+        self.lost.clear()
         self._ended = True
         self.task = task
         return task
 
+    def _stop_heart(self) -> None:
+        heart, self._heart = self._heart, None
+        if heart is not None:
+            heart.stop()
+
     def __enter__(self) -> Claim:
+        self._entered_in = os.getpid()
         self._heart = _Heart(self)
         return self
 
@@ -206,25 +226,27 @@ class Claim:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._heart is not None:
-            self._heart.stop()
-            self._heart = None
+        if self._entered_in != os.getpid():
+            return
+        self._stop_heart()
         if self._ended:
             return
         if value is None:
             self.complete(self.result)
         elif isinstance(value, Exception):
-            self._try(lambda: self.fail(f"{type(value).__name__}: {value}"[:4096]))
+            self._try(partial(self.fail, _told(value)))
         else:
-            self._try(lambda: self.release("its agent was interrupted"))
+            self._try(partial(self.release, "its agent was interrupted"))
 
-    @staticmethod
-    def _try(end: Any) -> None:
+    def _try(self, end: Callable[[], Task]) -> None:
+        """Ends the claim while something is being raised, which is what matters."""
         try:
             end()
-        except TaskhostError:
-            # What is being raised already is what matters; if the claim was lost, there is nothing to end.
+        except (Taken, Invalid, NotFound):
+            # It was lost: there is nothing to end.
             pass
+        except TaskhostError as error:
+            _log.warning("%r stays until its lease or its agent ends: %s", self, error)
 
     def __repr__(self) -> str:
         return f"<Claim of {self.id!r} by {self.agent!r}, token {self.token}>"
@@ -236,30 +258,40 @@ class _Heart:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._stop = threading.Event()
-        held = claim.task.claim
-        assert held is not None
-        length = (held.lease_until - held.since).total_seconds()
-        self._every = max(length / 3, 0.05)
         self._thread = threading.Thread(
             target=self._beat, name=f"taskhost-heartbeat-{claim.id}", daemon=True
         )
         self._thread.start()
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._every):
+        claim, task = self._claim, self._claim.task
+        while not self._stop.wait(_third_of_what_is_left(task)):
             try:
-                self._claim.heartbeat()
-            except Taken:
-                self._claim.lost.set()
+                task = claim.board.heartbeat(claim.id, claim.agent, token=claim.token)
+            except (Taken, Invalid, NotFound):
+                claim.lost.set()
                 return
-            except TaskhostError:
+            except TaskhostError as error:
                 # The board's lock was busy, or the disk: the next one may get through.
-                continue
+                _log.info("a heartbeat of %r failed: %s", claim, error)
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
+        if self._thread is not threading.current_thread():
             self._thread.join()
+
+
+def _third_of_what_is_left(task: Task) -> float:
+    """In how many seconds a heartbeat is due: of a lease that was extended before, its length says nothing."""
+    assert task.claim is not None
+    left = task.claim.lease_until - datetime.now(timezone.utc)
+    return max(left.total_seconds() / 3, 0.05)
+
+
+def _told(error: Exception) -> str:
+    """An exception as a task's error. Names of files, for instance, may have in them what is no text."""
+    text = f"{type(error).__name__}: {error}"[:4096]
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _list(one_or_more: str | Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,9 @@ class Board:
                 with claim:                          # completed at the end, failed if it raises
                     print("working on", claim.task.id)
 
-    Any number of threads may use a board, and a forked child opens it anew by itself. ``timeout`` is how many seconds
-    each command waits for the board's lock before it raises :class:`taskhost.LockTimeout`.
+    Any number of threads may use a board. A forked child opens it anew by itself, and so does a process that it is
+    handed to. ``timeout`` is how many seconds each command waits for the board's lock before it raises
+    :class:`taskhost.LockTimeout`.
     """
 
     def __init__(
@@ -83,16 +85,25 @@ class Board:
         *,
         timeout: float = 5.0,
         allow_unsafe_file_system: bool = False,
-        _opened: _native.Board | None = None,
+    ) -> None:
+        self._begin(path, timeout, allow_unsafe_file_system, None)
+
+    def _begin(
+        self,
+        path: str | os.PathLike[str],
+        timeout: float,
+        allow_unsafe_file_system: bool,
+        opened: _native.Board | None,
     ) -> None:
         self.path = Path(path)
         self.timeout = timeout
+        # Where the current directory is another one by the time of a fork, the board is the same.
+        self._place = place = self.path.absolute()
         self._unsafe = allow_unsafe_file_system
-        self._handle = PerProcess(self._open, _opened)
+        # It doesn't refer to this object, which so ends as soon as nobody has it any more.
+        opening = partial(_native.Board.open, place, timeout, allow_unsafe_file_system)
+        self._handle = PerProcess(opening, opened)
         self._handle.get()
-
-    def _open(self) -> _native.Board:
-        return _native.Board.open(self.path, self.timeout, self._unsafe)
 
     @classmethod
     def init(
@@ -124,18 +135,19 @@ class Board:
             if not (exist_ok and error.code == "board_exists"):
                 raise
             made = None
-        return cls(
-            path,
-            timeout=timeout,
-            allow_unsafe_file_system=allow_unsafe_file_system,
-            _opened=made,
-        )
+        board = cls.__new__(cls)
+        board._begin(path, timeout, allow_unsafe_file_system, made)
+        return board
 
     def __repr__(self) -> str:
         return f"Board({str(self.path)!r})"
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
+
+    def __reduce__(self) -> Any:
+        open_there = partial(Board, timeout=self.timeout, allow_unsafe_file_system=self._unsafe)
+        return open_there, (self._place,)
 
     @property
     def _native(self) -> _native.Board:
@@ -238,9 +250,13 @@ class Board:
         """How many tasks of each type are of each status, at one instant. Its cost grows with the board."""
         return self._native.census()
 
-    def wait(self, timeout: float) -> bool:
-        """Sleeps until something happens on the board, at most ``timeout`` seconds; says whether it did."""
-        return self._native.wait(timeout)
+    def wait(self, timeout: float, *, past: int | None = None) -> bool:
+        """Sleeps until something happens on the board, at most ``timeout`` seconds; says whether it did.
+
+        With ``past``, a :attr:`sequence` that was read before, it counts also what has happened since, so nothing is
+        slept through between a look and the sleep.
+        """
+        return self._native.wait(timeout, past)
 
     # Working
 

@@ -7,6 +7,7 @@ kernel lets go of them when the process that holds them dies; a forked child has
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -59,7 +60,10 @@ class FileLock:
         self, path: str | os.PathLike[str], *, allow_unsafe_file_system: bool = False
     ) -> None:
         self.path = Path(path)
-        self._handle = PerProcess(lambda: _native.LockFile(self.path, allow_unsafe_file_system))
+        # The same file wherever the current directory is by then. It doesn't refer to this object, whose descriptor so
+        # is closed as soon as nobody has it any more.
+        place = self.path.absolute()
+        self._handle = PerProcess(partial(_native.LockFile, place, allow_unsafe_file_system))
 
     def acquire(self, timeout: float = 5.0) -> HeldLock:
         """Waits for the lock, at most ``timeout`` seconds; raises :class:`taskhost.LockTimeout` then."""

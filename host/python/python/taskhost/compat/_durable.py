@@ -29,7 +29,9 @@ def replace_file(path: Path, content: bytes) -> None:
     # 1.
     _make_directory(target.parent)
     # 2. to 4.
-    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.tmp")
+    # A name has 255 bytes at most.
+    begin = os.fsdecode(os.fsencode(target.name)[:200])
+    draft = target.with_name(f".{begin}.{secrets.token_hex(8)}.tmp")
     try:
         _write_synced(draft, content, like=target)
         os.replace(draft, target)

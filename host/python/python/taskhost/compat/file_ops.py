@@ -135,24 +135,24 @@ class _ReentrantLock:
     """A lock file that one thread of all processes has at a time, as many times as it likes."""
 
     def __init__(self, lock_path: Path, timeout: float, retry_interval: float) -> None:
-        if timeout < 0:
-            raise ValueError(f"a timeout of {timeout} seconds: give 0, to try once, or more")
-        self.lock_path = lock_path
-        self.timeout = timeout
-        self.retry_interval = retry_interval
+        # The same file wherever the current directory is by then.
         self._key = os.path.realpath(lock_path)
+        self.lock_path = Path(self._key)
+        self.timeout = _checked(timeout)
+        self.retry_interval = retry_interval
 
     def acquire(self, timeout: float | None = None) -> bool:
         """Waits for the lock; raises :class:`taskhost.LockTimeout` if somebody else has it all the while.
 
         A thread that has it already takes it once more, and releases it once more.
         """
+        seconds = self.timeout if timeout is None else _checked(timeout)
         mine = _holdings.by_path.get(self._key)
         if mine is not None:
             mine.depth += 1
             return True
         self.lock_path.parent.mkdir(parents=True, exist_ok=True)
-        held = self._wait(self.timeout if timeout is None else timeout)
+        held = self._wait(seconds)
         _holdings.by_path[self._key] = _Holding(held, time.monotonic())
         return True
 
@@ -208,8 +208,14 @@ class _ReentrantLock:
         self.release()
 
 
+def _checked(timeout: float) -> float:
+    if not timeout >= 0:
+        raise ValueError(f"a timeout of {timeout} seconds: give 0, to try once, or more")
+    return timeout
+
+
 class FileLock(_ReentrantLock):
-    """The lock of the file at ``path``: a file beside it, named ``path + ".lock"``.
+    """The lock of the file at ``path``: a file beside it, named ``path + ".lock"``. A link has that of what it points at.
 
     It is made if it isn't there, with its directories, and never deleted: if it were, one who waits for the old lock
     file and one who makes a new one would both get in. It excludes other threads as well as other processes; the thread
@@ -223,8 +229,8 @@ class FileLock(_ReentrantLock):
         self, path: _PathLike, timeout: float = 10.0, retry_interval: float = 0.1
     ) -> None:
         self.path = Path(path)
-        lock_path = self.path.with_name(self.path.name + ".lock")
-        super().__init__(lock_path, timeout, retry_interval)
+        # The file is one, and so is its lock, by whatever name it is reached.
+        super().__init__(Path(os.path.realpath(path) + ".lock"), timeout, retry_interval)
 
     def __repr__(self) -> str:
         return f"FileLock({str(self.path)!r}, timeout={self.timeout!r})"
@@ -258,7 +264,7 @@ class TaskLock(_ReentrantLock):
         name = quote(task_id, safe=" ") + ".lock"
         if len(name) > 255:
             raise ValueError(f"the task's id has {len(task_id)} letters: use a shorter one")
-        directory = self.board_path.with_name(self.board_path.name + ".locks")
+        directory = Path(os.path.realpath(board_path) + ".locks")
         super().__init__(directory / name, timeout, retry_interval)
 
     def __repr__(self) -> str:
@@ -350,8 +356,12 @@ def parse_json(path: Path, text: bytes) -> Any:
 
 def format_json(data: Any, indent: int | None = 2, **options: Any) -> bytes:
     """The bytes of a JSON file; raises ``ValueError`` for what no JSON can say, such as NaN."""
-    text = json.dumps(data, **{"ensure_ascii": False, **options, "indent": indent, "allow_nan": False})
-    return (text + "\n").encode()
+    options = {"ensure_ascii": False, **options, "indent": indent, "allow_nan": False}
+    try:
+        return (json.dumps(data, **options) + "\n").encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, as in a text that was cut, can be written in JSON, but only as an escape.
+        return (json.dumps(data, **{**options, "ensure_ascii": True}) + "\n").encode()
 
 
 def safe_json_write(path: _PathLike, data: Any, indent: int | None = 2, **options: Any) -> None:
