@@ -169,3 +169,19 @@ fn directory_of_task_files_and_a_database_go_there_and_back() {
     has(&said, &[("/format", "sqlite".into()), ("/added", 2.into())]);
     assert_eq!(other.task("one")["needs"][0], "js");
 }
+
+#[test]
+fn nothing_that_a_file_says_steers_the_terminal_or_leads_elsewhere() {
+    let board = TestBoard::missing();
+    let mut odd = state();
+    let task = odd["tasks"]["draw 2"].take();
+    odd["tasks"].as_object_mut().unwrap().remove("draw 2");
+    odd["tasks"]["../../x\u{1b}[31m"] = task;
+    odd["tasks"]["../../x\u{1b}[31m"]["status"] = "\u{1b}]0;title\u{7}".into();
+    let file = written(&board, "odd.json", &odd.to_string());
+    let said = board.run_plain(&["import", &file]).exits(0);
+    assert!(said.stdout.contains("not valid on a board"), "{}", said.stdout);
+    assert!(!said.stdout.contains(['\u{1b}', '\u{7}']), "{:?}", said.stdout);
+    let ids = board.run(&["list"]).exits(0).json()["tasks"].to_string();
+    assert!(!ids.contains("../"), "{ids}");
+}
