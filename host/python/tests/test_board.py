@@ -229,7 +229,8 @@ def test_locks_by_hand_are_locks(board: taskhost.Board, tmp_path: Path) -> None:
     with lock.acquire():
         with pytest.raises(taskhost.LockTimeout):
             taskhost.FileLock(tmp_path / "any.lock").acquire(timeout=0.05)
-    with lock.acquire(timeout=0):
+    # One who gave up may have it for a moment still, so it is not enough to try once.
+    with lock.acquire():
         pass
     with pytest.raises(FileNotFoundError):
         taskhost.FileLock(tmp_path / "no" / "any.lock").acquire()

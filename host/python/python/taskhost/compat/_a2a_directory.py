@@ -11,6 +11,7 @@ looks next brings it there. What stands in ``claimed`` and ``completed`` is brou
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -76,6 +77,12 @@ class TaskDirectory:
         for name in ("available", "claimed", "completed", "importing", "imported"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self._looked: dict[str, int] = dict(board.meta().get(_LOOKED) or {})
+
+    def waiting_as(self, board: Board) -> TaskDirectory:
+        """The same directory, for one who waits no longer for the board than ``board`` does."""
+        same = copy.copy(self)
+        same._board = board
+        return same
 
     def fetch(self, task_id: str, timeout: float) -> float:
         """Brings one task to the board, if its file was left here; says how many seconds its lock was waited for.

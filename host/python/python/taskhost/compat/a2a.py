@@ -89,8 +89,10 @@ class TaskPool:
         """
         began = time.monotonic()
         about = {"task_id": task_id, "agent_id": agent_id}
+        timeout = max(timeout, 0.0)
         try:
-            waited = self._directory.fetch(task_id, max(timeout, 0.0))
+            directory = self._directory.waiting_as(self._board_for(timeout))
+            waited = directory.fetch(task_id, timeout)
             if waited > _WAITED_LONG:
                 _say(logging.INFO, "lock_wait", "waited for the lock of its file", about, waited)
             left = max(timeout - (time.monotonic() - began), 0.0)
@@ -226,10 +228,8 @@ class TaskPool:
 
     def _claim(self, task_id: str, agent_id: str, timeout: float) -> Claim | Nothing:
         id = board_id(task_id)
-        needs = self.board.task(id).needs
-        # Each handle waits as long as it was opened for.
-        is_usual = abs(timeout - self.board.timeout) < _WAITED_LONG
-        board = self.board if is_usual else Board(self.board.path, timeout=timeout)
+        board = self._board_for(timeout)
+        needs = board.task(id).needs
         # Whoever names a task is taken to be able to do it.
         agent = board.agent(
             agent_id,
@@ -238,6 +238,11 @@ class TaskPool:
             holder_pid=os.getpid() if self._living else None,
         )
         return agent.claim_or_why(id, lease=self._lease)
+
+    def _board_for(self, timeout: float) -> Board:
+        """The board, for one who waits so long: each handle waits as long as it was opened for."""
+        is_usual = abs(timeout - self.board.timeout) < _WAITED_LONG
+        return self.board if is_usual else Board(self.board.path, timeout=timeout)
 
     def _end(
         self, event: str, task_id: str, agent_id: str, end: Callable[[], object]

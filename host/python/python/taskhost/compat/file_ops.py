@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -157,7 +158,7 @@ class _ReentrantLock:
         return True
 
     def _wait(self, timeout: float) -> HeldLock:
-        lock = _KernelLock(self.lock_path)
+        lock = _kernel_lock(self._key)
         began = time.monotonic()
         contended = False
         try:
@@ -206,6 +207,15 @@ class _ReentrantLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+@lru_cache(maxsize=64)
+def _kernel_lock(path: str) -> _KernelLock:
+    """The kernel's lock of a file, one for all who use it here.
+
+    Whoever gives up waiting leaves a thread that still waits, and the next one to wait through the same object uses it.
+    """
+    return _KernelLock(path)
 
 
 def _checked(timeout: float) -> float:
