@@ -273,9 +273,9 @@ class Board:
     ) -> Agent:
         """Somebody who works on the board, by that name.
 
-        A ``living`` one holds a lock for as long as this process lives, so that what it holds comes back at once if it
-        dies. Without, or where ``holder_pid`` names no process whose end says the same, it comes back when its lease
-        is over.
+        A ``living`` one holds a lock for as long as this process lives and keeps it or a claim of it, so that what it
+        holds comes back at once afterwards. Without, or where ``holder_pid`` names no process whose end says the same,
+        it comes back when its lease is over.
         """
         options = (name, kind, hostname, list(capabilities), session, living, holder_pid)
         return Agent(self, options)

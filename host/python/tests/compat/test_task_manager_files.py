@@ -240,3 +240,17 @@ def test_the_state_file_is_written_where_there_was_none(tm: TaskManager) -> None
     tm.export_state()
     tm.export_state()
     assert list(json.loads(tm.state_file.read_text())["tasks"]) == [id]
+
+
+# Going back lost what had been told of tasks that were cancelled, and of those that failed with more than an error.
+def test_results_of_what_failed_or_was_cancelled_are_in_the_exported_state(tmp_path: Path) -> None:
+    tm = TaskManager(tmp_path / "state.json")
+    told = {"cancelled": {"why": "twice"}, "failed": {"error": "no rows", "rows": 0}}
+    ids = {}
+    for status, result in told.items():
+        id = ids[status] = tm.create_task("load")
+        tm.get_next_task("ada")
+        assert tm.complete_task(id, "ada", status, result)
+    tm.export_state()
+    tasks = json.loads(tm.state_file.read_bytes())["tasks"]
+    assert {status: tasks[id]["result"] for status, id in ids.items()} == told

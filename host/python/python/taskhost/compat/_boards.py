@@ -63,14 +63,13 @@ def bring_along(board: Board, path: Path, format: str, *, lease: float | None = 
 
 
 def _signature(path: Path) -> list[list[object]]:
-    """What tells that a file, or a file in a directory, was changed."""
-    if path.is_dir():
-        files = sorted(path.rglob("*.json"))
-    else:
-        # What was written to a database last stands in its log.
-        files = [path, *(log for log in [path.with_name(path.name + "-wal")] if log.exists())]
+    """What tells that a file was changed."""
     signature: list[list[object]] = []
-    for file in files:
-        stat = file.stat()
-        signature.append([str(file.name), stat.st_ino, stat.st_size, stat.st_mtime_ns])
+    # What was written to a database last stands in its log, which goes when the last program closes it.
+    for file in (path, path.with_name(path.name + "-wal")):
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            continue
+        signature.append([file.name, stat.st_ino, stat.st_size, stat.st_mtime_ns])
     return signature

@@ -52,6 +52,7 @@ from taskhost.compat._manager_tasks import (
     shown_status,
     was_cancelled,
 )
+from taskhost.compat.file_ops import format_json
 from taskhost.errors import Invalid, NotFound, Taken, UsageError
 from taskhost.files import Remark
 from taskhost.task import Task
@@ -156,15 +157,15 @@ class TaskManager:
         cancelled one 4 KiB.
         """
         id = board_id(task_id)
-        ended = TaskStatus(status)
-        if ended is TaskStatus.COMPLETED:
+        # A word is equal to its status.
+        if status == TaskStatus.COMPLETED:
             return self._complete(id, agent_id, result_data)
-        if ended is TaskStatus.FAILED:
+        if status == TaskStatus.FAILED:
             return self._fail(id, agent_id, result_data)
-        if ended is TaskStatus.CANCELLED:
+        if status == TaskStatus.CANCELLED:
             return self._cancel(id, agent_id, result_data)
         raise UsageError(
-            f"a task doesn't end as `{ended}`: say `completed`, `failed` or `cancelled`, or hand it back by "
+            f"a task doesn't end as `{status}`: say `completed`, `failed` or `cancelled`, or hand it back by "
             "`release_task`"
         )
 
@@ -369,5 +370,12 @@ def _write_state(board: Board, path: Path) -> tuple[Remark, ...]:
     with tempfile.TemporaryDirectory() as directory:
         fresh = Path(directory, "state.json")
         remarks = board.export_file(fresh, format=FORMAT)
-        replace_file(path, fresh.read_bytes())
+        state = json.loads(fresh.read_bytes())
+    for task in board.tasks(status=["failed", "cancelled"]):
+        # Their results are in texts on the board, which this format has no place for.
+        shown = as_dict(task)
+        entry = state["tasks"].get(shown["id"])
+        if entry is not None and entry["status"] == shown["status"] and "result" in shown:
+            entry["result"] = shown["result"]
+    replace_file(path, format_json(state))
     return remarks

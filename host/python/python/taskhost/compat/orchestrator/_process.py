@@ -44,11 +44,11 @@ class Spawned:
     """Called when it has its task, and again when it has ended, before that is told."""
 
     ended: threading.Event = field(default_factory=threading.Event)
-    status: str = "running"
     error: str | None = None
     to_end: bool = False
     _began: float = field(default_factory=time.monotonic)
     _lasted: float | None = None
+    _how: str = "failed"
     _started_at: str = field(default_factory=lambda: datetime.now().isoformat())
 
     def watch(self) -> None:
@@ -56,16 +56,30 @@ class Spawned:
         name = f"taskhost-spawned-{self.agent_id}"
         threading.Thread(target=self._wait, name=name, daemon=True).start()
 
+    @property
+    def standing(self) -> str:
+        """``running``, or how it ended."""
+        return self._how if self.ended.is_set() else "running"
+
+    def printed(self, name: str) -> str:
+        """What it has printed so far on ``stdout`` or ``stderr``."""
+        folder = self.output_dir()
+        try:
+            return "" if folder is None else (folder / name).read_text(errors="replace")
+        except FileNotFoundError:
+            # It is just beginning, or what it printed was removed.
+            return ""
+
     def as_dict(self) -> dict[str, Any]:
         """What :meth:`AgentSpawner.get_agent_status` tells."""
-        lasted = self._lasted
+        standing, lasted = self.standing, self._lasted
         folder = self.output_dir()
         return {
             "agent_id": self.agent_id,
             "agent_type": self.agent_type.value,
             "task_id": self.task_id,
-            "status": self.status,
-            "running": not self.ended.is_set(),
+            "status": standing,
+            "running": standing == "running",
             "started_at": self._started_at,
             "duration": time.monotonic() - self._began if lasted is None else lasted,
             "error": self.error,
@@ -105,20 +119,26 @@ class Spawned:
 
     def _wait(self) -> None:
         try:
-            self._await_claim()
-        except TaskhostError as error:
-            # It is tidied up at the end, too.
-            _log.warning("agent %s: %s", self.agent_id, error)
-        out, err = self.process.communicate()
-        self.status, self.error = self._outcome(out, err.decode(errors="replace").strip())
-        self._lasted = time.monotonic() - self._began
-        try:
-            self.tidy()
-        finally:
+            self._tidied(self._await_claim)
+            out, err = self.process.communicate()
+            self._how, self.error = self._outcome(out, err.decode(errors="replace").strip())
+            self._tidied(self.tidy)
             level = logging.INFO if self.error is None else logging.WARNING
-            about = {"agent_id": self.agent_id, "task_id": self.task_id, "status": self.status}
-            _log.log(level, "agent %s %s", self.agent_id, self.status, extra=about)
+            about = {"agent_id": self.agent_id, "task_id": self.task_id, "status": self._how}
+            _log.log(level, "agent %s %s", self.agent_id, self._how, extra=about)
+        except Exception as error:
+            self._how, self.error = "failed", f"{type(error).__name__}: {error}"
+            _log.exception("it isn't known what became of agent %s", self.agent_id)
+        finally:
+            # Whatever goes wrong here, nobody waits for ever, and its place is free.
+            self._lasted = time.monotonic() - self._began
             self.ended.set()
+
+    def _tidied(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except TaskhostError as error:
+            _log.warning("agent %s: its task isn't tidied up: %s", self.agent_id, error)
 
     def _await_claim(self) -> None:
         """Waits until the agent has its task, and tidies up then: nobody may be there to do it at the end."""

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -39,6 +40,9 @@ _FOR_ALL = (ANY_AGENT, "task")
 
 _NOBODY = "orchestrator"
 """Who ends a task that nobody has claimed."""
+
+_ENDING_S = 60.0
+"""For how many seconds a task is claimed to be ended at once. If this process dies in between, it comes back then."""
 
 
 class TaskQueue:
@@ -129,12 +133,13 @@ class TaskQueue:
         Without a type, it may be any task. Tasks that need something are only given to agents with all of those
         ``capabilities``.
         """
-        claim = self._claim(None, agent_id, _types(agent_type), capabilities)
+        claim = self._claim(None, agent_id, _types(agent_type), capabilities, self._lease)
         return None if claim is None else queued(claim.task)
 
     def assign_task(self, task_id: str, agent_id: str) -> bool:
         """Gives an agent this task; says ``False`` if it isn't there, isn't ready, or is somebody's."""
-        return self._tried("assigned", task_id, lambda: self._claim_named(task_id, agent_id))
+        assign = partial(self._claim_named, task_id, agent_id, self._lease)
+        return self._tried("assigned", task_id, assign)
 
     def update_task_status(
         self,
@@ -251,20 +256,25 @@ class TaskQueue:
         except NotFound:
             return None
 
-    def _claim_named(self, task_id: str, agent_id: str) -> Claim | None:
+    def _claim_named(self, task_id: str, agent_id: str, lease: float) -> Claim | None:
         # Whoever names a task is taken to be able to do it.
         task = self.board.task(board_id(task_id))
-        return self._claim(task.id, agent_id, (), task.needs)
+        return self._claim(task.id, agent_id, (), task.needs, lease)
 
     def _claim(
-        self, id: str | None, agent_id: str, types: Iterable[str], capabilities: Iterable[str]
+        self,
+        id: str | None,
+        agent_id: str,
+        types: Iterable[str],
+        capabilities: Iterable[str],
+        lease: float,
     ) -> Claim | None:
         # The session tells the spawner that this claim is its to take over.
         session = f"{QUEUE_SESSION}{uuid.uuid4().hex}"
         agent = self.board.agent(
             agent_id, living=False, session=session, capabilities=capabilities
         )
-        return agent.claim(id, types=types, lease=self._lease)
+        return agent.claim(id, types=types, lease=lease)
 
     def _move(
         self,
@@ -283,7 +293,8 @@ class TaskQueue:
         if wanted not in (TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED, TaskStatus.FAILED):
             raise UsageError(f"`{wanted.value}` isn't a status that a task is put in: see `update_task_status`")
         if task.claim is None and task.status == "pending":
-            claim = self._claim_named(task.id, agent_id or _NOBODY)
+            lease = self._lease if wanted is TaskStatus.IN_PROGRESS else _ENDING_S
+            claim = self._claim_named(task.id, agent_id or _NOBODY, lease)
             if claim is None:
                 return False
             task, token = claim.task, claim.token

@@ -120,13 +120,17 @@ class AgentSpawner:
         command = self._command(agent_type)
         self._take_place()
         running = self._running.get()
+        agent: Spawned | None = None
         try:
             agent = self._start(agent_type, task_id, task_description, context, command)
-            running.agents[agent.agent_id] = agent
-            _with_agents.add(self)
         finally:
+            # In one step, or it would count twice for a moment.
             with running.lock:
                 running.starting -= 1
+                if agent is not None:
+                    running.agents[agent.agent_id] = agent
+                    running.total += 1
+        _with_agents.add(self)
         agent.watch()
         if self._is_closed:
             # By another thread, which didn't see this agent yet.
@@ -163,11 +167,7 @@ class AgentSpawner:
         agent = self._find(agent_id)
         if agent is None:
             return None
-        folder = agent.output_dir()
-        if folder is None:
-            return ""
-        names = ("stdout", "stderr") if stream is None else (stream,)
-        return "".join((folder / name).read_text(errors="replace") for name in names)
+        return "".join(map(agent.printed, ("stdout", "stderr") if stream is None else (stream,)))
 
     def get_resource_stats(self) -> dict[str, Any]:
         """How many agents run, ``active_agents``, how many may, ``max_agents``, and how the others ended."""
@@ -175,8 +175,9 @@ class AgentSpawner:
         by_status: dict[str, int] = {}
         by_type: dict[str, int] = {}
         for agent in list(running.agents.values()):
-            by_status[agent.status] = by_status.get(agent.status, 0) + 1
-            if not agent.ended.is_set():
+            standing = agent.standing
+            by_status[standing] = by_status.get(standing, 0) + 1
+            if standing == "running":
                 by_type[agent.agent_type.value] = by_type.get(agent.agent_type.value, 0) + 1
         with running.lock:
             active = len(running.active()) + running.starting
@@ -278,7 +279,6 @@ class AgentSpawner:
                     details={"active_agents": active, "max_agents": self.max_agents},
                 )
             running.starting += 1
-            running.total += 1
 
     def _start(
         self,
