@@ -112,6 +112,38 @@ fn what_was_imported_goes_back_as_it_was_with_what_has_changed() {
     assert_eq!(later, expected);
 }
 
+// What had been done here and archived was pending again once its file was opened anew, and was done a second time.
+#[test]
+fn what_was_archived_is_not_brought_back() {
+    let board = TestBoard::missing();
+    let file = written(&board, "state.json", &state().to_string());
+    board.run(&["import", &file]).exits(0);
+    for task in ["parse_1", "draw_1"] {
+        board.run(&["claim", task, "--agent", "bob"]).exits(0);
+        board.run(&["complete", task, "--agent", "bob"]).exits(0);
+    }
+    board.run(&["archive", "fetch_1"]).exits(0);
+    board.run(&["compact"]).exits(0);
+    let before = board.run(&["export"]).stdout;
+    let mut more = state();
+    more["tasks"]["late"] = more["tasks"]["draw_1"].clone();
+    let file = written(&board, "more.json", &more.to_string());
+    let said = board.run(&["import", &file]).exits(0);
+    has(&said, &[("/added", 1.into()), ("/present", 4.into())]);
+    assert!(said.json()["remarks"].to_string().contains("`parse_1` was archived here"));
+    board.run(&["show", "fetch_1"]).exits(5);
+    assert_eq!(
+        (&board.task("late")["status"], &board.task("late")["parent"]),
+        (&"pending".into(), &Value::Null)
+    );
+    board.run(&["cancel", "late"]).exits(0);
+    board.run(&["archive", "late"]).exits(0);
+    board.run(&["import", &file]).exits(0);
+    let tasks =
+        |export: &str| export.lines().filter(|line| line.contains("\"record\":{\"task\"")).count();
+    assert_eq!(tasks(&board.run(&["export"]).stdout), tasks(&before));
+}
+
 // A state file that was cut short by a crash was taken for an empty one, and written over.
 #[test]
 fn damaged_file_is_refused_with_its_place_and_leaves_no_board() {
