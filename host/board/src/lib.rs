@@ -44,9 +44,9 @@ pub use combining::{Begun, Combiner, Decided, NoCombiner, PostError, Posting};
 pub use engine::PlantedBug;
 pub use engine::{
     Action, AddOutcome, Adoption, Arrival, ChangeRequest, Changed, ClaimOutcome, ClaimRequest,
-    DerivedPolicies, Engine, Error, Explanation, Finish, Held, Limits, NewTask, NothingWhy,
-    Obstacle, Outcome, Past, PastClaim, PolicyChange, PolicyTarget, Proof, Prospect, Touched, Verb,
-    order_of_birth,
+    DerivedPolicies, Engine, Error, Explanation, Finish, Held, Limits, META_BYTES_MAX, NewTask,
+    NothingWhy, Obstacle, Outcome, Past, PastClaim, PolicyChange, PolicyTarget, Proof, Prospect,
+    Touched, Verb, order_of_birth,
 };
 pub use ident::{
     Digest, Generation, InvalidName, Name, NumberTooHigh, Sequence, SessionId, Space, TaskId,

@@ -30,7 +30,8 @@ def replace(path: Path, content: Any, *, synced: bool) -> None:
     """Writes a file beside and renames it, as all of them do."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file)
+        # Not `json.dump`, which is several times as slow.
+        file.write(json.dumps(content))
         if synced:
             file.flush()
             os.fsync(file.fileno())
@@ -128,7 +129,7 @@ class TaskFiles:
             content.update(claimed_by=agent, claimed_at=time.time())
             descriptor, temporary = tempfile.mkstemp(dir=self.claimed)
             with os.fdopen(descriptor, "w") as file:
-                json.dump(content, file)
+                file.write(json.dumps(content))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.claimed / path.name)

@@ -95,11 +95,20 @@ def todos_worker(tasks: int, folder: Path, worker: int, workers: int) -> Step:
     return lambda: (n := next(mine, None)) is not None and todos.assign(f"T-{n}", f"w{worker}")
 
 
+def task_locking_fill(folder: Path, tasks: int) -> None:
+    Todos(folder, synced=True).fill(tasks)
+    from taskhost.compat.task_locking import atomic_assign_task
+
+    # The first brings all of them to the board, and the second finds that both agree.
+    for task in (0, 1):
+        atomic_assign_task(f"T-{task}", "somebody", timeout=60, root=folder)
+
+
 def task_locking_worker(tasks: int, folder: Path, worker: int, workers: int) -> Step:
     from taskhost.compat.task_locking import atomic_assign_task
 
     os.environ["TODO2_ROOT"] = str(folder)
-    mine = numbered(worker, workers, tasks)
+    mine = numbered(worker + 2, workers, tasks)
 
     def step() -> bool:
         n = next(mine, None)
@@ -222,7 +231,7 @@ def lines(quick: bool) -> Iterator[Line]:
             "JSON file, flock, rename, fsync",
             tasks,
             Side(todos_fill, partial(todos_worker, tasks)),
-            Side(todos_fill, partial(task_locking_worker, tasks)),
+            Side(task_locking_fill, partial(task_locking_worker, tasks)),
         )
     for tasks in sizes:
         yield Line(

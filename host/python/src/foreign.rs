@@ -78,7 +78,8 @@ pub fn import_tasks(
 
 fn adopt(py: Python<'_>, board: &Board, format: Format, foreign: Foreign) -> PyResult<String> {
     let imported = py.detach(|| board.adopt(foreign));
-    let Imported { added, present, remarks } = imported.map_err(|error| raised(py, &error))?;
+    let Imported { added, present, claims: _, remarks } =
+        imported.map_err(|error| raised(py, &error))?;
     let texts = |ids: Vec<TaskId>| ids.iter().map(ToString::to_string).collect();
     parse::write(&Report {
         format: format.as_str(),

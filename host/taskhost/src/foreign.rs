@@ -4,10 +4,21 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use taskhost_board::{Arrival, Change, ListQuery, Millis, Sequence, TaskId};
+use taskhost_board::{
+    Arrival, Change, Json, ListQuery, META_BYTES_MAX, Millis, Name, Owner, Sequence, TaskId, Token,
+    View,
+};
 use taskhost_formats::{Foreign, Format, ReadOptions, Remark};
 
 use crate::{Board, Error};
+
+/// How many imported values stand among the metadata at most.
+const METAS_MAX: usize = 500;
+
+/// Under whose name values are kept that were too large for the metadata.
+fn beside_metadata() -> Result<Owner, Error> {
+    Ok(Owner::Agent(Name::new("imported-metadata").map_err(Error::name)?))
+}
 
 /// How many tasks are adopted in one transaction: few enough that nobody waits long for the lock.
 const TASKS_AT_ONCE: usize = 1_000;
@@ -19,6 +30,8 @@ pub struct Imported {
     pub added: Vec<TaskId>,
     /// Those that the board had already, which stay as they are.
     pub present: Vec<TaskId>,
+    /// Who holds which of those that were added, with the token that shows it here.
+    pub claims: Vec<(TaskId, Name, Token)>,
     /// What could not be mapped; it is kept in the tasks' data and in the metadata.
     pub remarks: Vec<Remark>,
 }
@@ -40,20 +53,72 @@ impl Board {
     pub fn adopt(&self, mut foreign: Foreign) -> Result<Imported, Error> {
         let mut imported = Imported::default();
         self.leave_archived(&mut foreign, &mut imported)?;
-        for (key, value) in &foreign.meta {
-            if self.meta(key)?.is_none() {
-                self.set_meta(key, Some(value), None, None)?;
-            }
+        for (index, (key, value)) in foreign.meta.iter().enumerate() {
+            self.adopt_meta(index, key, value, &mut imported)?;
         }
         imported.remarks.append(&mut foreign.remarks);
         for batch in foreign.into_batches(TASKS_AT_ONCE) {
             for adoption in self.engine().adopt(&batch, self.deadline())? {
                 let (here, present) = (&mut imported.added, &mut imported.present);
-                let list = if adoption.was_there { present } else { here };
+                let list = if adoption.was_there {
+                    present
+                } else {
+                    let claim = adoption.task.claim.as_ref();
+                    let held = claim.map(|c| (adoption.task.id.clone(), c.agent.clone(), c.token));
+                    imported.claims.extend(held);
+                    here
+                };
                 list.push(adoption.task.id);
             }
         }
         Ok(imported)
+    }
+
+    /// Keeps a value that belongs to no task: with the metadata, or, where it is too large or there are too many of them,
+    /// with the large values.
+    fn adopt_meta(
+        &self,
+        index: usize,
+        key: &TaskId,
+        value: &Json,
+        imported: &mut Imported,
+    ) -> Result<(), Error> {
+        let is_large = value.as_str().len() > META_BYTES_MAX || index >= METAS_MAX;
+        let owner = beside_metadata()?;
+        let found = if is_large {
+            self.contexts()
+                .get(&owner, key)?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        } else {
+            self.meta(key)?.map(|found| found.as_str().to_owned())
+        };
+        match found {
+            Some(found) if found == value.as_str() => Ok(()),
+            Some(_) => {
+                let why = "the board has another value of this name, which stays".into();
+                imported.remarks.push(Remark { task: None, field: key.to_string(), why });
+                Ok(())
+            }
+            None if is_large => {
+                let bytes = value.as_str().as_bytes();
+                Ok(self.contexts().set(&owner, key, bytes, self.deadline())?)
+            }
+            None => self.set_meta(key, Some(value), None, None),
+        }
+    }
+
+    /// The metadata, with what was too large for it.
+    fn all_metadata(&self, view: &dyn View) -> Result<Vec<(TaskId, Json)>, Error> {
+        let mut metas = view.metas()?;
+        let (contexts, owner) = (self.contexts(), beside_metadata()?);
+        for entry in contexts.list(&owner)? {
+            let value = contexts.get(&owner, &entry.key)?.unwrap_or_default();
+            // Whatever else somebody keeps under this name isn't metadata.
+            if let Ok(value) = Json::parse(&String::from_utf8_lossy(&value)) {
+                metas.push((entry.key, value));
+            }
+        }
+        Ok(metas)
     }
 
     /// Takes those away that were archived here, as far back as the history is kept: they were done, and would be done
@@ -118,7 +183,7 @@ impl Board {
     pub fn write_foreign(&self, format: Format, path: &Path) -> Result<Vec<Remark>, Error> {
         let view = self.view()?;
         let all = ListQuery { limit: usize::MAX, ..ListQuery::default() };
-        let (tasks, metas) = (view.list(&all)?.tasks, view.metas()?);
+        let (tasks, metas) = (view.list(&all)?.tasks, self.all_metadata(&*view)?);
         Ok(taskhost_formats::write(format, &tasks, &metas, path)?)
     }
 }

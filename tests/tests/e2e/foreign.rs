@@ -144,6 +144,38 @@ fn what_was_archived_is_not_brought_back() {
     assert_eq!(tasks(&board.run(&["export"]).stdout), tasks(&before));
 }
 
+// A file with long comments, or with many values, could never be imported: what belongs to no task had to be small.
+#[test]
+fn what_is_too_large_for_the_metadata_is_kept_all_the_same() {
+    let board = TestBoard::missing();
+    let mut large = state();
+    large["comments"] = "x".repeat(100_000).into();
+    for n in 0..1_200 {
+        large["metadata"][format!("key{n}")] = n.into();
+    }
+    let file = written(&board, "large.json", &large.to_string());
+    board.run(&["import", &file]).exits(0);
+    board.run(&["import", &file]).exits(0);
+    let back = board.folder().join("back.json").display().to_string();
+    board.run(&["export", "--format", "task-manager", &back]).exits(0);
+    let back: Value = serde_json::from_str(&fs::read_to_string(back).unwrap()).unwrap();
+    assert_eq!(back, large);
+}
+
+#[test]
+fn who_holds_a_task_on_a_fenced_board_is_told_the_token() {
+    let board = TestBoard::new();
+    let mut held = state();
+    // Far in the future, so that the lease isn't over yet.
+    held["tasks"]["parse_1"]["locked_at"] = "2199-01-01T11:00:00".into();
+    let file = written(&board, "state.json", &held.to_string());
+    let said = board.run(&["import", &file]).exits(0);
+    has(&said, &[("/created", false.into()), ("/claims/0/agent", "ada".into())]);
+    let token = said.number("/claims/0/token").to_string();
+    board.run(&["complete", "parse_1", "--agent", "ada"]).exits(2);
+    board.run(&["complete", "parse_1", "--agent", "ada", "--token", &token]).exits(0);
+}
+
 // A state file that was cut short by a crash was taken for an empty one, and written over.
 #[test]
 fn damaged_file_is_refused_with_its_place_and_leaves_no_board() {

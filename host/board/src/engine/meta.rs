@@ -6,7 +6,7 @@ use super::{Engine, Error};
 use crate::{BoardSettings, Change, Command, Json, Name, Request, TaskId};
 
 /// The largest value of metadata, in bytes.
-const META_BYTES_MAX: usize = 64 * 1024;
+pub const META_BYTES_MAX: usize = 64 * 1024;
 /// How many values of metadata a board has at most.
 const METAS_MAX: usize = 1_000;
 

@@ -34,6 +34,7 @@ pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
 pub use error::Error;
 pub use explain::{Explanation, Obstacle};
 pub use hold::{Finish, Held, Proof, Verb};
+pub use meta::META_BYTES_MAX;
 pub use operate::{Action, ChangeRequest, Changed, Outcome, Touched};
 #[cfg(any(test, feature = "planted"))]
 pub use planted::PlantedBug;

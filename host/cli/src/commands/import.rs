@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::formats::{self, Format, Recognised, Remark};
-use taskhost::{Board, BoardSettings, Error, Imported, InitOptions, OpenError, reading};
+use taskhost::{Board, BoardSettings, Error, Imported, InitError, InitOptions, OpenError, reading};
 
 use crate::context::Context;
 use crate::exit::{Code, Usage};
-use crate::output::line;
+use crate::output::{counted, line};
 use crate::parse;
 
 const EXAMPLES: &str = "\
@@ -71,7 +71,16 @@ struct ForeignAnswer {
     format: &'static str,
     added: usize,
     present: usize,
+    claims: Vec<Held>,
     remarks: Vec<Remarked>,
+}
+
+/// A task that was added and that somebody holds, who has no token of this board yet.
+#[derive(Serialize)]
+struct Held {
+    task: String,
+    agent: String,
+    token: u64,
 }
 
 /// Something that could not be mapped.
@@ -90,6 +99,12 @@ impl From<Remark> for Remarked {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let recognised = match args.format {
+        Some(format) if args.path == Path::new("-") => {
+            return Err(Usage(format!(
+                "standard input can only be what `export` wrote: name the file that is as `{format}` has it"
+            ))
+            .into());
+        }
         Some(format) => Recognised::Foreign(format),
         None if args.path == Path::new("-") => Recognised::Transfer,
         None => formats::recognise(&args.path).map_err(Error::Format)?,
@@ -121,16 +136,30 @@ fn foreign(context: &Context, args: &Args, format: Format) -> Result<Code> {
     let read =
         formats::read(format, &args.path, &reading(Some(lease_ms))).map_err(Error::Format)?;
     let (board, created) = board(context, lease_ms)?;
-    let Imported { added, present, remarks } = board.adopt(read)?;
+    let Imported { added, present, claims, remarks } = board.adopt(read)?;
+    let needs_tokens = !board.settings()?.unfenced && !claims.is_empty();
     let answer = ForeignAnswer {
         board: context.board.display().to_string(),
         created,
         format: format.as_str(),
         added: added.len(),
         present: present.len(),
+        claims: claims
+            .into_iter()
+            .map(|(task, agent, token)| Held {
+                task: task.to_string(),
+                agent: agent.to_string(),
+                token: token.0,
+            })
+            .collect(),
         remarks: remarks.into_iter().map(Remarked::from).collect(),
     };
     context.output.answer(&answer, |out| write(out, &answer))?;
+    if needs_tokens {
+        context.output.hint(
+            "who holds a task needs the token above to end its claim, unless `taskhost config set unfenced true`",
+        );
+    }
     Ok(Code::Done)
 }
 
@@ -145,18 +174,27 @@ fn board(context: &Context, lease_ms: u64) -> Result<(Board, bool)> {
                 policy_settings: BTreeMap::from([("lease".to_owned(), lease)]),
                 open: context.open_options(),
             };
-            Ok((Board::init(&context.board, &options)?, true))
+            match Board::init(&context.board, &options) {
+                Ok(board) => Ok((board, true)),
+                // Somebody else made it meanwhile.
+                Err(Error::Init(InitError::Exists)) => Ok((context.open()?, false)),
+                Err(error) => Err(error.into()),
+            }
         }
         Err(error) => Err(error.into()),
     }
 }
 
 fn write(out: &mut String, answer: &ForeignAnswer) {
-    let ForeignAnswer { board, created, format, added, present, remarks } = answer;
+    let ForeignAnswer { board, created, format, added, present, claims, remarks } = answer;
     if *created {
         line(out, format_args!("made an unfenced board in `{board}`"));
     }
-    line(out, format_args!("added {added} tasks ({format}); {present} were there already"));
+    let tasks = counted(*added as u64, "task", "tasks");
+    line(out, format_args!("added {tasks} ({format}); there already: {present}"));
+    for Held { task, agent, token } in claims {
+        line(out, format_args!("`{task}` is held by `{agent}`, with token {token}"));
+    }
     write_remarks(out, remarks);
 }
 
