@@ -244,6 +244,11 @@ impl Dialect {
         self.rules.iter().any(|rule| rule.role == role)
     }
 
+    /// Whether it has a field for who holds a task.
+    pub(crate) fn has_holder(&self) -> bool {
+        self.has(Role::Holder) || self.has(Role::Worker)
+    }
+
     /// The word for where a task stands.
     pub(crate) fn word(&self, status: Status) -> &'static str {
         let own = self.words.iter().find(|(of, _)| *of == status);

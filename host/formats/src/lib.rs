@@ -20,7 +20,8 @@
 //! - A task in progress becomes a claim of whoever has it. Its lease begins when the task was taken, or now if that isn't
 //!   known, as in `todo2`. If it is known only that somebody has it, that is an agent called `unknown`; if not even that,
 //!   the task is pending.
-//! - In `todo2` the assignee of a task that is in progress keeps it reserved, too. In `task-board` and `sqlite`, whoever has
+//! - In `todo2` the assignee of a task that is in progress keeps it reserved, too, and whoever holds a task is its assignee
+//!   there. In `task-board` and `sqlite`, whoever has
 //!   a task that isn't begun has it reserved.
 //! - A parent or dependency that isn't there is left out, and so is the one that closes a circle.
 //! - `low`, `medium`, `high` and `critical` are the priorities -1, 0, 1 and 2.

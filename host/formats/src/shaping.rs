@@ -60,21 +60,7 @@ pub(crate) fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links)
         },
         Role::Labels => names(&task.labels),
         Role::Needs => names(&task.needs),
-        Role::Assignee => task.assignee.as_ref().map(|assignee| {
-            let kind = match assignee.kind {
-                AgentKind::Agent => "agent",
-                AgentKind::Host => "host",
-                AgentKind::Human => "human",
-            };
-            let mut object = json!({ "name": assignee.name, "type": kind });
-            if let Some(hostname) = &assignee.hostname {
-                object["hostname"] = hostname.as_str().into();
-            }
-            if let Some(by) = &assignee.by {
-                object["assigned_by"] = by.as_str().into();
-            }
-            object
-        }),
+        Role::Assignee => person(dialect, task),
         Role::Holder => task.claim.as_ref().map(|claim| claim.agent.as_str().into()),
         Role::Worker => {
             let holder = task.claim.as_ref().map(|claim| &claim.agent);
@@ -102,6 +88,44 @@ pub(crate) fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links)
             other => other,
         }),
     }
+}
+
+/// For whom a task is reserved. A system that says nowhere else who has a task in progress says it here, since whoever
+/// looks for work there goes by it.
+fn person(dialect: &Dialect, task: &Task) -> Option<Value> {
+    let reserved = task.assignee.as_ref();
+    let (name, kind, hostname, by) = match task.claim.as_ref().filter(|_| !dialect.has_holder()) {
+        Some(claim) => {
+            let by = reserved.filter(|_| !is_displaced(task)).and_then(|own| own.by.as_ref());
+            (&claim.agent, claim.kind, claim.hostname.as_ref(), by)
+        }
+        None => {
+            let own = reserved?;
+            (&own.name, own.kind, own.hostname.as_ref(), own.by.as_ref())
+        }
+    };
+    let kind = match kind {
+        AgentKind::Agent => "agent",
+        AgentKind::Host => "host",
+        AgentKind::Human => "human",
+    };
+    let mut object = json!({ "name": name, "type": kind });
+    if let Some(hostname) = hostname {
+        object["hostname"] = hostname.as_str().into();
+    }
+    if let Some(by) = by {
+        object["assigned_by"] = by.as_str().into();
+    }
+    Some(object)
+}
+
+/// Whether somebody else holds a task than the one it is reserved for.
+fn is_displaced(task: &Task) -> bool {
+    task.claim.as_ref().zip(task.assignee.as_ref()).is_some_and(|(claim, own)| {
+        own.name != claim.agent
+            || own.kind != claim.kind
+            || (own.hostname.is_some() && own.hostname != claim.hostname)
+    })
 }
 
 /// Stands for what a board has that a field of this part says; `None` if nothing that was said before can still be true.
@@ -263,6 +287,19 @@ fn without_place(dialect: &Dialect, task: &Task) -> Vec<Remark> {
             remark(field, format!("`{}` has no place for it, so it is left out", dialect.format))
         })
         .collect();
+    // Where one field says both, the holder comes first.
+    let says_both = dialect.has(Role::Worker) || !dialect.has_holder();
+    if says_both
+        && is_displaced(task)
+        && let (Some(claim), Some(own)) = (&task.claim, &task.assignee)
+    {
+        let (holder, reserved) = (&claim.agent, &own.name);
+        let why = format!(
+            "`{}` has one place for who holds it, `{holder}`, and for whom it is reserved, `{reserved}`: it says the holder",
+            dialect.format
+        );
+        remarks.push(remark("assignee", why));
+    }
     let odd = dialect.format == Format::TaskManager
         && matches!(task.status, Status::InReview | Status::Blocked);
     if odd {
