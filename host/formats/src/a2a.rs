@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use taskhost_board::{Json, Millis, Status, TaskId};
 
 use crate::assemble::{self, Source};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Role};
 use crate::ids::id_text;
 use crate::json_files::remarks_on_meta;
 use crate::saving::{save_one_of_many, sync_directory};
@@ -102,11 +102,15 @@ fn read_file(file: &Path, standing: Status) -> Result<Option<Found>, Error> {
         return Err(Error::Shape { path: file.to_owned(), format: Format::A2a, expected });
     };
     let named = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let given = object.get("task_id").or_else(|| object.get("id")).and_then(id_text);
+    let given = |role: Role| {
+        let dialect = Dialect::of(Format::A2a);
+        object.get(dialect.key(dialect.rule(role)?, &object)?)
+    };
     let place = file.parent().map(file_name).unwrap_or_default();
     let place = format!("{place}/{}", file_name(file));
-    let created_at = object.get("created_at").and_then(times::parse);
-    let text = given.or_else(|| named.clone()).unwrap_or_default();
+    let created_at = given(Role::CreatedAt).and_then(times::parse);
+    let text = given(Role::Id).and_then(id_text);
+    let text = text.or_else(|| named.clone()).unwrap_or_default();
     let source = Source { named, standing: Some(standing), ..Source::of(object) };
     Ok(Some(Found { text, place, standing, created_at, source }))
 }

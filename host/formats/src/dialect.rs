@@ -4,6 +4,7 @@
 //!
 //! A field that stands in no table plays no part here and is kept as it is.
 
+use serde_json::{Map, Value};
 use taskhost_board::Status;
 
 use crate::Format;
@@ -229,6 +230,11 @@ static SQLITE: Dialect = Dialect {
     lists_as_text: true,
 };
 
+/// Whether a value says something.
+pub(crate) fn is_filled(value: &Value) -> bool {
+    !value.is_null() && *value != ""
+}
+
 impl Dialect {
     pub(crate) fn of(format: Format) -> &'static Self {
         match format {
@@ -242,6 +248,19 @@ impl Dialect {
 
     pub(crate) fn has(&self, role: Role) -> bool {
         self.rules.iter().any(|rule| rule.role == role)
+    }
+
+    /// The key under which an object has the field of this rule: the first name of those that say something, else the
+    /// first that is there at all, since many writers leave the names that they don't use empty.
+    pub(crate) fn key<'a>(&self, rule: &Rule, object: &'a Map<String, Value>) -> Option<&'a str> {
+        let keys = || rule.names.iter().filter_map(|name| Some(object.get_key_value(*name)?.0));
+        let filled = keys().find(|key| object.get(key.as_str()).is_some_and(is_filled));
+        filled.or_else(|| keys().next()).map(String::as_str)
+    }
+
+    /// The rule for the field that plays this part.
+    pub(crate) fn rule(&self, role: Role) -> Option<&'static Rule> {
+        self.rules.iter().find(|rule| rule.role == role)
     }
 
     /// Whether it has a field for who holds a task.

@@ -23,7 +23,7 @@ const UNKNOWN: &str = "unknown";
 pub(crate) struct Draft {
     pub(crate) source: Source,
     /// The fields that play a part: their rule, the name they were found by, and their value.
-    pub(crate) given: Vec<(&'static Rule, &'static str, Value)>,
+    pub(crate) given: Vec<(&'static Rule, String, Value)>,
     /// What other tasks call it.
     pub(crate) id_text: Option<String>,
     pub(crate) parent_text: Option<String>,
@@ -41,11 +41,9 @@ impl Draft {
     ) -> Result<Self, Error> {
         let mut given = Vec::new();
         for rule in dialect.rules {
-            let found = rule.names.iter().find(|name| source.object.contains_key(**name));
-            if let Some((found, value)) =
-                found.and_then(|name| Some((*name, source.object.remove(*name)?)))
-            {
-                given.push((rule, found, value));
+            let found = dialect.key(rule, &source.object).map(ToOwned::to_owned);
+            if let Some((key, value)) = found.and_then(|key| source.object.remove_entry(&key)) {
+                given.push((rule, key, value));
             }
         }
         let task_type = Name::new(dialect.default_type).expect("the types of the tables are names");
@@ -75,8 +73,8 @@ impl Draft {
     /// Remarks on the field of this part, by the name it has there.
     pub(crate) fn remark_on(&mut self, role: Role, why: impl Into<String>) {
         let found = self.given.iter().find(|(rule, ..)| rule.role == role);
-        let field = found.map_or("id", |(_, name, _)| *name);
-        self.remark(field, why);
+        let field = found.map_or_else(|| "id".to_owned(), |(_, name, _)| name.clone());
+        self.remark(&field, why);
     }
 
     fn read_kind(&mut self) {

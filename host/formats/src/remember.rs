@@ -50,9 +50,9 @@ pub(crate) fn remember(
         let given = draft.given.iter().find(|(of, ..)| of.role == rule.role);
         let mut memo = Map::new();
         if let Some((_, name, _)) = given
-            && *name != rule.name()
+            && name != rule.name()
         {
-            memo.insert("as".into(), (*name).into());
+            memo.insert("as".into(), name.as_str().into());
         }
         let was = given.map(|(.., value)| value);
         let now = or_blank(rule, written(dialect, rule.role, &task, &Links::new()));

@@ -235,8 +235,8 @@ pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
     let mut links = Links::new();
     for task in tasks {
         let id = shape(dialect, task, &Links::new());
-        let rule = dialect.rules.iter().find(|rule| rule.role == Role::Id);
-        let known = rule.and_then(|rule| rule.names.iter().find_map(|name| id.get(*name)));
+        let key = dialect.rule(Role::Id).and_then(|rule| dialect.key(rule, &id));
+        let known = key.and_then(|key| id.get(key));
         links.extend(
             known
                 .filter(|known| **known != task.id.as_str())

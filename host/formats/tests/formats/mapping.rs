@@ -183,3 +183,29 @@ fn batches_can_be_adopted_one_after_the_other() {
     }
     assert_eq!(board.task("t0").parent.unwrap().as_str(), "t1");
 }
+
+#[test]
+fn a_name_without_a_value_hides_no_other_name() {
+    // Writers fill the names that they use and leave others null. The first name that was there counted, so a task that
+    // `bob` had was nobody's, and one with an id had none.
+    let value = json!({"id": null, "task_id": "a7", "status": "in_progress", "assigned_to": null, "claimed_by": "bob",
+        "tags": "", "labels": ["x"], "created_at": "", "createdAt": 999_000_000});
+    let task = adopted(FORMAT, &value);
+    assert_eq!(task.id.as_str(), "a7");
+    assert_eq!(task.claim.as_ref().unwrap().agent.as_str(), "bob");
+    assert_eq!((task.labels[0].as_str(), task.created_at), ("x", Millis(999_000_000_000)));
+    assert_eq!(shape(FORMAT, &task), value);
+    let ended = adopted(
+        Format::A2a,
+        &json!({"task_id": null, "id": "b", "completed_at": null, "completedAt": "2001-09-08T00:00:00Z"}),
+    );
+    assert_eq!((ended.id.as_str(), ended.status), ("b", Status::Completed));
+    assert_eq!(ended.completed_at, Some(Millis(999_907_200_000)));
+
+    // Others name it as it is known there.
+    let list = json!([{"id": null, "task_id": "a 7"}, {"id": "b", "parent": "a 7"}]);
+    let tasks = Board::new().adopt(&read_text(FORMAT, &list.to_string()).arrivals);
+    let (_directory, path) = file("out.json", "");
+    write(FORMAT, &tasks, &[], &path).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap(), list);
+}
