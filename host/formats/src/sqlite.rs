@@ -89,8 +89,7 @@ fn read_database(path: &Path) -> Result<Option<Content>, rusqlite::Error> {
         .prepare("SELECT name, type FROM pragma_table_xinfo('tasks') WHERE hidden <> 1")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let ids = id_names();
-    if !columns.iter().any(|(name, _)| ids.contains(&name.as_str())) {
+    if !columns.iter().any(|(name, _)| is_id_name(name)) {
         return Ok(None);
     }
     let mut rows = Vec::new();
@@ -109,9 +108,15 @@ fn read_database(path: &Path) -> Result<Option<Content>, rusqlite::Error> {
     Ok(Some(Content { rows, columns, others }))
 }
 
-fn id_names() -> &'static [&'static str] {
-    let rule = Dialect::of(Format::Sqlite).rules.iter().find(|rule| rule.role == Role::Id);
-    rule.map_or(&[], |rule| rule.names)
+fn is_id_name(name: &str) -> bool {
+    let rule = Dialect::of(Format::Sqlite).rule(Role::Id);
+    rule.is_some_and(|rule| rule.names.iter().any(|own| own.eq_ignore_ascii_case(name)))
+}
+
+/// What a row has in a column, whose name is the same in any case.
+fn in_column<'a>(row: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let same = || row.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    row.get(name).or_else(|| same().map(|(_, value)| value))
 }
 
 fn of_cell(cell: ValueRef<'_>) -> Value {
@@ -205,16 +210,17 @@ fn write_database(
     // Of two tasks that had one id there, both have it again.
     let is_key = |name: &str| {
         let mut ids = BTreeSet::new();
-        let own =
-            |row: &Map<String, Value>| row.get(name).is_some_and(|id| ids.insert(id.to_string()));
-        id_names().contains(&name) && rows.iter().all(own)
+        let own = |row: &Map<String, Value>| {
+            in_column(row, name).is_some_and(|id| ids.insert(id.to_string()))
+        };
+        is_id_name(name) && rows.iter().all(own)
     };
     let id = columns.iter().find(|(name, _)| is_key(name));
     let declared: Vec<String> = columns
         .iter()
         .map(|(name, declared)| {
             let is_id = id.is_some_and(|(id, _)| id == name);
-            let whole = |row: &Map<String, Value>| row.get(name).is_some_and(Value::is_i64);
+            let whole = |row: &Map<String, Value>| in_column(row, name).is_some_and(Value::is_i64);
             // Only whole numbers can be keys of that type, and tasks that were added since have others.
             let declared = match declared.as_str() {
                 key if is_id && key.eq_ignore_ascii_case("INTEGER") && !rows.iter().all(whole) => {
@@ -238,10 +244,8 @@ fn write_database(
     {
         let mut insert = transaction.prepare(&insert)?;
         for row in rows {
-            let cell = |(name, _): &(String, String)| {
-                let same = row.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-                row.get(name).or(same.map(|(_, value)| value)).map_or(Cell::Null, to_cell)
-            };
+            let cell =
+                |(name, _): &(String, String)| in_column(row, name).map_or(Cell::Null, to_cell);
             let cells = columns.iter().map(|column| ToSqlOutput::Owned(cell(column)));
             insert.execute(rusqlite::params_from_iter(cells))?;
         }

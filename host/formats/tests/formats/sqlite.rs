@@ -185,3 +185,32 @@ fn a_column_that_is_computed_is_a_column() {
     let data: Value = serde_json::from_str(arrival(&foreign, "abc").new.data.as_str()).unwrap();
     assert_eq!((&data["n"], arrival(&foreign, "abc").past.status), (&json!(3), Status::Completed));
 }
+
+#[test]
+fn columns_are_known_in_any_case_and_keep_their_spelling() {
+    // SQLite's names are the same in any case, so nobody there notices how they are spelled. Here a table with an `ID` was
+    // refused, and a `Status` was no status: what was done came as pending, and was done again.
+    let (directory, path, _connection) = database(
+        "CREATE TABLE Tasks (ID INTEGER PRIMARY KEY, Title TEXT, Status TEXT, Assigned_To TEXT, \"PRIORITY\" INTEGER);
+        INSERT INTO Tasks VALUES (1, 'one', 'done', NULL, 2), (2, 'two', 'doing', 'w', NULL), (3, NULL, NULL, NULL, NULL);",
+    );
+    let foreign = read(FORMAT, &path, &options()).unwrap();
+    let done = arrival(&foreign, "1");
+    assert_eq!((done.past.status, done.new.priority), (Status::Completed, 2));
+    assert_eq!(arrival(&foreign, "2").past.claim.as_ref().unwrap().agent.as_str(), "w");
+    let mut tasks = Board::new().adopt(&foreign.arrivals);
+    let out = directory.path().join("out.db");
+    assert_eq!(write(FORMAT, &tasks, &foreign.meta, &out).unwrap(), []);
+    assert_eq!(rows(&out), rows(&path));
+
+    // What has changed, and what is new, stands in the same columns.
+    tasks[2].priority = 7;
+    tasks.push(adopted(FORMAT, &json!({"id": "own", "status": "failed"})));
+    let out = directory.path().join("again.db");
+    write(FORMAT, &tasks, &foreign.meta, &out).unwrap();
+    let rows = rows(&out);
+    let cell =
+        |row: usize, name: &str| rows[row].iter().find(|(own, _)| own == name).unwrap().1.clone();
+    assert_eq!((cell(2, "PRIORITY"), cell(3, "ID")), (Cell::Integer(7), Cell::Text("own".into())));
+    assert_eq!(cell(3, "Status"), Cell::Text("failed".into()));
+}
