@@ -21,6 +21,8 @@ pub(crate) struct Source {
     pub(crate) named: Option<String>,
     /// Where it stands by the place where it was found.
     pub(crate) standing: Option<Status>,
+    /// The file it was found in, with its directory, where each task has its own.
+    pub(crate) file: Option<String>,
     /// The same task found elsewhere again.
     pub(crate) copies: Vec<Value>,
 }
@@ -28,7 +30,8 @@ pub(crate) struct Source {
 impl Source {
     /// A task that is all its fields say.
     pub(crate) fn of(object: Map<String, Value>) -> Self {
-        Self { object, beside: Map::new(), named: None, standing: None, copies: Vec::new() }
+        let (beside, copies) = (Map::new(), Vec::new());
+        Self { object, beside, named: None, standing: None, file: None, copies }
     }
 }
 

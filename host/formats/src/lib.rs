@@ -46,6 +46,7 @@
 //! - by the name of a field that has a place: what it `was` there (nothing, if it wasn't there), for as long as what it
 //!   stands for on the board `is` still the same; and the name that it was found `as`;
 //! - `fields`: those without a place, beside a `data` of the system's own;
+//! - `file`, in `a2a`: the file it came from, if that isn't where its id and its status would put it;
 //! - `copies`: further files of the same task.
 //!
 //! What belongs to no task stands in the board's metadata: what can, under its own name, the rest under [`IMPORTED_META`].

@@ -23,6 +23,9 @@ pub(crate) type Links = BTreeMap<TaskId, Value>;
 pub(crate) struct Shaped {
     pub(crate) id: TaskId,
     pub(crate) status: Status,
+    /// The file it came from, with its directory if it stands where it stood then: as the data has it, so it may be
+    /// anything.
+    pub(crate) file: Option<String>,
     pub(crate) object: Map<String, Value>,
     /// What it says of its own id where its place says it already.
     pub(crate) inner_id: Option<Value>,
@@ -246,6 +249,7 @@ pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
     let shaped = |task: &Task| Shaped {
         id: task.id.clone(),
         status: task.status,
+        file: file_of(dialect, task),
         object: shape(dialect, task, &links),
         inner_id: inner_id(dialect, task),
         remarks: without_place(dialect, task),
@@ -255,6 +259,16 @@ pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
 
 fn is_of(dialect: &Dialect, imported: &Map<String, Value>) -> bool {
     imported.get("format").and_then(Value::as_str) == Some(dialect.format.as_str())
+}
+
+fn file_of(dialect: &Dialect, task: &Task) -> Option<String> {
+    let imported = split(&task.data).1.filter(|imported| is_of(dialect, imported))?;
+    let memo = imported.get("file")?;
+    let was = memo.get("was")?.as_str()?;
+    let is_as_it_was =
+        memo.get("is").is_some_and(|is| Some(is) == mark(dialect, Role::Status, task).as_ref());
+    let name = || was.rsplit_once('/').map_or(was, |(_, name)| name);
+    Some(if is_as_it_was { was } else { name() }.to_owned())
 }
 
 fn inner_id(dialect: &Dialect, task: &Task) -> Option<Value> {
