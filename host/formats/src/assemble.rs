@@ -80,6 +80,7 @@ pub(crate) fn all(
 fn name_all(dialect: &Dialect, drafts: &mut [Draft]) -> BTreeMap<String, (usize, TaskId)> {
     let mut used: BTreeSet<TaskId> = BTreeSet::new();
     let mut known = BTreeMap::new();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     // Ids that are valid stay, whatever another one is changed to.
     let given: Vec<Option<TaskId>> = drafts
         .iter()
@@ -94,12 +95,20 @@ fn name_all(dialect: &Dialect, drafts: &mut [Draft]) -> BTreeMap<String, (usize,
             (None, text) => {
                 let shown = text.clone().unwrap_or_else(|| dialect.default_type.to_owned());
                 let own = text.clone().unwrap_or_else(|| content(draft));
-                let mut id = text.as_deref().map_or_else(|| changed_id(&shown, &own), board_id);
-                let mut count = 1;
-                while !used.insert(id.clone()) {
-                    count += 1;
-                    id = changed_id(&shown, &format!("{own}#{count}"));
-                }
+                // Where the last one of the same name stopped counting, since there may be very many of them.
+                let count = counts.entry((shown.clone(), own.clone())).or_insert(0);
+                let id = loop {
+                    *count += 1;
+                    let id = match (&*count, &text) {
+                        (1, Some(text)) => board_id(text),
+                        (1, None) => changed_id(&shown, &own),
+                        (count, _) => changed_id(&shown, &format!("{own}#{count}")),
+                    };
+                    if used.insert(id.clone()) {
+                        break id;
+                    }
+                };
+                let count = *count;
                 let why = match text {
                     None => "it has none",
                     Some(_) if count > 1 => "another task has it",
