@@ -32,7 +32,7 @@ pub(crate) fn is_database(path: &Path) -> bool {
 }
 
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
-    text::expect_size(path)?;
+    text::expect_file(path)?;
     let format = Format::Sqlite;
     let expected = "an SQLite database with a table `tasks`, which has a column `id`";
     let shape = Error::Shape { path: path.to_owned(), format, expected };

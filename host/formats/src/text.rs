@@ -22,18 +22,25 @@ pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// The bytes of a file.
 pub(crate) fn load(path: &Path) -> Result<Vec<u8>, Error> {
-    expect_size(path)?;
+    expect_file(path)?;
     let file = File::open(path).map_err(|e| unreadable(path, &e))?;
     let mut text = Vec::new();
-    // It may grow while it is read, and what is no file says nothing of its size.
+    // It may grow while it is read.
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| unreadable(path, &e))?;
     expect(path, text.len() as u64)?;
     Ok(text)
 }
 
-/// Checks that something is there and isn't too large to be read.
-pub(crate) fn expect_size(path: &Path) -> Result<(), Error> {
-    expect(path, std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len())
+/// Checks that a file is there and isn't too large to be read. It has to be asked before anything is opened: what opens a
+/// pipe waits for whoever writes to it, and some devices have no end.
+pub(crate) fn expect_file(path: &Path) -> Result<(), Error> {
+    let found = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+    if found.is_file() {
+        return expect(path, found.len());
+    }
+    let what = if found.is_dir() { "directory" } else { "pipe, a device or a socket" };
+    let why = format!("it is a {what}, and what is read is a file");
+    Err(Error::Unreadable { path: path.to_owned(), why })
 }
 
 fn expect(path: &Path, bytes: u64) -> Result<(), Error> {

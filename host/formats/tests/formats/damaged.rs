@@ -121,3 +121,35 @@ fn what_lies_too_deep_is_refused_and_not_a_panic() {
         assert!(matches!(read, Ok(_) | Err(Error::Unkeepable { .. })));
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    // A pipe was opened, and so whoever named one waited for somebody to write to it; of `/dev/zero` a gigabyte was read.
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe.json");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let zero = std::path::Path::new("/dev/zero");
+    for path in [pipe.as_path(), zero] {
+        let refused = |error: Error| {
+            assert!(matches!(error, Error::Unreadable { .. } | Error::Shape { .. }), "{error}");
+        };
+        refused(recognise(path).expect_err("it is no file"));
+        for format in Format::ALL {
+            refused(read(format, path, &options()).expect_err("it is no file"));
+        }
+    }
+    // Beside the files of a pool it is left out.
+    let pool = directory.path().join("available");
+    std::fs::create_dir(&pool).unwrap();
+    std::fs::rename(&pipe, pool.join("pipe.json")).unwrap();
+    let foreign = read(Format::A2a, directory.path(), &options()).unwrap();
+    assert_eq!((foreign.arrivals.len(), foreign.remarks.len()), (0, 1));
+    // What `todo2` looks for in a directory may be none either.
+    std::fs::rename(pool.join("pipe.json"), directory.path().join("state.todo2.json")).unwrap();
+    assert!(matches!(
+        read(Format::Todo2, directory.path(), &options()),
+        Err(Error::Unreadable { .. })
+    ));
+}
