@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use taskhost_board::{Arrival, Status, TaskId};
+use taskhost_board::{Arrival, Status, TaskId, order_of_birth};
 
 use crate::dialect::{Dialect, Role};
 use crate::draft::Draft;
 use crate::ids::{board_id, changed_id};
-use crate::{Error, ReadOptions, Remark, remember};
+use crate::{Error, Format, ReadOptions, Remark, remember};
 
 /// A task as a file has it.
 #[derive(Debug, Clone)]
@@ -66,6 +66,7 @@ pub(crate) fn all(
         link(draft, &|text: &str| known.get(text).map(|(_, id)| id.clone()));
     }
     break_circles(&mut drafts);
+    remember_places(dialect, &mut drafts);
     let mut arrivals = Vec::with_capacity(drafts.len());
     let mut remarks = Vec::new();
     for draft in drafts {
@@ -74,6 +75,18 @@ pub(crate) fn all(
         remarks.extend(of_one);
     }
     Ok((arrivals, remarks))
+}
+
+/// A board has a task after those that it names. Where a list has them otherwise, its tasks remember their places in it.
+fn remember_places(dialect: &Dialect, drafts: &mut [Draft]) {
+    let news: Vec<_> = drafts.iter().map(|draft| &draft.arrival.new).collect();
+    // There is no circle any more. A pool has no order that could be lost.
+    let Some(order) = order_of_birth(&news).ok().filter(|_| dialect.format != Format::A2a) else {
+        return;
+    };
+    for (_, place) in order.into_iter().enumerate().filter(|(at, place)| at != place) {
+        drafts[place].place = Some(place);
+    }
 }
 
 /// Gives every task an id of its own; says which id a text stands for. Of two tasks of one id the first keeps it.

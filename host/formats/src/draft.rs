@@ -28,6 +28,8 @@ pub(crate) struct Draft {
     pub(crate) id_text: Option<String>,
     pub(crate) parent_text: Option<String>,
     pub(crate) after_texts: Vec<String>,
+    /// Its place in the list, if a board has it elsewhere.
+    pub(crate) place: Option<usize>,
     pub(crate) arrival: Arrival,
     pub(crate) remarks: Vec<Remark>,
 }
@@ -49,8 +51,16 @@ impl Draft {
         let task_type = Name::new(dialect.default_type).expect("the types of the tables are names");
         let arrival = Arrival { new: NewTask::new(task_type), past: Past::new(Status::Pending) };
         let (id_text, parent_text, after_texts) = (None, None, Vec::new());
-        let mut draft =
-            Self { source, given, id_text, parent_text, after_texts, arrival, remarks: Vec::new() };
+        let mut draft = Self {
+            source,
+            given,
+            id_text,
+            parent_text,
+            after_texts,
+            place: None,
+            arrival,
+            remarks: Vec::new(),
+        };
         let given = draft.value(Role::Id).as_ref().and_then(crate::ids::id_text);
         draft.id_text = given.or_else(|| draft.source.named.clone());
         draft.read_kind();

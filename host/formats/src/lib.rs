@@ -47,6 +47,7 @@
 //!   stands for on the board `is` still the same; and the name that it was found `as`;
 //! - `fields`: those without a place, beside a `data` of the system's own;
 //! - `file`, in `a2a`: the file it came from, if that isn't where its id and its status would put it;
+//! - `place`: its place in the list, if it stood before a task that it names;
 //! - `copies`: further files of the same task.
 //!
 //! What belongs to no task stands in the board's metadata: what can, under its own name, the rest under [`IMPORTED_META`].

@@ -43,6 +43,9 @@ pub(crate) fn remember(
     if !copies.is_empty() {
         imported.insert("copies".into(), copies.into());
     }
+    if let Some(place) = draft.place {
+        imported.insert("place".into(), place.into());
+    }
     let data_value = |data: Option<Map<String, Value>>| data.map_or(Value::Null, Value::Object);
     draft.arrival.new.data = draft.keep(data_value(data.clone()))?;
     let task = as_task(&draft.arrival);

@@ -233,7 +233,7 @@ pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String
     object
 }
 
-/// The tasks in a system's shape, naming each other as they are known there, with remarks on what it has no like of.
+/// The tasks in a system's shape and order, naming each other as they are known there, with remarks on what it has no like of.
 pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
     let mut links = Links::new();
     for task in tasks {
@@ -254,7 +254,26 @@ pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
         inner_id: inner_id(dialect, task),
         remarks: without_place(dialect, task),
     };
-    tasks.iter().map(shaped).collect()
+    in_places(dialect, tasks).into_iter().map(shaped).collect()
+}
+
+/// The tasks in their order, except that those that remember their places in a list stand in theirs among each other.
+fn in_places<'a>(dialect: &Dialect, tasks: &'a [Task]) -> Vec<&'a Task> {
+    let mut ordered: Vec<&Task> = tasks.iter().collect();
+    let place = |task: &Task| {
+        let imported = split(&task.data).1.filter(|imported| is_of(dialect, imported))?;
+        imported.get("place")?.as_u64()
+    };
+    let moved = tasks.iter().enumerate();
+    let moved = moved.filter_map(|(at, task)| Some((at, place(task)?, task)));
+    let moved: Vec<(usize, u64, &Task)> = moved.collect();
+    let mut by_place: Vec<(u64, &Task)> =
+        moved.iter().map(|(_, place, task)| (*place, *task)).collect();
+    by_place.sort_by_key(|(place, _)| *place);
+    for ((at, ..), (_, task)) in moved.iter().zip(by_place) {
+        ordered[*at] = task;
+    }
+    ordered
 }
 
 fn is_of(dialect: &Dialect, imported: &Map<String, Value>) -> bool {

@@ -226,3 +226,35 @@ fn very_many_tasks_of_one_id_are_told_apart_at_once() {
         assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     }
 }
+
+#[test]
+fn a_list_comes_back_in_its_order_though_children_stand_before_their_parents() {
+    // A board has what is named before what names it, and so a list with the newest task on top came back upside down.
+    let list = json!([
+        {"id": "new", "parent": "old"}, {"id": "alone"}, {"id": "mid", "depends_on": ["last"]}, {"id": "old"}, {"id": "between"},
+        {"id": "last"}
+    ]);
+    let board = Board::new();
+    for batch in read_text(FORMAT, &list.to_string()).into_batches(2) {
+        board.adopt(&batch);
+    }
+    let own = read_text(FORMAT, r#"[{"id": "own", "status": "done"}]"#);
+    let mut tasks = board.adopt(&own.arrivals);
+    tasks.extend(
+        list.as_array().unwrap().iter().map(|task| board.task(task["id"].as_str().unwrap())),
+    );
+    tasks.sort_by_key(|task| task.born);
+    assert_eq!(tasks[0].id.as_str(), "alone");
+    let ids = |tasks: &[taskhost_board::Task]| -> Vec<String> {
+        let (_directory, path) = file("out.json", "");
+        write(FORMAT, tasks, &[], &path).unwrap();
+        let written: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        written.iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&tasks), ["new", "alone", "mid", "old", "between", "last", "own"]);
+    // Those that are left keep their order.
+    tasks.retain(|task| task.id.as_str() != "old");
+    let left = ids(&tasks);
+    let at = |id: &str| left.iter().position(|own| own == id).unwrap();
+    assert!(at("new") < at("mid") && at("mid") < at("last") && at("own") == 5, "{left:?}");
+}
