@@ -16,6 +16,9 @@ use crate::{Format, IMPORTED, Remark, times, words};
 /// The sessions of claims that were taken elsewhere begin so.
 pub(crate) const SESSION: &str = "imported-";
 
+/// The field under which stands what can't stand under its own name.
+pub(crate) const ASIDE: &str = "_imported_data";
+
 /// By which ids tasks are known in the system that they are written for, where those are others.
 pub(crate) type Links = BTreeMap<TaskId, Value>;
 
@@ -192,6 +195,18 @@ pub(crate) fn or_blank(rule: &Rule, value: Option<Value>) -> Option<Value> {
 
 pub(crate) fn has_content(object: &Map<String, Value>) -> bool {
     ["content", "title", "name"].iter().any(|name| object.contains_key(*name))
+}
+
+/// Puts what can't stand under its own name together under one, [`ASIDE`] or what is like it.
+pub(crate) fn put_aside(object: &mut Map<String, Value>, aside: Map<String, Value>) {
+    if aside.is_empty() {
+        return;
+    }
+    let mut name = ASIDE.to_owned();
+    while object.keys().any(|key| key.eq_ignore_ascii_case(&name)) {
+        name.push('_');
+    }
+    object.insert(name, aside.into());
 }
 
 /// The task in a system's shape.

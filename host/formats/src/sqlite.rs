@@ -19,7 +19,7 @@ use crate::assemble::{self, Source};
 use crate::dialect::{Dialect, Role};
 use crate::json_files::{imported_meta, part, remarks_on_meta, remembered};
 use crate::saving::Draft;
-use crate::shaping::Shaped;
+use crate::shaping::{ASIDE, Shaped, put_aside};
 use crate::{Error, Foreign, Format, ReadOptions, Remark, text};
 
 /// How every database begins.
@@ -139,14 +139,7 @@ fn to_cell(value: &Value) -> Cell {
     match value {
         Value::Null => Cell::Null,
         Value::Bool(flag) => Cell::Integer((*flag).into()),
-        Value::Number(number) => {
-            let text = number.to_string();
-            match (text.parse(), text.parse()) {
-                (Ok(number), _) => Cell::Integer(number),
-                (_, Ok(number)) => Cell::Real(number),
-                _ => Cell::Text(text),
-            }
-        }
+        Value::Number(number) => number_cell(&number.to_string()),
         Value::String(text) => Cell::Text(text.clone()),
         Value::Object(object) if object.len() == 1 => {
             let blob = object.get("base64").and_then(Value::as_str);
@@ -159,13 +152,68 @@ fn to_cell(value: &Value) -> Cell {
     }
 }
 
+/// A number as one, or as its text where the database's numbers are too small for it.
+fn number_cell(text: &str) -> Cell {
+    if let Ok(number) = text.parse() {
+        return Cell::Integer(number);
+    }
+    let is_whole = !text.contains(['.', 'e', 'E']);
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    let is_zero = mantissa.bytes().all(|b| !(b'1'..=b'9').contains(&b));
+    match text.parse::<f64>() {
+        Ok(number) if !is_whole && number.is_finite() && (is_zero || number != 0.0) => {
+            Cell::Real(number)
+        }
+        _ => Cell::Text(text.to_owned()),
+    }
+}
+
+/// Whether it is a number that is written as a text.
+fn is_number_as_text(value: &Value) -> bool {
+    value.is_number() && matches!(to_cell(value), Cell::Text(_))
+}
+
+/// Gives what has the name of another column in another case a column of its own: a table's names are the same in any
+/// case, and the second one would be lost.
+fn tell_apart(row: &mut Map<String, Value>) -> Vec<String> {
+    let dialect = Dialect::of(Format::Sqlite);
+    let known: BTreeSet<String> = dialect
+        .rules
+        .iter()
+        .filter_map(|rule| dialect.key(rule, row).map(ToOwned::to_owned))
+        .collect();
+    let mut keys: Vec<String> = row.keys().cloned().collect();
+    // Of equals the first one stays; what says something of the task stands before the rest.
+    keys.sort_by_key(|key| !known.contains(key));
+    let mut seen = BTreeSet::new();
+    let hidden: Vec<String> =
+        keys.into_iter().filter(|key| !seen.insert(key.to_ascii_lowercase())).collect();
+    let aside = hidden.iter().filter_map(|key| row.remove_entry(key)).collect();
+    put_aside(row, aside);
+    hidden
+}
+
 pub(crate) fn write(
     tasks: Vec<Shaped>,
     meta: &[(TaskId, Json)],
     path: &Path,
 ) -> Result<Vec<Remark>, Error> {
-    let (rows, mut remarks) = part(tasks);
+    let ids: Vec<String> = tasks.iter().map(|task| task.id.to_string()).collect();
+    let (mut rows, mut remarks) = part(tasks);
     remarks.extend(remarks_on_meta(Format::Sqlite, meta));
+    for (id, row) in ids.into_iter().zip(&mut rows) {
+        let remark = |field: String, why: String| Remark { task: Some(id.clone()), field, why };
+        remarks.extend(tell_apart(row).into_iter().map(|key| {
+            let why = format!(
+                "another field has this name in another case, so it stands in the column `{ASIDE}`"
+            );
+            remark(key, why)
+        }));
+        let odd = row.iter().filter(|(_, value)| is_number_as_text(value));
+        remarks.extend(odd.map(|(key, _)| {
+            remark(key.clone(), "a number that a database has no like of, so it is a text".into())
+        }));
+    }
     let columns = columns(&rows, meta);
     let draft = Draft::begin(path)?;
     let unwritable =
@@ -224,6 +272,10 @@ fn write_database(
             // Only whole numbers can be keys of that type, and tasks that were added since have others.
             let declared = match declared.as_str() {
                 key if is_id && key.eq_ignore_ascii_case("INTEGER") && !rows.iter().all(whole) => {
+                    ""
+                }
+                // Whatever has a number's type is made one, also what is a text for being too large.
+                _ if rows.iter().filter_map(|row| in_column(row, name)).any(is_number_as_text) => {
                     ""
                 }
                 // A type comes from another database: only what is plainly one is taken.

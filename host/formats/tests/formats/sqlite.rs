@@ -214,3 +214,31 @@ fn columns_are_known_in_any_case_and_keep_their_spelling() {
     assert_eq!((cell(2, "PRIORITY"), cell(3, "ID")), (Cell::Integer(7), Cell::Text("own".into())));
     assert_eq!(cell(3, "Status"), Cell::Text("failed".into()));
 }
+
+#[test]
+fn numbers_that_are_too_large_are_texts_and_names_in_another_case_are_not_lost() {
+    // Whole numbers beyond 64 bits lost their last digits, `1e400` became infinity, and of `Note` and `note` one was gone:
+    // all without a word.
+    let mut task = adopted(FORMAT, &json!({"id": "a", "status": "pending"}));
+    let large = r#"{"whole": 18446744073709551617, "huge": 1e400, "tiny": -1e-400, "weight": 99999999999999999999, "Note": 1,
+        "note": 2, "fine": 1.5, "zero": 0e5}"#;
+    task.data = Json::parse(large).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out.db");
+    let columns = json!({"format": "sqlite", "columns": [["id", "TEXT"], ["weight", "INTEGER"]]});
+    let key = taskhost_board::TaskId::new("imported").unwrap();
+    let meta = [(key, Json::try_from(columns).unwrap())];
+    let said = write(FORMAT, &[task], &meta, &out).unwrap();
+    let row = rows(&out).remove(0);
+    let cell = |name: &str| row.iter().find(|(own, _)| own == name).unwrap().1.clone();
+    let text = |text: &str| Cell::Text(text.into());
+    assert_eq!(cell("whole"), text("18446744073709551617"));
+    assert_eq!(cell("weight"), text("99999999999999999999"));
+    assert!(matches!(cell("huge"), Cell::Text(huge) if huge.contains("400")));
+    assert!(matches!(cell("tiny"), Cell::Text(tiny) if tiny.contains("400")));
+    assert_eq!((cell("fine"), cell("zero")), (Cell::Real(1.5), Cell::Real(0.0)));
+    assert_eq!((cell("Note"), cell("_imported_data")), (Cell::Integer(1), text(r#"{"note":2}"#)));
+    let mut fields: Vec<&str> = said.iter().map(|remark| remark.field.as_str()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["huge", "note", "tiny", "weight", "whole"]);
+}
