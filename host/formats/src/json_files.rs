@@ -42,9 +42,11 @@ pub(crate) fn read_task_manager(path: &Path, options: &ReadOptions) -> Result<Fo
         sources.push(Source { object, ..source });
     }
     let mut meta = Vec::new();
-    let mut odd = Map::new();
+    let mut odd = None;
     if let Some(Value::Object(metadata)) = fields.get("metadata").cloned() {
         fields.remove("metadata");
+        // Even if nothing is left in it: it was there.
+        let odd = odd.insert(Map::new());
         for (key, value) in metadata {
             match keep_meta(&key, &value) {
                 Some(pair) => meta.push(pair),
@@ -53,7 +55,7 @@ pub(crate) fn read_task_manager(path: &Path, options: &ReadOptions) -> Result<Fo
         }
     }
     let mut rest = json!({ "format": format.as_str(), "fields": fields });
-    if !odd.is_empty() {
+    if let Some(odd) = odd {
         rest["metadata"] = odd.into();
     }
     finish(format, sources, meta, rest, remarks, options)
@@ -225,14 +227,22 @@ pub(crate) fn write_task_manager(
             metadata.insert(key.to_string(), value);
         }
     }
-    if !fields.contains_key("metadata") || !metadata.is_empty() {
+    // A file that came without them needs none.
+    let had_metadata = rest.as_ref().is_none_or(|rest| rest.contains_key("metadata"));
+    if had_metadata || !metadata.is_empty() {
         fields.insert("metadata".into(), metadata.into());
     }
-    fields.entry("workflow_type").or_insert_with(|| "generic".into());
+    if rest.is_none() {
+        fields.insert("workflow_type".into(), "generic".into());
+    }
     let mut remarks = Vec::new();
     let mut members = Vec::with_capacity(tasks.len());
     for Shaped { id, mut object, inner_id, remarks: of_one, .. } in tasks {
-        let key = object.remove("id").as_ref().and_then(id_text).unwrap_or_else(|| id.to_string());
+        let key = match object.remove("id") {
+            // Any text is a key, the empty one too.
+            Some(Value::String(key)) => key,
+            other => other.as_ref().and_then(id_text).unwrap_or_else(|| id.to_string()),
+        };
         if let Some(inner) = inner_id {
             object.insert("id".into(), inner);
         }
