@@ -16,7 +16,7 @@ use crate::assemble::{self, Source};
 use crate::dialect::{Dialect, Role};
 use crate::ids::id_text;
 use crate::json_files::remarks_on_meta;
-use crate::saving::{save_one_of_many, sync_directory};
+use crate::saving::{save_one_of_many, sync_directory, unwritable};
 use crate::shaping::Shaped;
 use crate::{Error, Foreign, Format, ReadOptions, Remark, text, times, words};
 
@@ -40,7 +40,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error>
     if !path.exists() {
         return Err(Error::NotThere(path.to_owned()));
     }
-    let expected = "a directory with `available`, `claimed` or `completed` in it";
+    let expected = "a directory with `available`, `claimed` or `completed` in it".into();
     let root = root(path).ok_or(Error::Shape { path: path.to_owned(), format, expected })?;
     let mut remarks = Vec::new();
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
@@ -99,7 +99,7 @@ fn read_file(file: &Path, standing: Status) -> Result<Option<Found>, Error> {
     }
     let raw = text::load_json(file)?;
     let Ok(Value::Object(object)) = serde_json::from_str(raw.get()) else {
-        let expected = "an object, which is a task";
+        let expected = "an object, which is a task".into();
         return Err(Error::Shape { path: file.to_owned(), format: Format::A2a, expected });
     };
     let named = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -164,14 +164,15 @@ pub(crate) fn write(
     // All are looked at before anything is written.
     for name in &directories {
         let directory = path.join(name);
-        if directory.exists() && !list(&directory)?.is_empty() {
+        let is_free = || Ok(!directory.exists() || fs::read_dir(&directory)?.next().is_none());
+        let free = is_free().map_err(|e: std::io::Error| unwritable(&directory, e))?;
+        if !free {
             return Err(Error::Occupied(directory));
         }
     }
     for name in &directories {
         let directory = path.join(name);
-        fs::create_dir_all(&directory)
-            .map_err(|e| Error::Unwritable { path: directory.clone(), why: e.to_string() })?;
+        fs::create_dir_all(&directory).map_err(|e| unwritable(&directory, e))?;
     }
     for (mut task, Place { directory, name, is_known }) in tasks.into_iter().zip(&places) {
         if !is_known && !DIRECTORIES.contains(&directory.as_str()) {

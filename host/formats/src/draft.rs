@@ -8,7 +8,7 @@ use taskhost_board::{
 use crate::assemble::Source;
 use crate::dialect::{Dialect, Role, Rule};
 use crate::ids::{id_text, name};
-use crate::{Error, ReadOptions, Remark, times, words};
+use crate::{Error, ReadOptions, Remark, text, times, words};
 
 /// How many labels, and how many needs, a task of a board has at most.
 const WORDS_MAX: usize = 64;
@@ -324,10 +324,8 @@ impl Draft {
 
     /// A value as a board keeps it.
     pub(crate) fn keep(&self, value: Value) -> Result<Json, Error> {
-        Json::try_from(value).map_err(|e| Error::Unkeepable {
-            task: self.id_text.clone().unwrap_or_default(),
-            why: e.to_string(),
-        })
+        let task = || self.id_text.clone().unwrap_or_default();
+        Json::try_from(value).map_err(|e| text::unkeepable(task(), &e))
     }
 
     /// What a board is to remember besides the fields that play a part.

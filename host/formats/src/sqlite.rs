@@ -34,7 +34,7 @@ pub(crate) fn is_database(path: &Path) -> bool {
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
     text::expect_file(path)?;
     let format = Format::Sqlite;
-    let expected = "an SQLite database with a table `tasks`, which has a column `id`";
+    let expected = "an SQLite database with a table `tasks`, which has a column `id`".into();
     let shape = Error::Shape { path: path.to_owned(), format, expected };
     if !is_database(path) {
         return Err(shape);

@@ -17,6 +17,9 @@ use taskhost_board::{InvalidJson, Json};
 
 use crate::Error;
 
+/// How many levels of values in each other are read, as `serde_json` has it.
+const DEPTH_MAX: usize = 127;
+
 /// The largest file that is read, in bytes.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -64,8 +67,22 @@ pub(crate) fn load_json(path: &Path) -> Result<Box<RawValue>, Error> {
 
 /// The same of bytes that were read from `path`.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Box<RawValue>, Error> {
+    // Some editors begin every file with a mark that isn't JSON.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let at_beginning =
+        |why: String| Err(Error::Damaged { path: path.to_owned(), line: 1, column: 1, why });
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]) {
+        return at_beginning("it is UTF-16: save it as UTF-8".into());
+    }
+    if bytes.trim_ascii().is_empty() {
+        return at_beginning("it is empty".into());
+    }
     let damaged = |error: serde_json::Error| {
         let text = error.to_string();
+        if is_too_deep(&text) {
+            let (line, column) = (error.line(), error.column());
+            return Error::TooDeep { path: path.to_owned(), line, column, max: DEPTH_MAX };
+        }
         let place = format!(" at line {} column {}", error.line(), error.column());
         Error::Damaged {
             path: path.to_owned(),
@@ -80,10 +97,24 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Box<RawValue>, Error> {
     if (raw.get().contains("$serde_json") || raw.get().contains("\\u"))
         && let Err(InvalidJson::Reserved(name)) = Json::parse(raw.get())
     {
-        let why = format!("a field can't be named `{name}`");
-        return Err(Error::Damaged { path: path.to_owned(), line: 1, column: 1, why });
+        return at_beginning(format!("a field can't be named `{name}`"));
     }
     Ok(raw)
+}
+
+fn is_too_deep(why: &str) -> bool {
+    why.starts_with("recursion limit exceeded")
+}
+
+/// What a task of this id has can't be kept.
+pub(crate) fn unkeepable(task: String, why: &InvalidJson) -> Error {
+    let why = match why.to_string() {
+        why if is_too_deep(&why) => format!(
+            "with what is remembered of it, it is nested too deep: at most {DEPTH_MAX} levels are kept"
+        ),
+        why => why,
+    };
+    Error::Unkeepable { task, why }
 }
 
 /// The members of an object in their order; `None` if it is none.
