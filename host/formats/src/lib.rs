@@ -50,9 +50,12 @@
 //! - `place`: its place in the list, if it stood before a task that it names;
 //! - `copies`: further files of the same task.
 //!
+//! In another system's shape, what that would read as something about the task stands under `_imported_data`.
+//!
 //! What belongs to no task stands in the board's metadata: what can, under its own name, the rest under [`IMPORTED_META`].
 
 mod a2a;
+mod aside;
 mod assemble;
 mod dialect;
 mod draft;

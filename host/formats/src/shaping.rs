@@ -10,14 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use taskhost_board::{AgentKind, Json, Millis, Status, Task, TaskId};
 
-use crate::dialect::{Blank, Dialect, Role, Rule};
+use crate::aside::{Aside, put_aside};
+use crate::dialect::{Blank, Dialect, Role, Rule, is_filled};
 use crate::{Format, IMPORTED, Remark, times, words};
 
 /// The sessions of claims that were taken elsewhere begin so.
 pub(crate) const SESSION: &str = "imported-";
-
-/// The field under which stands what can't stand under its own name.
-pub(crate) const ASIDE: &str = "_imported_data";
 
 /// By which ids tasks are known in the system that they are written for, where those are others.
 pub(crate) type Links = BTreeMap<TaskId, Value>;
@@ -197,20 +195,15 @@ pub(crate) fn has_content(object: &Map<String, Value>) -> bool {
     ["content", "title", "name"].iter().any(|name| object.contains_key(*name))
 }
 
-/// Puts what can't stand under its own name together under one, [`ASIDE`] or what is like it.
-pub(crate) fn put_aside(object: &mut Map<String, Value>, aside: Map<String, Value>) {
-    if aside.is_empty() {
-        return;
-    }
-    let mut name = ASIDE.to_owned();
-    while object.keys().any(|key| key.eq_ignore_ascii_case(&name)) {
-        name.push('_');
-    }
-    object.insert(name, aside.into());
-}
-
 /// The task in a system's shape.
 pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String, Value> {
+    let (mut object, aside) = shape_apart(dialect, task, links);
+    put_aside(&mut object, aside.into_iter().map(|aside| (aside.key, aside.value)).collect());
+    object
+}
+
+/// The task in a system's shape, and what can't stand in that under its own name.
+fn shape_apart(dialect: &Dialect, task: &Task, links: &Links) -> (Map<String, Value>, Aside) {
     let (own, imported) = split(&task.data);
     let mut object = match imported.as_ref().and_then(|imported| imported.get("fields")) {
         Some(Value::Object(fields)) => fields.clone(),
@@ -218,19 +211,38 @@ pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String
     };
     // What a field was in one system says nothing of what it would be in another.
     let imported = imported.filter(|imported| is_of(dialect, imported));
-    let memo = |name: &str| imported.as_ref().and_then(|imported| imported.get(name));
+    let mut aside = Aside::default();
+    if imported.is_none() {
+        aside.take_facts(dialect, &mut object, "");
+    } else if dialect.has(Role::Data) {
+        // Where the place of a task says its id, what it says itself has been taken in already.
+        object.remove("id");
+    }
     if !dialect.has(Role::Data) {
         match own {
-            Value::Object(own) => object.extend(own),
+            Value::Object(mut own) => {
+                if imported.is_none() {
+                    aside.take_facts(dialect, &mut own, "data.");
+                }
+                for (key, value) in own {
+                    if let Some(hidden) = object.insert(key.clone(), value) {
+                        aside.add(&key, &key, hidden, None);
+                    }
+                }
+            }
             Value::Null => {}
-            other => drop(object.insert("data".into(), other)),
+            other => {
+                if let Some(hidden) = object.insert("data".into(), other) {
+                    aside.add("data", "data", hidden, None);
+                }
+            }
         }
         if dialect.format == Format::Todo2 && imported.is_none() && !has_content(&object) {
             object.insert("content".into(), task.id.as_str().into());
         }
     }
     for rule in dialect.rules {
-        let memo = memo(rule.name());
+        let memo = imported.as_ref().and_then(|imported| imported.get(rule.name()));
         let part = |part: &str| memo.and_then(|memo| memo.get(part));
         let name = part("as").and_then(Value::as_str).unwrap_or(rule.name());
         let is_as_it_was =
@@ -240,12 +252,23 @@ pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String
         } else {
             or_blank(rule, written(dialect, rule.role, task, links))
         };
-        match value {
+        let hidden = match value {
             Some(value) => object.insert(name.to_owned(), value),
             None => object.remove(name),
         };
+        if let Some(hidden) = hidden {
+            aside.add(&format!("data.{name}"), name, hidden, Some(rule));
+        }
+        // Another name of this field would be read in its place, and bring back what isn't so any more.
+        while let Some(key) = dialect.key(rule, &object).filter(|key| *key != name)
+            && object.get(key).is_some_and(is_filled)
+        {
+            let key = key.to_owned();
+            let Some(hidden) = object.remove(&key) else { break };
+            aside.add(&format!("data.{key}"), &key, hidden, Some(rule));
+        }
     }
-    object
+    (object, aside)
 }
 
 /// The tasks in a system's shape and order, naming each other as they are known there, with remarks on what it has no like of.
@@ -356,19 +379,8 @@ fn without_place(dialect: &Dialect, task: &Task) -> Vec<Remark> {
             format!("`{}` isn't a status that `task-manager` knows", task.status),
         ));
     }
-    if !dialect.has(Role::Data)
-        && let (Value::Object(own), _) = split(&task.data)
-    {
-        let names: Vec<&str> = dialect.rules.iter().flat_map(|rule| rule.names).copied().collect();
-        let hidden = own.keys().filter(|key| names.contains(&key.as_str()));
-        let primary = |key: &&String| dialect.rules.iter().any(|rule| rule.name() == key.as_str());
-        remarks.extend(hidden.filter(primary).map(|key| {
-            remark(
-                &format!("data.{key}"),
-                "the task's own field of this name is written in its place".into(),
-            )
-        }));
-    }
+    let hidden = shape_apart(dialect, task, &Links::new()).1;
+    remarks.extend(hidden.into_iter().map(|hidden| remark(&hidden.field, hidden.why(dialect))));
     remarks
 }
 

@@ -15,11 +15,12 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Number, Value, json};
 use taskhost_board::{Json, TaskId};
 
+use crate::aside::{ASIDE, put_aside};
 use crate::assemble::{self, Source};
 use crate::dialect::{Dialect, Role};
 use crate::json_files::{imported_meta, part, remarks_on_meta, remembered};
 use crate::saving::Draft;
-use crate::shaping::{ASIDE, Shaped, put_aside};
+use crate::shaping::Shaped;
 use crate::{Error, Foreign, Format, ReadOptions, Remark, text};
 
 /// How every database begins.

@@ -258,3 +258,56 @@ fn a_list_comes_back_in_its_order_though_children_stand_before_their_parents() {
     let at = |id: &str| left.iter().position(|own| own == id).unwrap();
     assert!(at("new") < at("mid") && at("mid") < at("last") && at("own") == 5, "{left:?}");
 }
+
+#[test]
+fn what_one_system_has_no_place_for_is_no_fact_in_another() {
+    // A `priority` that `task-manager` doesn't know, or one in a task's data, was dropped in an export to a system that knows
+    // one, or became the task's own; and a `parent` or `claimed_by` made it somebody's child or claim.
+    let value = json!({"id": "a", "type": "t", "status": "pending", "created_at": "2001-09-08T00:00:00", "priority": 5, "note": "top",
+        "data": {"priority": "mine", "parent": "b", "claimed_by": "w", "completedAt": 1, "note": "in"}});
+    let task = adopted(Format::TaskManager, &value);
+    for format in [Format::Todo2, Format::A2a, Format::TaskBoard, Format::Sqlite] {
+        let shaped = shape(format, &task);
+        let (again, _) = read_one(format, &shaped, &options()).unwrap();
+        assert_eq!(
+            (again.past.status, again.new.priority, &again.new.parent),
+            (Status::Pending, 0, &None),
+            "{format}"
+        );
+        assert_eq!((&again.past.completed_at, &again.new.assignee), (&None, &None), "{format}");
+        let aside = shaped["_imported_data"].as_object().unwrap();
+        assert_eq!(
+            (&aside["priority"], &aside["priority_"], &aside["parent"]),
+            (&json!(5), &json!("mine"), &json!("b")),
+            "{format}"
+        );
+        assert_eq!((&shaped["note"], &aside["note"]), (&json!("in"), &json!("top")), "{format}");
+
+        let directory = tempfile::tempdir().unwrap();
+        let said =
+            write(format, std::slice::from_ref(&task), &[], &directory.path().join("f.json"))
+                .unwrap();
+        let about = |field: &str| {
+            said.iter().find(|remark| remark.field == field).map(|remark| remark.why.clone())
+        };
+        let why = format!(
+            "`{format}` reads it as the task's priority, so it stands under `_imported_data`"
+        );
+        assert_eq!(about("data.priority"), Some(why.clone()), "{said:?}");
+        assert_eq!(about("priority"), Some(why), "{said:?}");
+        assert!(about("data.parent").is_some() && about("note").is_some(), "{said:?}");
+    }
+    assert_eq!(shape(Format::TaskManager, &task)["data"]["priority"], "mine");
+
+    // In its own system, another name of a field that is empty now says nothing either.
+    let mut task = adopted(
+        FORMAT,
+        &json!({"id": "a", "status": "doing", "assigned_to": "ann", "claimed_by": "bob"}),
+    );
+    (task.status, task.claim) = (Status::Pending, None);
+    let shaped = shape(FORMAT, &task);
+    assert_eq!(
+        (&shaped["claimed_by"], &shaped["_imported_data"]),
+        (&Value::Null, &json!({"claimed_by": "bob"}))
+    );
+}
