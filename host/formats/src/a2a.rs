@@ -1,9 +1,10 @@
 //! `a2a`: a directory for each standing, a file for each task, which is moved from one to the next.
 //!
 //! A task whose mover died in between is in two directories. It is one task, which stands where it came furthest; the
-//! other file is kept with it. Directories may have the name of any status that is known, since tasks of a board may stand
-//! where the system has no directory; in `completed`, the word in the file says how a task ended. A file keeps its name, and
-//! its directory for as long as its task stands where it stood.
+//! other file is kept with it. Two files of one id in one directory that don't say the same are two tasks. Directories
+//! may have the name of any status that is known, since tasks of a board may stand where the system has no directory;
+//! in `completed`, the word in the file says how a task ended. A file keeps its name, and its directory for as long as
+//! its task stands where it stood.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -67,9 +68,17 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error>
         let mut files = files.into_iter();
         let Some(first) = files.next() else { continue };
         let mut source = first.source;
+        let directory = |place: &str| place.split_once('/').map(|(name, _)| name.to_owned());
         for other in files {
             let place = other.place;
-            let why = format!("the same task as in `{}`, which came further", first.place);
+            // No mover leaves two files in one directory: unless they say the same, they are two tasks.
+            let is_beside = directory(&place) == directory(&first.place);
+            if is_beside && other.source.object != source.object {
+                sources.push((other.created_at, other.source));
+                continue;
+            }
+            let further = if is_beside { "" } else { ", which came further" };
+            let why = format!("the same task as in `{}`{further}", first.place);
             remarks.push(Remark { task: Some(text.clone()), field: place.clone(), why });
             source.copies.push(json!({ "in": place, "task": other.source.object }));
         }

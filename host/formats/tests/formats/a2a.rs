@@ -243,3 +243,36 @@ fn what_is_remembered_of_a_file_steers_it_nowhere_else() {
     assert_eq!(written["available/a.json"]["task_id"], "a");
     assert_eq!(written["available/x.json"]["task_id"], "t2");
 }
+
+#[test]
+fn two_tasks_of_one_id_in_one_directory_are_two() {
+    // Whoever copied a file to write the next task forgot its id: the second task was kept in the first one's data, where
+    // nobody found it.
+    let files = [
+        ("available/a.json", json!({"task_id": "t", "title": "one"})),
+        ("available/b.json", json!({"task_id": "t", "title": "two"})),
+        ("available/c.json", json!({"task_id": "t", "title": "one"})),
+        (
+            "claimed/u.json",
+            json!({"task_id": "u", "claimed_by": "w", "claimed_at": "2001-09-09T00:00:00"}),
+        ),
+        ("available/u.json", json!({"task_id": "u"})),
+    ];
+    let pool = pool(&files);
+    let foreign = read(FORMAT, pool.path(), &options()).unwrap();
+    assert_eq!(foreign.arrivals.len(), 3);
+    let said = remarks(&foreign);
+    assert!(said.iter().any(|remark| remark.contains("another task has it")), "{said:?}");
+    assert!(
+        said.iter().any(|remark| remark.ends_with("the same task as in `available/a.json`")),
+        "{said:?}"
+    );
+    let tasks = Board::new().adopt(&foreign.arrivals);
+    let out = tempfile::tempdir().unwrap();
+    write(FORMAT, &tasks, &foreign.meta, out.path()).unwrap();
+    let written = contents(out.path());
+    assert_eq!(
+        (&written["available/a.json"], &written["available/b.json"]),
+        (&files[0].1, &files[1].1)
+    );
+}
