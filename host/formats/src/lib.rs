@@ -1,7 +1,7 @@
 //! The files of other systems: their tasks as a board's, and a board's tasks as theirs.
 //!
 //! - [`Format`]: a system's files; [`recognise`] tells which a path holds.
-//! - [`read`], [`write`]: whole files. [`read_one`], [`shape`]: one task, and the inverse.
+//! - [`read`], [`write()`]: whole files. [`read_one`], [`shape`]: one task, and the inverse.
 //! - [`Foreign`]: what was read, with a [`Remark`] for everything that a board has no like of.
 //!
 //! Invariants:

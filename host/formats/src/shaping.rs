@@ -271,7 +271,8 @@ fn shape_apart(dialect: &Dialect, task: &Task, links: &Links) -> (Map<String, Va
     (object, aside)
 }
 
-/// The tasks in a system's shape and order, naming each other as they are known there, with remarks on what it has no like of.
+/// The tasks in a system's shape and order, naming each other as they are known there, with remarks on what it has no
+/// like of.
 pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
     let mut links = Links::new();
     for task in tasks {
