@@ -46,7 +46,7 @@ pub use engine::{
     Action, AddOutcome, Adoption, Arrival, ChangeRequest, Changed, ClaimOutcome, ClaimRequest,
     DerivedPolicies, Engine, Error, Explanation, Finish, Held, Limits, META_BYTES_MAX, NewTask,
     NothingWhy, Obstacle, Outcome, Past, PastClaim, PolicyChange, PolicyTarget, Proof, Prospect,
-    Touched, Verb, order_of_birth,
+    Touched, Verb, check_arrival, order_of_birth,
 };
 pub use ident::{
     Digest, Generation, InvalidName, Name, NumberTooHigh, Sequence, SessionId, Space, TaskId,

@@ -1,21 +1,23 @@
 //! `a2a`: a directory for each standing, a file for each task, which is moved from one to the next.
 //!
 //! A task whose mover died in between is in two directories. It is one task, which stands where it came furthest; the
-//! other file is kept with it. Directories may have the name of any status that is known, since tasks of a board may stand
-//! where the system has no directory; in `completed`, the word in the file says how a task ended.
+//! other file is kept with it. Two files of one id in one directory that don't say the same are two tasks. Directories
+//! may have the name of any status that is known, since tasks of a board may stand where the system has no directory;
+//! in `completed`, the word in the file says how a task ended. A file keeps its name, and its directory for as long as
+//! its task stands where it stood.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use taskhost_board::{Json, Millis, Status, TaskId};
+use taskhost_board::{Json, Millis, Status, Task, TaskId};
 
 use crate::assemble::{self, Source};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Role};
 use crate::ids::id_text;
 use crate::json_files::remarks_on_meta;
-use crate::saving::{save_one_of_many, sync_directory};
+use crate::saving::{save_one_of_many, sync_directory, unwritable};
 use crate::shaping::Shaped;
 use crate::{Error, Foreign, Format, ReadOptions, Remark, text, times, words};
 
@@ -39,7 +41,7 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error>
     if !path.exists() {
         return Err(Error::NotThere(path.to_owned()));
     }
-    let expected = "a directory with `available`, `claimed` or `completed` in it";
+    let expected = "a directory with `available`, `claimed` or `completed` in it".into();
     let root = root(path).ok_or(Error::Shape { path: path.to_owned(), format, expected })?;
     let mut remarks = Vec::new();
     let mut found: BTreeMap<String, Vec<Found>> = BTreeMap::new();
@@ -66,9 +68,17 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error>
         let mut files = files.into_iter();
         let Some(first) = files.next() else { continue };
         let mut source = first.source;
+        let directory = |place: &str| place.split_once('/').map(|(name, _)| name.to_owned());
         for other in files {
             let place = other.place;
-            let why = format!("the same task as in `{}`, which came further", first.place);
+            // No mover leaves two files in one directory: unless they say the same, they are two tasks.
+            let is_beside = directory(&place) == directory(&first.place);
+            if is_beside && other.source.object != source.object {
+                sources.push((other.created_at, other.source));
+                continue;
+            }
+            let further = if is_beside { "" } else { ", which came further" };
+            let why = format!("the same task as in `{}`{further}", first.place);
             remarks.push(Remark { task: Some(text.clone()), field: place.clone(), why });
             source.copies.push(json!({ "in": place, "task": other.source.object }));
         }
@@ -98,16 +108,22 @@ fn read_file(file: &Path, standing: Status) -> Result<Option<Found>, Error> {
     }
     let raw = text::load_json(file)?;
     let Ok(Value::Object(object)) = serde_json::from_str(raw.get()) else {
-        let expected = "an object, which is a task";
+        let expected = "an object, which is a task".into();
         return Err(Error::Shape { path: file.to_owned(), format: Format::A2a, expected });
     };
     let named = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let given = object.get("task_id").or_else(|| object.get("id")).and_then(id_text);
+    let given = |role: Role| {
+        let dialect = Dialect::of(Format::A2a);
+        object.get(dialect.key(dialect.rule(role)?, &object)?)
+    };
     let place = file.parent().map(file_name).unwrap_or_default();
     let place = format!("{place}/{}", file_name(file));
-    let created_at = object.get("created_at").and_then(times::parse);
-    let text = given.or_else(|| named.clone()).unwrap_or_default();
-    let source = Source { named, standing: Some(standing), ..Source::of(object) };
+    let created_at = given(Role::CreatedAt).and_then(times::parse);
+    let text = given(Role::Id).and_then(id_text);
+    let text = text.or_else(|| named.clone()).unwrap_or_default();
+    // A name that is no text can't be written again.
+    let file = file.to_str().map(|_| place.clone());
+    let source = Source { named, file, standing: Some(standing), ..Source::of(object) };
     Ok(Some(Found { text, place, standing, created_at, source }))
 }
 
@@ -151,36 +167,104 @@ pub(crate) fn write(
         return Err(Error::Occupied(path.to_owned()));
     }
     let mut remarks = remarks_on_meta(Format::A2a, meta);
-    let others = tasks.iter().map(|task| directory(task.status));
-    let directories: std::collections::BTreeSet<&str> =
-        DIRECTORIES.into_iter().chain(others).collect();
+    let places = places(&tasks);
+    let others = places.iter().map(|place| place.directory.as_str());
+    let directories: BTreeSet<&str> = DIRECTORIES.into_iter().chain(others).collect();
     // All are looked at before anything is written.
     for name in &directories {
         let directory = path.join(name);
-        if directory.exists() && !list(&directory)?.is_empty() {
+        let is_free = || Ok(!directory.exists() || fs::read_dir(&directory)?.next().is_none());
+        let free = is_free().map_err(|e: std::io::Error| unwritable(&directory, e))?;
+        if !free {
             return Err(Error::Occupied(directory));
         }
     }
     for name in &directories {
         let directory = path.join(name);
-        fs::create_dir_all(&directory)
-            .map_err(|e| Error::Unwritable { path: directory.clone(), why: e.to_string() })?;
+        fs::create_dir_all(&directory).map_err(|e| unwritable(&directory, e))?;
     }
-    for task in tasks {
-        let name = directory(task.status);
-        if !DIRECTORIES.contains(&name) {
+    for (mut task, Place { directory, name, is_known }) in tasks.into_iter().zip(&places) {
+        if !is_known && !DIRECTORIES.contains(&directory.as_str()) {
             let why = format!(
-                "`{}` isn't a standing that `a2a` knows, so it is in `{name}`",
+                "`{}` isn't a standing that `a2a` knows, so it is in `{directory}`",
                 task.status
             );
             remarks.push(Remark { task: Some(task.id.to_string()), field: "status".into(), why });
         }
-        save_one_of_many(&path.join(name).join(format!("{}.json", task.id)), &task.object)?;
+        if !says_status(directory, &task) {
+            let word = Dialect::of(Format::A2a).word(task.status);
+            task.object.insert("status".into(), word.into());
+        }
+        save_one_of_many(&path.join(directory).join(name), &task.object)?;
         remarks.extend(task.remarks);
     }
     directories.iter().try_for_each(|name| sync_directory(&path.join(name)))?;
     sync_directory(path)?;
     Ok(remarks)
+}
+
+/// Where a task's file is put.
+struct Place {
+    directory: String,
+    name: String,
+    /// Whether the task came from this directory.
+    is_known: bool,
+}
+
+/// Where the tasks are put: where they came from, as far as that is a place of such a task and nobody else has it.
+fn places(tasks: &[Shaped]) -> Vec<Place> {
+    let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut take = |directory: &str, name: &str| {
+        // Some file systems know no case.
+        taken.insert((directory.to_lowercase(), name.to_lowercase()))
+    };
+    let usual = |task: &Shaped| format!("{}.json", task.id);
+    // Those that are called by their ids come first: no other can take their place.
+    for task in tasks.iter().filter(|task| task.file.is_none()) {
+        take(directory(task.status), &usual(task));
+    }
+    let place = |task: &Shaped| {
+        let own = directory(task.status);
+        let Some(file) = &task.file else {
+            return Place { directory: own.to_owned(), name: usual(task), is_known: false };
+        };
+        let (known, name) = file.split_once('/').map_or((None, &**file), |(d, n)| (Some(d), n));
+        let known = known.filter(|name| is_directory(name, task.status));
+        let (is_known, directory) = (known.is_some(), known.unwrap_or(own));
+        let numbered = (2..).map(|n| format!("{}-{n}.json", task.id));
+        let names = Some(name.to_owned()).filter(|name| is_file_name(name)).into_iter();
+        let mut names = names.chain([usual(task)]).chain(numbered);
+        let name = names.find(|name| take(directory, name)).unwrap_or_else(|| usual(task));
+        Place { directory: directory.to_owned(), name, is_known }
+    };
+    tasks.iter().map(place).collect()
+}
+
+/// Whether tasks of this status can be in a directory of this name. It comes from a task's data, which anybody may write.
+fn is_directory(name: &str, status: Status) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b" _-".contains(&b));
+    let is_end = words::status(name) == Some(Status::Completed) && status.is_finished();
+    plain && name.len() <= 64 && (is_end || words::status(name) == Some(status))
+}
+
+/// Whether a task's file can have this name.
+fn is_file_name(name: &str) -> bool {
+    let is_odd = |c: char| c.is_control() || "/\\:".contains(c);
+    name.ends_with(".json") && !name.starts_with('.') && !name.contains(is_odd) && name.len() <= 200
+}
+
+/// Whether a file in this directory is read as one of a task that stands where this one does.
+fn says_status(directory: &str, task: &Shaped) -> bool {
+    let said = task.object.get("status").and_then(Value::as_str).and_then(words::status);
+    match (words::status(directory), said) {
+        (Some(Status::Completed), Some(said)) if said.is_finished() => said == task.status,
+        (standing, _) => standing == Some(task.status),
+    }
+}
+
+/// The file in which a task is unless another one is remembered.
+pub(crate) fn usual_file(task: &Task) -> String {
+    format!("{}/{}.json", directory(task.status), task.id)
 }
 
 /// Where a task of this status is put. What is parked must not be where anybody takes it.

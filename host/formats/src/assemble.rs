@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use taskhost_board::{Arrival, Status, TaskId};
+use taskhost_board::{Arrival, Status, TaskId, order_of_birth};
 
 use crate::dialect::{Dialect, Role};
 use crate::draft::Draft;
 use crate::ids::{board_id, changed_id};
-use crate::{Error, ReadOptions, Remark, remember};
+use crate::{Error, Format, ReadOptions, Remark, remember};
 
 /// A task as a file has it.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct Source {
     pub(crate) named: Option<String>,
     /// Where it stands by the place where it was found.
     pub(crate) standing: Option<Status>,
+    /// The file it was found in, with its directory, where each task has its own.
+    pub(crate) file: Option<String>,
     /// The same task found elsewhere again.
     pub(crate) copies: Vec<Value>,
 }
@@ -28,7 +30,8 @@ pub(crate) struct Source {
 impl Source {
     /// A task that is all its fields say.
     pub(crate) fn of(object: Map<String, Value>) -> Self {
-        Self { object, beside: Map::new(), named: None, standing: None, copies: Vec::new() }
+        let (beside, copies) = (Map::new(), Vec::new());
+        Self { object, beside, named: None, standing: None, file: None, copies }
     }
 }
 
@@ -63,6 +66,7 @@ pub(crate) fn all(
         link(draft, &|text: &str| known.get(text).map(|(_, id)| id.clone()));
     }
     break_circles(&mut drafts);
+    remember_places(dialect, &mut drafts);
     let mut arrivals = Vec::with_capacity(drafts.len());
     let mut remarks = Vec::new();
     for draft in drafts {
@@ -73,10 +77,23 @@ pub(crate) fn all(
     Ok((arrivals, remarks))
 }
 
+/// A board has a task after those that it names. Where a list has them otherwise, its tasks remember their places in it.
+fn remember_places(dialect: &Dialect, drafts: &mut [Draft]) {
+    let news: Vec<_> = drafts.iter().map(|draft| &draft.arrival.new).collect();
+    // There is no circle any more. A pool has no order that could be lost.
+    let Some(order) = order_of_birth(&news).ok().filter(|_| dialect.format != Format::A2a) else {
+        return;
+    };
+    for (_, place) in order.into_iter().enumerate().filter(|(at, place)| at != place) {
+        drafts[place].place = Some(place);
+    }
+}
+
 /// Gives every task an id of its own; says which id a text stands for. Of two tasks of one id the first keeps it.
 fn name_all(dialect: &Dialect, drafts: &mut [Draft]) -> BTreeMap<String, (usize, TaskId)> {
     let mut used: BTreeSet<TaskId> = BTreeSet::new();
     let mut known = BTreeMap::new();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     // Ids that are valid stay, whatever another one is changed to.
     let given: Vec<Option<TaskId>> = drafts
         .iter()
@@ -91,12 +108,20 @@ fn name_all(dialect: &Dialect, drafts: &mut [Draft]) -> BTreeMap<String, (usize,
             (None, text) => {
                 let shown = text.clone().unwrap_or_else(|| dialect.default_type.to_owned());
                 let own = text.clone().unwrap_or_else(|| content(draft));
-                let mut id = text.as_deref().map_or_else(|| changed_id(&shown, &own), board_id);
-                let mut count = 1;
-                while !used.insert(id.clone()) {
-                    count += 1;
-                    id = changed_id(&shown, &format!("{own}#{count}"));
-                }
+                // Where the last one of the same name stopped counting, since there may be very many of them.
+                let count = counts.entry((shown.clone(), own.clone())).or_insert(0);
+                let id = loop {
+                    *count += 1;
+                    let id = match (&*count, &text) {
+                        (1, Some(text)) => board_id(text),
+                        (1, None) => changed_id(&shown, &own),
+                        (count, _) => changed_id(&shown, &format!("{own}#{count}")),
+                    };
+                    if used.insert(id.clone()) {
+                        break id;
+                    }
+                };
+                let count = *count;
                 let why = match text {
                     None => "it has none",
                     Some(_) if count > 1 => "another task has it",

@@ -4,6 +4,7 @@
 //!
 //! A field that stands in no table plays no part here and is kept as it is.
 
+use serde_json::{Map, Value};
 use taskhost_board::Status;
 
 use crate::Format;
@@ -74,6 +75,8 @@ pub(crate) struct Dialect {
     pub(crate) time: TimeStyle,
     /// Whether priorities are words.
     pub(crate) priority_words: bool,
+    /// Whether names of fields are the same in any case.
+    pub(crate) names_in_any_case: bool,
     /// Whether lists are JSON texts.
     pub(crate) lists_as_text: bool,
 }
@@ -116,6 +119,7 @@ static TASK_MANAGER: Dialect = Dialect {
     words: &[],
     time: TimeStyle::Local,
     priority_words: false,
+    names_in_any_case: false,
     lists_as_text: false,
 };
 
@@ -148,6 +152,7 @@ static TODO2: Dialect = Dialect {
     ],
     time: TimeStyle::Utc,
     priority_words: true,
+    names_in_any_case: false,
     lists_as_text: false,
 };
 
@@ -174,6 +179,7 @@ static A2A: Dialect = Dialect {
     words: &[(Status::Pending, "available"), (Status::InProgress, "claimed")],
     time: TimeStyle::Local,
     priority_words: false,
+    names_in_any_case: false,
     lists_as_text: false,
 };
 
@@ -200,6 +206,7 @@ static TASK_BOARD: Dialect = Dialect {
     words: &[],
     time: TimeStyle::Unix,
     priority_words: false,
+    names_in_any_case: false,
     lists_as_text: false,
 };
 
@@ -226,8 +233,14 @@ static SQLITE: Dialect = Dialect {
     words: &[],
     time: TimeStyle::Local,
     priority_words: false,
+    names_in_any_case: true,
     lists_as_text: true,
 };
+
+/// Whether a value says something.
+pub(crate) fn is_filled(value: &Value) -> bool {
+    !value.is_null() && *value != ""
+}
 
 impl Dialect {
     pub(crate) fn of(format: Format) -> &'static Self {
@@ -242,6 +255,32 @@ impl Dialect {
 
     pub(crate) fn has(&self, role: Role) -> bool {
         self.rules.iter().any(|rule| rule.role == role)
+    }
+
+    /// The key under which an object has the field of this rule: the first name of those that say something, else the
+    /// first that is there at all, since many writers leave the names that they don't use empty.
+    pub(crate) fn key<'a>(&self, rule: &Rule, object: &'a Map<String, Value>) -> Option<&'a str> {
+        let in_any_case = |name: &str| {
+            let mut keys = object.keys().filter(|_| self.names_in_any_case);
+            keys.find(|key| key.eq_ignore_ascii_case(name))
+        };
+        let same = |name: &&str| match object.get_key_value(*name) {
+            Some((key, _)) => Some(key),
+            None => in_any_case(name),
+        };
+        let keys = || rule.names.iter().filter_map(same);
+        let filled = keys().find(|key| object.get(key.as_str()).is_some_and(is_filled));
+        filled.or_else(|| keys().next()).map(String::as_str)
+    }
+
+    /// The rule for the field that plays this part.
+    pub(crate) fn rule(&self, role: Role) -> Option<&'static Rule> {
+        self.rules.iter().find(|rule| rule.role == role)
+    }
+
+    /// Whether it has a field for who holds a task.
+    pub(crate) fn has_holder(&self) -> bool {
+        self.has(Role::Holder) || self.has(Role::Worker)
     }
 
     /// The word for where a task stands.

@@ -8,7 +8,7 @@ use taskhost_board::{
 use crate::assemble::Source;
 use crate::dialect::{Dialect, Role, Rule};
 use crate::ids::{id_text, name};
-use crate::{Error, ReadOptions, Remark, times, words};
+use crate::{Error, ReadOptions, Remark, text, times, words};
 
 /// How many labels, and how many needs, a task of a board has at most.
 const WORDS_MAX: usize = 64;
@@ -23,11 +23,13 @@ const UNKNOWN: &str = "unknown";
 pub(crate) struct Draft {
     pub(crate) source: Source,
     /// The fields that play a part: their rule, the name they were found by, and their value.
-    pub(crate) given: Vec<(&'static Rule, &'static str, Value)>,
+    pub(crate) given: Vec<(&'static Rule, String, Value)>,
     /// What other tasks call it.
     pub(crate) id_text: Option<String>,
     pub(crate) parent_text: Option<String>,
     pub(crate) after_texts: Vec<String>,
+    /// Its place in the list, if a board has it elsewhere.
+    pub(crate) place: Option<usize>,
     pub(crate) arrival: Arrival,
     pub(crate) remarks: Vec<Remark>,
 }
@@ -41,18 +43,24 @@ impl Draft {
     ) -> Result<Self, Error> {
         let mut given = Vec::new();
         for rule in dialect.rules {
-            let found = rule.names.iter().find(|name| source.object.contains_key(**name));
-            if let Some((found, value)) =
-                found.and_then(|name| Some((*name, source.object.remove(*name)?)))
-            {
-                given.push((rule, found, value));
+            let found = dialect.key(rule, &source.object).map(ToOwned::to_owned);
+            if let Some((key, value)) = found.and_then(|key| source.object.remove_entry(&key)) {
+                given.push((rule, key, value));
             }
         }
         let task_type = Name::new(dialect.default_type).expect("the types of the tables are names");
         let arrival = Arrival { new: NewTask::new(task_type), past: Past::new(Status::Pending) };
         let (id_text, parent_text, after_texts) = (None, None, Vec::new());
-        let mut draft =
-            Self { source, given, id_text, parent_text, after_texts, arrival, remarks: Vec::new() };
+        let mut draft = Self {
+            source,
+            given,
+            id_text,
+            parent_text,
+            after_texts,
+            place: None,
+            arrival,
+            remarks: Vec::new(),
+        };
         let given = draft.value(Role::Id).as_ref().and_then(crate::ids::id_text);
         draft.id_text = given.or_else(|| draft.source.named.clone());
         draft.read_kind();
@@ -75,8 +83,8 @@ impl Draft {
     /// Remarks on the field of this part, by the name it has there.
     pub(crate) fn remark_on(&mut self, role: Role, why: impl Into<String>) {
         let found = self.given.iter().find(|(rule, ..)| rule.role == role);
-        let field = found.map_or("id", |(_, name, _)| *name);
-        self.remark(field, why);
+        let field = found.map_or_else(|| "id".to_owned(), |(_, name, _)| name.clone());
+        self.remark(&field, why);
     }
 
     fn read_kind(&mut self) {
@@ -316,10 +324,8 @@ impl Draft {
 
     /// A value as a board keeps it.
     pub(crate) fn keep(&self, value: Value) -> Result<Json, Error> {
-        Json::try_from(value).map_err(|e| Error::Unkeepable {
-            task: self.id_text.clone().unwrap_or_default(),
-            why: e.to_string(),
-        })
+        let task = || self.id_text.clone().unwrap_or_default();
+        Json::try_from(value).map_err(|e| text::unkeepable(task(), &e))
     }
 
     /// What a board is to remember besides the fields that play a part.

@@ -9,10 +9,10 @@ use crate::Format;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing at the path.
-    #[error("there is nothing at `{}`: name the file or directory to import", .0.display())]
+    #[error("there is nothing at `{}`, so nothing was imported: name the file or directory to import", .0.display())]
     NotThere(PathBuf),
     /// It can't be read.
-    #[error("`{}` can't be read: {why}", path.display())]
+    #[error("`{}` can't be read: {why}; nothing was imported: see that it is a file or directory that you may read", path.display())]
     Unreadable {
         /// What.
         path: PathBuf,
@@ -41,15 +41,27 @@ pub enum Error {
         /// What is wrong there.
         why: String,
     },
+    /// Values lie in each other deeper than is read.
+    #[error("`{}` is nested too deep at line {line}, column {column}: at most {max} levels are read; nothing was imported: make it flatter there", path.display())]
+    TooDeep {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// How many levels are read.
+        max: usize,
+    },
     /// It is JSON, but not what the format has.
-    #[error("`{}` isn't what `{format}` has: expected {expected}; nothing was imported", path.display())]
+    #[error("`{}` isn't what `{format}` has: expected {expected}; nothing was imported: name another file, or another `--format`", path.display())]
     Shape {
         /// The file or directory.
         path: PathBuf,
         /// The format it was read as.
         format: Format,
         /// What should be there.
-        expected: &'static str,
+        expected: String,
     },
     /// A value isn't a task.
     #[error("a task of `{0}` is a JSON object")]
@@ -71,7 +83,7 @@ pub enum Error {
     #[error("there is no format `{0}`: choose one of {formats}", formats = Format::words())]
     NoSuchFormat(String),
     /// The database can't be read.
-    #[error("the database `{}` can't be read: {why}; nothing was imported", path.display())]
+    #[error("the database `{}` can't be read: {why}; nothing was imported: if nobody else has it locked, mend it, or take a copy from before", path.display())]
     Database {
         /// The file.
         path: PathBuf,

@@ -24,12 +24,16 @@ pub(crate) const TODO2_DIRECTORY: &str = ".todo2";
 pub(crate) fn read_task_manager(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
     let format = Format::TaskManager;
     let expected = "an object with `tasks`, an object of tasks by their ids";
-    let shape = || Error::Shape { path: path.to_owned(), format, expected };
+    let not = |what: &str| {
+        let expected = format!("{expected}{what}");
+        Error::Shape { path: path.to_owned(), format, expected }
+    };
+    let shape = || not("");
     let (tasks, mut fields) = take(&text::load_json(path)?, "tasks").ok_or_else(shape)?;
     let mut remarks = Vec::new();
     let mut sources = Vec::new();
     for (id, raw) in text::members(&tasks).ok_or_else(shape)? {
-        let mut object = object(&raw).ok_or_else(shape)?;
+        let mut object = object(&raw).ok_or_else(|| not(&no_object(&format!("task `{id}`"))))?;
         let mut source = Source::of(Map::new());
         // Its key is its id, whatever else it says.
         if let Some(inner) = object.insert("id".into(), id.clone().into()) {
@@ -42,9 +46,11 @@ pub(crate) fn read_task_manager(path: &Path, options: &ReadOptions) -> Result<Fo
         sources.push(Source { object, ..source });
     }
     let mut meta = Vec::new();
-    let mut odd = Map::new();
+    let mut odd = None;
     if let Some(Value::Object(metadata)) = fields.get("metadata").cloned() {
         fields.remove("metadata");
+        // Even if nothing is left in it: it was there.
+        let odd = odd.insert(Map::new());
         for (key, value) in metadata {
             match keep_meta(&key, &value) {
                 Some(pair) => meta.push(pair),
@@ -53,7 +59,7 @@ pub(crate) fn read_task_manager(path: &Path, options: &ReadOptions) -> Result<Fo
         }
     }
     let mut rest = json!({ "format": format.as_str(), "fields": fields });
-    if !odd.is_empty() {
+    if let Some(odd) = odd {
         rest["metadata"] = odd.into();
     }
     finish(format, sources, meta, rest, remarks, options)
@@ -70,9 +76,13 @@ pub(crate) fn read_todo2(path: &Path, options: &ReadOptions) -> Result<Foreign, 
     let format = Format::Todo2;
     let path = todo2_file(path);
     let expected = "an object with `todos`, a list of objects";
-    let shape = || Error::Shape { path: path.clone(), format, expected };
-    let (todos, fields) = take(&text::load_json(&path)?, "todos").ok_or_else(shape)?;
-    let sources = objects(&todos).ok_or_else(shape)?;
+    let not = |what: String| {
+        let expected = format!("{expected}{what}");
+        Error::Shape { path: path.clone(), format, expected }
+    };
+    let (todos, fields) =
+        take(&text::load_json(&path)?, "todos").ok_or_else(|| not(String::new()))?;
+    let sources = objects(&todos).map_err(not)?;
     let rest = match fields.is_empty() {
         true => Value::Null,
         false => json!({ "format": format.as_str(), "fields": fields }),
@@ -95,13 +105,16 @@ pub(crate) fn todo2_file(path: &Path) -> PathBuf {
 pub(crate) fn read_task_board(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
     let format = Format::TaskBoard;
     let expected = "a list of objects, or an object with such a list under `tasks`";
-    let shape = || Error::Shape { path: path.to_owned(), format, expected };
+    let not = |what: String| {
+        let expected = format!("{expected}{what}");
+        Error::Shape { path: path.to_owned(), format, expected }
+    };
     let raw = text::load_json(path)?;
     let (tasks, rest) = match take(&raw, "tasks") {
         Some((tasks, fields)) => (tasks, json!({ "format": format.as_str(), "fields": fields })),
         None => (raw, Value::Null),
     };
-    let sources = objects(&tasks).ok_or_else(shape)?;
+    let sources = objects(&tasks).map_err(not)?;
     finish(format, sources, Vec::new(), rest, Vec::new(), options)
 }
 
@@ -124,12 +137,8 @@ fn finish(
 
 /// What has no key of its own, under the one for that.
 pub(crate) fn imported_meta(rest: Value) -> Result<(TaskId, Json), Error> {
-    let unkeepable = |e: taskhost_board::InvalidJson| Error::Unkeepable {
-        task: IMPORTED_META.into(),
-        why: e.to_string(),
-    };
     let key = TaskId::new(IMPORTED_META).expect("it is letters");
-    Ok((key, Json::try_from(rest).map_err(unkeepable)?))
+    Ok((key, Json::try_from(rest).map_err(|e| text::unkeepable(IMPORTED_META.into(), &e))?))
 }
 
 /// What was remembered of a board of this format.
@@ -145,7 +154,8 @@ pub(crate) fn remembered(format: Format, meta: &[(TaskId, Json)]) -> Option<Map<
 
 /// A remark for each key of metadata, where a system has no place for any.
 pub(crate) fn remarks_on_meta(format: Format, meta: &[(TaskId, Json)]) -> Vec<Remark> {
-    let ours = remembered(format, meta).is_some();
+    // What an import left there is nobody's but this crate's, whatever format it is about.
+    let ours = Format::ALL.into_iter().any(|format| remembered(format, meta).is_some());
     let lost = meta.iter().filter(|(key, _)| !(ours && key.as_str() == IMPORTED_META));
     lost.map(|(key, _)| Remark {
         task: None,
@@ -175,13 +185,18 @@ fn object(raw: &RawValue) -> Option<Map<String, Value>> {
     }
 }
 
-fn objects(raw: &RawValue) -> Option<Vec<Source>> {
-    let Value::Array(items) = value(raw)? else { return None };
-    let object = |item: Value| match item {
-        Value::Object(object) => Some(Source::of(object)),
-        _ => None,
+/// The objects in a list; else what to say of it besides what was expected.
+fn objects(raw: &RawValue) -> Result<Vec<Source>, String> {
+    let Some(Value::Array(items)) = value(raw) else { return Err(String::new()) };
+    let object = |(at, item): (usize, Value)| match item {
+        Value::Object(object) => Ok(Source::of(object)),
+        _ => Err(no_object(&format!("item {} of the list", at + 1))),
     };
-    items.into_iter().map(object).collect()
+    items.into_iter().enumerate().map(object).collect()
+}
+
+fn no_object(what: &str) -> String {
+    format!(", and {what} isn't an object")
 }
 
 /// The objects of tasks, apart from the remarks on them.
@@ -225,14 +240,22 @@ pub(crate) fn write_task_manager(
             metadata.insert(key.to_string(), value);
         }
     }
-    if !fields.contains_key("metadata") || !metadata.is_empty() {
+    // A file that came without them needs none.
+    let had_metadata = rest.as_ref().is_none_or(|rest| rest.contains_key("metadata"));
+    if had_metadata || !metadata.is_empty() {
         fields.insert("metadata".into(), metadata.into());
     }
-    fields.entry("workflow_type").or_insert_with(|| "generic".into());
+    if rest.is_none() {
+        fields.insert("workflow_type".into(), "generic".into());
+    }
     let mut remarks = Vec::new();
     let mut members = Vec::with_capacity(tasks.len());
     for Shaped { id, mut object, inner_id, remarks: of_one, .. } in tasks {
-        let key = object.remove("id").as_ref().and_then(id_text).unwrap_or_else(|| id.to_string());
+        let key = match object.remove("id") {
+            // Any text is a key, the empty one too.
+            Some(Value::String(key)) => key,
+            other => other.as_ref().and_then(id_text).unwrap_or_else(|| id.to_string()),
+        };
         if let Some(inner) = inner_id {
             object.insert("id".into(), inner);
         }

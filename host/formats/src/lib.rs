@@ -1,7 +1,7 @@
 //! The files of other systems: their tasks as a board's, and a board's tasks as theirs.
 //!
 //! - [`Format`]: a system's files; [`recognise`] tells which a path holds.
-//! - [`read`], [`write`]: whole files. [`read_one`], [`shape`]: one task, and the inverse.
+//! - [`read`], [`write()`]: whole files. [`read_one`], [`shape`]: one task, and the inverse.
 //! - [`Foreign`]: what was read, with a [`Remark`] for everything that a board has no like of.
 //!
 //! Invariants:
@@ -20,7 +20,8 @@
 //! - A task in progress becomes a claim of whoever has it. Its lease begins when the task was taken, or now if that isn't
 //!   known, as in `todo2`. If it is known only that somebody has it, that is an agent called `unknown`; if not even that,
 //!   the task is pending.
-//! - In `todo2` the assignee of a task that is in progress keeps it reserved, too. In `task-board` and `sqlite`, whoever has
+//! - In `todo2` the assignee of a task that is in progress keeps it reserved, too, and whoever holds a task is its assignee
+//!   there. In `task-board` and `sqlite`, whoever has
 //!   a task that isn't begun has it reserved.
 //! - A parent or dependency that isn't there is left out, and so is the one that closes a circle.
 //! - `low`, `medium`, `high` and `critical` are the priorities -1, 0, 1 and 2.
@@ -45,11 +46,16 @@
 //! - by the name of a field that has a place: what it `was` there (nothing, if it wasn't there), for as long as what it
 //!   stands for on the board `is` still the same; and the name that it was found `as`;
 //! - `fields`: those without a place, beside a `data` of the system's own;
+//! - `file`, in `a2a`: the file it came from, if that isn't where its id and its status would put it;
+//! - `place`: its place in the list, if it stood before a task that it names;
 //! - `copies`: further files of the same task.
+//!
+//! In another system's shape, what that would read as something about the task stands under `_imported_data`.
 //!
 //! What belongs to no task stands in the board's metadata: what can, under its own name, the rest under [`IMPORTED_META`].
 
 mod a2a;
+mod aside;
 mod assemble;
 mod dialect;
 mod draft;

@@ -20,11 +20,13 @@ pub enum Recognised {
 ///
 /// # Errors
 ///
-/// If there is nothing, if it is JSON that is damaged, or if it is like none of the formats.
+/// If there is nothing, if it is neither a file nor a directory, if it is JSON that is damaged, or if it is like none of
+/// the formats.
 pub fn recognise(path: &Path) -> Result<Recognised, Error> {
     if path.is_dir() {
         return recognise_directory(path);
     }
+    text::expect_file(path)?;
     if has_header(path) {
         return Ok(Recognised::Transfer);
     }

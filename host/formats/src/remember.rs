@@ -6,7 +6,7 @@ use taskhost_board::{Arrival, BootId, Claim, Lease, Readiness, SessionId, Status
 use crate::dialect::{Dialect, Role};
 use crate::draft::Draft;
 use crate::shaping::{Links, SESSION, has_content, mark, or_blank, written};
-use crate::{Error, Format, IMPORTED, Remark};
+use crate::{Error, Format, IMPORTED, Remark, a2a};
 
 /// Gives a draft, whose names of other tasks are settled, its data with all that must be remembered.
 pub(crate) fn remember(
@@ -43,16 +43,24 @@ pub(crate) fn remember(
     if !copies.is_empty() {
         imported.insert("copies".into(), copies.into());
     }
+    if let Some(place) = draft.place {
+        imported.insert("place".into(), place.into());
+    }
     let data_value = |data: Option<Map<String, Value>>| data.map_or(Value::Null, Value::Object);
     draft.arrival.new.data = draft.keep(data_value(data.clone()))?;
     let task = as_task(&draft.arrival);
+    if let Some(file) = draft.source.file.take().filter(|file| *file != a2a::usual_file(&task)) {
+        let mut memo = Map::from_iter([("was".to_owned(), file.into())]);
+        memo.extend(mark(dialect, Role::Status, &task).map(|mark| ("is".to_owned(), mark)));
+        imported.insert("file".into(), memo.into());
+    }
     for rule in dialect.rules {
         let given = draft.given.iter().find(|(of, ..)| of.role == rule.role);
         let mut memo = Map::new();
         if let Some((_, name, _)) = given
-            && *name != rule.name()
+            && name != rule.name()
         {
-            memo.insert("as".into(), (*name).into());
+            memo.insert("as".into(), name.as_str().into());
         }
         let was = given.map(|(.., value)| value);
         let now = or_blank(rule, written(dialect, rule.role, &task, &Links::new()));

@@ -10,7 +10,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::Error;
 
-fn unwritable(path: &Path, why: impl std::fmt::Display) -> Error {
+pub(crate) fn unwritable(path: &Path, why: impl std::fmt::Display) -> Error {
     Error::Unwritable { path: path.to_owned(), why: why.to_string() }
 }
 

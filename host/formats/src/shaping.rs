@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use taskhost_board::{AgentKind, Json, Millis, Status, Task, TaskId};
 
-use crate::dialect::{Blank, Dialect, Role, Rule};
+use crate::aside::{Aside, put_aside};
+use crate::dialect::{Blank, Dialect, Role, Rule, is_filled};
 use crate::{Format, IMPORTED, Remark, times, words};
 
 /// The sessions of claims that were taken elsewhere begin so.
@@ -23,6 +24,9 @@ pub(crate) type Links = BTreeMap<TaskId, Value>;
 pub(crate) struct Shaped {
     pub(crate) id: TaskId,
     pub(crate) status: Status,
+    /// The file it came from, with its directory if it stands where it stood then: as the data has it, so it may be
+    /// anything.
+    pub(crate) file: Option<String>,
     pub(crate) object: Map<String, Value>,
     /// What it says of its own id where its place says it already.
     pub(crate) inner_id: Option<Value>,
@@ -60,21 +64,7 @@ pub(crate) fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links)
         },
         Role::Labels => names(&task.labels),
         Role::Needs => names(&task.needs),
-        Role::Assignee => task.assignee.as_ref().map(|assignee| {
-            let kind = match assignee.kind {
-                AgentKind::Agent => "agent",
-                AgentKind::Host => "host",
-                AgentKind::Human => "human",
-            };
-            let mut object = json!({ "name": assignee.name, "type": kind });
-            if let Some(hostname) = &assignee.hostname {
-                object["hostname"] = hostname.as_str().into();
-            }
-            if let Some(by) = &assignee.by {
-                object["assigned_by"] = by.as_str().into();
-            }
-            object
-        }),
+        Role::Assignee => person(dialect, task),
         Role::Holder => task.claim.as_ref().map(|claim| claim.agent.as_str().into()),
         Role::Worker => {
             let holder = task.claim.as_ref().map(|claim| &claim.agent);
@@ -102,6 +92,44 @@ pub(crate) fn written(dialect: &Dialect, role: Role, task: &Task, links: &Links)
             other => other,
         }),
     }
+}
+
+/// For whom a task is reserved. A system that says nowhere else who has a task in progress says it here, since whoever
+/// looks for work there goes by it.
+fn person(dialect: &Dialect, task: &Task) -> Option<Value> {
+    let reserved = task.assignee.as_ref();
+    let (name, kind, hostname, by) = match task.claim.as_ref().filter(|_| !dialect.has_holder()) {
+        Some(claim) => {
+            let by = reserved.filter(|_| !is_displaced(task)).and_then(|own| own.by.as_ref());
+            (&claim.agent, claim.kind, claim.hostname.as_ref(), by)
+        }
+        None => {
+            let own = reserved?;
+            (&own.name, own.kind, own.hostname.as_ref(), own.by.as_ref())
+        }
+    };
+    let kind = match kind {
+        AgentKind::Agent => "agent",
+        AgentKind::Host => "host",
+        AgentKind::Human => "human",
+    };
+    let mut object = json!({ "name": name, "type": kind });
+    if let Some(hostname) = hostname {
+        object["hostname"] = hostname.as_str().into();
+    }
+    if let Some(by) = by {
+        object["assigned_by"] = by.as_str().into();
+    }
+    Some(object)
+}
+
+/// Whether somebody else holds a task than the one it is reserved for.
+fn is_displaced(task: &Task) -> bool {
+    task.claim.as_ref().zip(task.assignee.as_ref()).is_some_and(|(claim, own)| {
+        own.name != claim.agent
+            || own.kind != claim.kind
+            || (own.hostname.is_some() && own.hostname != claim.hostname)
+    })
 }
 
 /// Stands for what a board has that a field of this part says; `None` if nothing that was said before can still be true.
@@ -169,6 +197,13 @@ pub(crate) fn has_content(object: &Map<String, Value>) -> bool {
 
 /// The task in a system's shape.
 pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String, Value> {
+    let (mut object, aside) = shape_apart(dialect, task, links);
+    put_aside(&mut object, aside.into_iter().map(|aside| (aside.key, aside.value)).collect());
+    object
+}
+
+/// The task in a system's shape, and what can't stand in that under its own name.
+fn shape_apart(dialect: &Dialect, task: &Task, links: &Links) -> (Map<String, Value>, Aside) {
     let (own, imported) = split(&task.data);
     let mut object = match imported.as_ref().and_then(|imported| imported.get("fields")) {
         Some(Value::Object(fields)) => fields.clone(),
@@ -176,19 +211,38 @@ pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String
     };
     // What a field was in one system says nothing of what it would be in another.
     let imported = imported.filter(|imported| is_of(dialect, imported));
-    let memo = |name: &str| imported.as_ref().and_then(|imported| imported.get(name));
+    let mut aside = Aside::default();
+    if imported.is_none() {
+        aside.take_facts(dialect, &mut object, "");
+    } else if dialect.has(Role::Data) {
+        // Where the place of a task says its id, what it says itself has been taken in already.
+        object.remove("id");
+    }
     if !dialect.has(Role::Data) {
         match own {
-            Value::Object(own) => object.extend(own),
+            Value::Object(mut own) => {
+                if imported.is_none() {
+                    aside.take_facts(dialect, &mut own, "data.");
+                }
+                for (key, value) in own {
+                    if let Some(hidden) = object.insert(key.clone(), value) {
+                        aside.add(&key, &key, hidden, None);
+                    }
+                }
+            }
             Value::Null => {}
-            other => drop(object.insert("data".into(), other)),
+            other => {
+                if let Some(hidden) = object.insert("data".into(), other) {
+                    aside.add("data", "data", hidden, None);
+                }
+            }
         }
         if dialect.format == Format::Todo2 && imported.is_none() && !has_content(&object) {
             object.insert("content".into(), task.id.as_str().into());
         }
     }
     for rule in dialect.rules {
-        let memo = memo(rule.name());
+        let memo = imported.as_ref().and_then(|imported| imported.get(rule.name()));
         let part = |part: &str| memo.and_then(|memo| memo.get(part));
         let name = part("as").and_then(Value::as_str).unwrap_or(rule.name());
         let is_as_it_was =
@@ -198,21 +252,33 @@ pub(crate) fn shape(dialect: &Dialect, task: &Task, links: &Links) -> Map<String
         } else {
             or_blank(rule, written(dialect, rule.role, task, links))
         };
-        match value {
+        let hidden = match value {
             Some(value) => object.insert(name.to_owned(), value),
             None => object.remove(name),
         };
+        if let Some(hidden) = hidden {
+            aside.add(&format!("data.{name}"), name, hidden, Some(rule));
+        }
+        // Another name of this field would be read in its place, and bring back what isn't so any more.
+        while let Some(key) = dialect.key(rule, &object).filter(|key| *key != name)
+            && object.get(key).is_some_and(is_filled)
+        {
+            let key = key.to_owned();
+            let Some(hidden) = object.remove(&key) else { break };
+            aside.add(&format!("data.{key}"), &key, hidden, Some(rule));
+        }
     }
-    object
+    (object, aside)
 }
 
-/// The tasks in a system's shape, naming each other as they are known there, with remarks on what it has no like of.
+/// The tasks in a system's shape and order, naming each other as they are known there, with remarks on what it has no
+/// like of.
 pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
     let mut links = Links::new();
     for task in tasks {
         let id = shape(dialect, task, &Links::new());
-        let rule = dialect.rules.iter().find(|rule| rule.role == Role::Id);
-        let known = rule.and_then(|rule| rule.names.iter().find_map(|name| id.get(*name)));
+        let key = dialect.rule(Role::Id).and_then(|rule| dialect.key(rule, &id));
+        let known = key.and_then(|key| id.get(key));
         links.extend(
             known
                 .filter(|known| **known != task.id.as_str())
@@ -222,15 +288,45 @@ pub(crate) fn shape_all(dialect: &Dialect, tasks: &[Task]) -> Vec<Shaped> {
     let shaped = |task: &Task| Shaped {
         id: task.id.clone(),
         status: task.status,
+        file: file_of(dialect, task),
         object: shape(dialect, task, &links),
         inner_id: inner_id(dialect, task),
         remarks: without_place(dialect, task),
     };
-    tasks.iter().map(shaped).collect()
+    in_places(dialect, tasks).into_iter().map(shaped).collect()
+}
+
+/// The tasks in their order, except that those that remember their places in a list stand in theirs among each other.
+fn in_places<'a>(dialect: &Dialect, tasks: &'a [Task]) -> Vec<&'a Task> {
+    let mut ordered: Vec<&Task> = tasks.iter().collect();
+    let place = |task: &Task| {
+        let imported = split(&task.data).1.filter(|imported| is_of(dialect, imported))?;
+        imported.get("place")?.as_u64()
+    };
+    let moved = tasks.iter().enumerate();
+    let moved = moved.filter_map(|(at, task)| Some((at, place(task)?, task)));
+    let moved: Vec<(usize, u64, &Task)> = moved.collect();
+    let mut by_place: Vec<(u64, &Task)> =
+        moved.iter().map(|(_, place, task)| (*place, *task)).collect();
+    by_place.sort_by_key(|(place, _)| *place);
+    for ((at, ..), (_, task)) in moved.iter().zip(by_place) {
+        ordered[*at] = task;
+    }
+    ordered
 }
 
 fn is_of(dialect: &Dialect, imported: &Map<String, Value>) -> bool {
     imported.get("format").and_then(Value::as_str) == Some(dialect.format.as_str())
+}
+
+fn file_of(dialect: &Dialect, task: &Task) -> Option<String> {
+    let imported = split(&task.data).1.filter(|imported| is_of(dialect, imported))?;
+    let memo = imported.get("file")?;
+    let was = memo.get("was")?.as_str()?;
+    let is_as_it_was =
+        memo.get("is").is_some_and(|is| Some(is) == mark(dialect, Role::Status, task).as_ref());
+    let name = || was.rsplit_once('/').map_or(was, |(_, name)| name);
+    Some(if is_as_it_was { was } else { name() }.to_owned())
 }
 
 fn inner_id(dialect: &Dialect, task: &Task) -> Option<Value> {
@@ -263,6 +359,19 @@ fn without_place(dialect: &Dialect, task: &Task) -> Vec<Remark> {
             remark(field, format!("`{}` has no place for it, so it is left out", dialect.format))
         })
         .collect();
+    // Where one field says both, the holder comes first.
+    let says_both = dialect.has(Role::Worker) || !dialect.has_holder();
+    if says_both
+        && is_displaced(task)
+        && let (Some(claim), Some(own)) = (&task.claim, &task.assignee)
+    {
+        let (holder, reserved) = (&claim.agent, &own.name);
+        let why = format!(
+            "`{}` has one place for who holds it, `{holder}`, and for whom it is reserved, `{reserved}`: it says the holder",
+            dialect.format
+        );
+        remarks.push(remark("assignee", why));
+    }
     let odd = dialect.format == Format::TaskManager
         && matches!(task.status, Status::InReview | Status::Blocked);
     if odd {
@@ -271,19 +380,8 @@ fn without_place(dialect: &Dialect, task: &Task) -> Vec<Remark> {
             format!("`{}` isn't a status that `task-manager` knows", task.status),
         ));
     }
-    if !dialect.has(Role::Data)
-        && let (Value::Object(own), _) = split(&task.data)
-    {
-        let names: Vec<&str> = dialect.rules.iter().flat_map(|rule| rule.names).copied().collect();
-        let hidden = own.keys().filter(|key| names.contains(&key.as_str()));
-        let primary = |key: &&String| dialect.rules.iter().any(|rule| rule.name() == key.as_str());
-        remarks.extend(hidden.filter(primary).map(|key| {
-            remark(
-                &format!("data.{key}"),
-                "the task's own field of this name is written in its place".into(),
-            )
-        }));
-    }
+    let hidden = shape_apart(dialect, task, &Links::new()).1;
+    remarks.extend(hidden.into_iter().map(|hidden| remark(&hidden.field, hidden.why(dialect))));
     remarks
 }
 

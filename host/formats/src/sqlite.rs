@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Number, Value, json};
 use taskhost_board::{Json, TaskId};
 
+use crate::aside::{ASIDE, put_aside};
 use crate::assemble::{self, Source};
 use crate::dialect::{Dialect, Role};
 use crate::json_files::{imported_meta, part, remarks_on_meta, remembered};
@@ -32,9 +33,9 @@ pub(crate) fn is_database(path: &Path) -> bool {
 }
 
 pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Foreign, Error> {
-    text::expect_size(path)?;
+    text::expect_file(path)?;
     let format = Format::Sqlite;
-    let expected = "an SQLite database with a table `tasks`, which has a column `id`";
+    let expected = "an SQLite database with a table `tasks`, which has a column `id`".into();
     let shape = Error::Shape { path: path.to_owned(), format, expected };
     if !is_database(path) {
         return Err(shape);
@@ -89,8 +90,7 @@ fn read_database(path: &Path) -> Result<Option<Content>, rusqlite::Error> {
         .prepare("SELECT name, type FROM pragma_table_xinfo('tasks') WHERE hidden <> 1")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let ids = id_names();
-    if !columns.iter().any(|(name, _)| ids.contains(&name.as_str())) {
+    if !columns.iter().any(|(name, _)| is_id_name(name)) {
         return Ok(None);
     }
     let mut rows = Vec::new();
@@ -109,9 +109,15 @@ fn read_database(path: &Path) -> Result<Option<Content>, rusqlite::Error> {
     Ok(Some(Content { rows, columns, others }))
 }
 
-fn id_names() -> &'static [&'static str] {
-    let rule = Dialect::of(Format::Sqlite).rules.iter().find(|rule| rule.role == Role::Id);
-    rule.map_or(&[], |rule| rule.names)
+fn is_id_name(name: &str) -> bool {
+    let rule = Dialect::of(Format::Sqlite).rule(Role::Id);
+    rule.is_some_and(|rule| rule.names.iter().any(|own| own.eq_ignore_ascii_case(name)))
+}
+
+/// What a row has in a column, whose name is the same in any case.
+fn in_column<'a>(row: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let same = || row.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    row.get(name).or_else(|| same().map(|(_, value)| value))
 }
 
 fn of_cell(cell: ValueRef<'_>) -> Value {
@@ -134,14 +140,7 @@ fn to_cell(value: &Value) -> Cell {
     match value {
         Value::Null => Cell::Null,
         Value::Bool(flag) => Cell::Integer((*flag).into()),
-        Value::Number(number) => {
-            let text = number.to_string();
-            match (text.parse(), text.parse()) {
-                (Ok(number), _) => Cell::Integer(number),
-                (_, Ok(number)) => Cell::Real(number),
-                _ => Cell::Text(text),
-            }
-        }
+        Value::Number(number) => number_cell(&number.to_string()),
         Value::String(text) => Cell::Text(text.clone()),
         Value::Object(object) if object.len() == 1 => {
             let blob = object.get("base64").and_then(Value::as_str);
@@ -154,13 +153,68 @@ fn to_cell(value: &Value) -> Cell {
     }
 }
 
+/// A number as one, or as its text where the database's numbers are too small for it.
+fn number_cell(text: &str) -> Cell {
+    if let Ok(number) = text.parse() {
+        return Cell::Integer(number);
+    }
+    let is_whole = !text.contains(['.', 'e', 'E']);
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    let is_zero = mantissa.bytes().all(|b| !(b'1'..=b'9').contains(&b));
+    match text.parse::<f64>() {
+        Ok(number) if !is_whole && number.is_finite() && (is_zero || number != 0.0) => {
+            Cell::Real(number)
+        }
+        _ => Cell::Text(text.to_owned()),
+    }
+}
+
+/// Whether it is a number that is written as a text.
+fn is_number_as_text(value: &Value) -> bool {
+    value.is_number() && matches!(to_cell(value), Cell::Text(_))
+}
+
+/// Gives what has the name of another column in another case a column of its own: a table's names are the same in any
+/// case, and the second one would be lost.
+fn tell_apart(row: &mut Map<String, Value>) -> Vec<String> {
+    let dialect = Dialect::of(Format::Sqlite);
+    let known: BTreeSet<String> = dialect
+        .rules
+        .iter()
+        .filter_map(|rule| dialect.key(rule, row).map(ToOwned::to_owned))
+        .collect();
+    let mut keys: Vec<String> = row.keys().cloned().collect();
+    // Of equals the first one stays; what says something of the task stands before the rest.
+    keys.sort_by_key(|key| !known.contains(key));
+    let mut seen = BTreeSet::new();
+    let hidden: Vec<String> =
+        keys.into_iter().filter(|key| !seen.insert(key.to_ascii_lowercase())).collect();
+    let aside = hidden.iter().filter_map(|key| row.remove_entry(key)).collect();
+    put_aside(row, aside);
+    hidden
+}
+
 pub(crate) fn write(
     tasks: Vec<Shaped>,
     meta: &[(TaskId, Json)],
     path: &Path,
 ) -> Result<Vec<Remark>, Error> {
-    let (rows, mut remarks) = part(tasks);
+    let ids: Vec<String> = tasks.iter().map(|task| task.id.to_string()).collect();
+    let (mut rows, mut remarks) = part(tasks);
     remarks.extend(remarks_on_meta(Format::Sqlite, meta));
+    for (id, row) in ids.into_iter().zip(&mut rows) {
+        let remark = |field: String, why: String| Remark { task: Some(id.clone()), field, why };
+        remarks.extend(tell_apart(row).into_iter().map(|key| {
+            let why = format!(
+                "another field has this name in another case, so it stands in the column `{ASIDE}`"
+            );
+            remark(key, why)
+        }));
+        let odd = row.iter().filter(|(_, value)| is_number_as_text(value));
+        remarks.extend(odd.map(|(key, _)| {
+            remark(key.clone(), "a number that a database has no like of, so it is a text".into())
+        }));
+    }
     let columns = columns(&rows, meta);
     let draft = Draft::begin(path)?;
     let unwritable =
@@ -205,19 +259,24 @@ fn write_database(
     // Of two tasks that had one id there, both have it again.
     let is_key = |name: &str| {
         let mut ids = BTreeSet::new();
-        let own =
-            |row: &Map<String, Value>| row.get(name).is_some_and(|id| ids.insert(id.to_string()));
-        id_names().contains(&name) && rows.iter().all(own)
+        let own = |row: &Map<String, Value>| {
+            in_column(row, name).is_some_and(|id| ids.insert(id.to_string()))
+        };
+        is_id_name(name) && rows.iter().all(own)
     };
     let id = columns.iter().find(|(name, _)| is_key(name));
     let declared: Vec<String> = columns
         .iter()
         .map(|(name, declared)| {
             let is_id = id.is_some_and(|(id, _)| id == name);
-            let whole = |row: &Map<String, Value>| row.get(name).is_some_and(Value::is_i64);
+            let whole = |row: &Map<String, Value>| in_column(row, name).is_some_and(Value::is_i64);
             // Only whole numbers can be keys of that type, and tasks that were added since have others.
             let declared = match declared.as_str() {
                 key if is_id && key.eq_ignore_ascii_case("INTEGER") && !rows.iter().all(whole) => {
+                    ""
+                }
+                // Whatever has a number's type is made one, also what is a text for being too large.
+                _ if rows.iter().filter_map(|row| in_column(row, name)).any(is_number_as_text) => {
                     ""
                 }
                 // A type comes from another database: only what is plainly one is taken.
@@ -238,10 +297,8 @@ fn write_database(
     {
         let mut insert = transaction.prepare(&insert)?;
         for row in rows {
-            let cell = |(name, _): &(String, String)| {
-                let same = row.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-                row.get(name).or(same.map(|(_, value)| value)).map_or(Cell::Null, to_cell)
-            };
+            let cell =
+                |(name, _): &(String, String)| in_column(row, name).map_or(Cell::Null, to_cell);
             let cells = columns.iter().map(|column| ToSqlOutput::Owned(cell(column)));
             insert.execute(rusqlite::params_from_iter(cells))?;
         }

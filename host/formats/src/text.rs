@@ -17,23 +17,33 @@ use taskhost_board::{InvalidJson, Json};
 
 use crate::Error;
 
+/// How many levels of values in each other are read, as `serde_json` has it.
+const DEPTH_MAX: usize = 127;
+
 /// The largest file that is read, in bytes.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// The bytes of a file.
 pub(crate) fn load(path: &Path) -> Result<Vec<u8>, Error> {
-    expect_size(path)?;
+    expect_file(path)?;
     let file = File::open(path).map_err(|e| unreadable(path, &e))?;
     let mut text = Vec::new();
-    // It may grow while it is read, and what is no file says nothing of its size.
+    // It may grow while it is read.
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|e| unreadable(path, &e))?;
     expect(path, text.len() as u64)?;
     Ok(text)
 }
 
-/// Checks that something is there and isn't too large to be read.
-pub(crate) fn expect_size(path: &Path) -> Result<(), Error> {
-    expect(path, std::fs::metadata(path).map_err(|e| unreadable(path, &e))?.len())
+/// Checks that a file is there and isn't too large to be read. It has to be asked before anything is opened: what opens a
+/// pipe waits for whoever writes to it, and some devices have no end.
+pub(crate) fn expect_file(path: &Path) -> Result<(), Error> {
+    let found = std::fs::metadata(path).map_err(|e| unreadable(path, &e))?;
+    if found.is_file() {
+        return expect(path, found.len());
+    }
+    let what = if found.is_dir() { "directory" } else { "pipe, a device or a socket" };
+    let why = format!("it is a {what}, and what is read is a file");
+    Err(Error::Unreadable { path: path.to_owned(), why })
 }
 
 fn expect(path: &Path, bytes: u64) -> Result<(), Error> {
@@ -57,8 +67,22 @@ pub(crate) fn load_json(path: &Path) -> Result<Box<RawValue>, Error> {
 
 /// The same of bytes that were read from `path`.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Box<RawValue>, Error> {
+    // Some editors begin every file with a mark that isn't JSON.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let at_beginning =
+        |why: String| Err(Error::Damaged { path: path.to_owned(), line: 1, column: 1, why });
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]) {
+        return at_beginning("it is UTF-16: save it as UTF-8".into());
+    }
+    if bytes.trim_ascii().is_empty() {
+        return at_beginning("it is empty".into());
+    }
     let damaged = |error: serde_json::Error| {
         let text = error.to_string();
+        if is_too_deep(&text) {
+            let (line, column) = (error.line(), error.column());
+            return Error::TooDeep { path: path.to_owned(), line, column, max: DEPTH_MAX };
+        }
         let place = format!(" at line {} column {}", error.line(), error.column());
         Error::Damaged {
             path: path.to_owned(),
@@ -73,10 +97,24 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Box<RawValue>, Error> {
     if (raw.get().contains("$serde_json") || raw.get().contains("\\u"))
         && let Err(InvalidJson::Reserved(name)) = Json::parse(raw.get())
     {
-        let why = format!("a field can't be named `{name}`");
-        return Err(Error::Damaged { path: path.to_owned(), line: 1, column: 1, why });
+        return at_beginning(format!("a field can't be named `{name}`"));
     }
     Ok(raw)
+}
+
+fn is_too_deep(why: &str) -> bool {
+    why.starts_with("recursion limit exceeded")
+}
+
+/// What a task of this id has can't be kept.
+pub(crate) fn unkeepable(task: String, why: &InvalidJson) -> Error {
+    let why = match why.to_string() {
+        why if is_too_deep(&why) => format!(
+            "with what is remembered of it, it is nested too deep: at most {DEPTH_MAX} levels are kept"
+        ),
+        why => why,
+    };
+    Error::Unkeepable { task, why }
 }
 
 /// The members of an object in their order; `None` if it is none.

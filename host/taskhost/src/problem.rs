@@ -105,7 +105,8 @@ fn of_format(error: &FormatError) -> Problem {
         FormatError::NotThere(path) => {
             new(Kind::Usage, "no_such_file", false).with("path", text(path))
         }
-        FormatError::Damaged { path, line, column, .. } => {
+        FormatError::Damaged { path, line, column, .. }
+        | FormatError::TooDeep { path, line, column, .. } => {
             new(Kind::Usage, "invalid_import", false)
                 .with("path", text(path))
                 .with("line", *line)

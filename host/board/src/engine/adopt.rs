@@ -104,15 +104,20 @@ impl Engine {
                 tasks.len()
             )));
         }
-        tasks.iter().try_for_each(check)?;
+        tasks.iter().try_for_each(check_arrival)?;
         let news: Vec<&NewTask> = tasks.iter().map(|arrival| &arrival.new).collect();
         let order = order_of_birth(&news)?;
         self.transact(&Request::of(Command::Add), deadline, |work| work.adopt(tasks, &order))
     }
 }
 
-/// Checks that what is said of a task can be, and is of a size that can be kept.
-fn check(Arrival { new, past }: &Arrival) -> Result<(), Error> {
+/// Checks that what is said of a task can be, and is of a size that can be kept: all that [`Engine::adopt`] asks of it by
+/// itself. Whoever makes a board for what comes from elsewhere asks this first, so that none is made in vain.
+///
+/// # Errors
+///
+/// If the task couldn't be adopted on any board.
+pub fn check_arrival(Arrival { new, past }: &Arrival) -> Result<(), Error> {
     check_bounds(new)?;
     let Some(id) = &new.id else {
         return Err(Error::Invalid(format!(

@@ -29,7 +29,7 @@ use std::time::Instant as Deadline;
 use due::LookForDead;
 
 pub use add::{AddOutcome, NewTask, order_of_birth};
-pub use adopt::{Adoption, Arrival, Past, PastClaim};
+pub use adopt::{Adoption, Arrival, Past, PastClaim, check_arrival};
 pub use claim::{ClaimOutcome, ClaimRequest, NothingWhy};
 pub use error::Error;
 pub use explain::{Explanation, Obstacle};

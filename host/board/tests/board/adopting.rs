@@ -6,7 +6,8 @@ use crate::common::{Board, agent, board, id, name, proof, request, soon, task, t
 use taskhost_board::memory::MemoryMap;
 use taskhost_board::{
     Adoption, AgentKind, Arrival, BootId, Change, ClaimOutcome, Command, Error, Finish, Head,
-    Instant, Json, Millis, NewTask, Past, PastClaim, Sequence, Status, Task, View, image,
+    Instant, Json, Millis, NewTask, Past, PastClaim, Sequence, Status, Task, View, check_arrival,
+    image,
 };
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
@@ -206,9 +207,14 @@ fn what_names_a_task_that_is_not_there_is_refused_with_all_the_rest() {
 #[test]
 fn what_cannot_be_is_refused() {
     let board = board();
+    assert!(check_arrival(&held("t", NOW)).is_ok());
     let refused = |arrival: Arrival| {
+        // Whoever asks beforehand hears the same: an import was refused for its 2,000th task when there was already a
+        // new board with half of them.
+        let beforehand = check_arrival(&arrival).unwrap_err();
         let error = board.engine.adopt(&[arrival], soon()).unwrap_err();
         assert!(matches!(error, Error::Invalid(_)), "{error}");
+        assert_eq!(beforehand.to_string(), error.to_string());
         error.to_string()
     };
     let nameless = Arrival { new: NewTask::new(name("work")), past: Past::new(Status::Pending) };

@@ -9,7 +9,7 @@ use taskhost_board::{Millis, Status};
 use taskhost_formats::{Error, Format, read, shape, write};
 use tempfile::TempDir;
 
-use crate::common::{Board, adopted, arrival, options, remarks};
+use crate::common::{Board, NOW, adopted, arrival, options, remarks};
 
 const FORMAT: Format = Format::A2a;
 
@@ -96,14 +96,7 @@ fn a_pool_comes_back_as_it_was() {
     let tasks = Board::new().adopt(&foreign.arrivals);
     let out = tempfile::tempdir().unwrap();
     assert_eq!(write(FORMAT, &tasks, &foreign.meta, out.path()).unwrap(), []);
-    let mut expected = contents(pool.path());
-    // Files are called as ids are on a board.
-    let odd = expected.remove("completed/t 4.json").unwrap();
-    let mut written = contents(out.path());
-    let renamed: Vec<String> =
-        written.keys().filter(|name| name.starts_with("completed/t-4-")).cloned().collect();
-    assert_eq!(written.remove(&renamed[0]), Some(odd));
-    assert_eq!(written, expected);
+    assert_eq!(contents(out.path()), contents(pool.path()));
     let again = write(FORMAT, &tasks, &[], out.path());
     assert!(matches!(again, Err(Error::Occupied(_))));
 }
@@ -177,4 +170,109 @@ fn what_is_parked_is_put_where_nobody_takes_it() {
     assert!(out.path().join("blocked/t.json").is_file() && out.path().join("available").is_dir());
     let foreign = read(FORMAT, out.path(), &options()).unwrap();
     assert_eq!(arrival(&foreign, "t").past.status, Status::Blocked);
+}
+
+#[test]
+fn a_file_comes_back_to_its_directory_and_by_its_name() {
+    // Pools have directories that the format doesn't list, such as `failed`, and files there say nothing of their status:
+    // they came back in `completed`, without a word, so what had failed was done.
+    let files = [
+        ("failed/a.json", json!({"task_id": "a", "error": "no"})),
+        ("cancelled/b.json", json!({"task_id": "b"})),
+        (
+            "in_progress/c.json",
+            json!({"task_id": "c", "claimed_by": "w", "claimed_at": "2001-09-09T00:00:00"}),
+        ),
+        ("pending/task-17.json", json!({"task_id": "d"})),
+        ("done/e.json", json!({"task_id": "e"})),
+        ("available/f.json", json!({"task_id": "f"})),
+    ];
+    let pool = pool(&files);
+    let foreign = read(FORMAT, pool.path(), &options()).unwrap();
+    let mut tasks = Board::new().adopt(&foreign.arrivals);
+    let out = tempfile::tempdir().unwrap();
+    assert_eq!(write(FORMAT, &tasks, &foreign.meta, out.path()).unwrap(), []);
+    assert_eq!(contents(out.path()), contents(pool.path()));
+
+    // What has moved since is where such tasks are, by the name that it had.
+    for task in tasks.iter_mut().filter(|task| ["a", "d"].contains(&task.id.as_str())) {
+        (task.status, task.completed_at) = (Status::Cancelled, Some(NOW));
+    }
+    let out = tempfile::tempdir().unwrap();
+    write(FORMAT, &tasks, &foreign.meta, out.path()).unwrap();
+    assert_eq!(contents(out.path())["completed/a.json"]["status"], "cancelled");
+    assert_eq!(contents(out.path())["completed/task-17.json"]["status"], "cancelled");
+    let again = read(FORMAT, out.path(), &options()).unwrap();
+    assert_eq!(arrival(&again, "d").past.status, Status::Cancelled);
+    assert_eq!(arrival(&again, "e").past.status, Status::Completed);
+}
+
+#[test]
+fn what_is_remembered_of_a_file_steers_it_nowhere_else() {
+    // Data is anybody's to write, and what it says of a file must not put one outside, over another one, or where its task
+    // is taken for what it isn't.
+    let out = tempfile::tempdir().unwrap();
+    let place = out.path().join("pool");
+    let files = [
+        "../../x.json",
+        "/etc/x.json",
+        "completed/x.json",
+        "available/../x.json",
+        "available/.x.json",
+        "available/x",
+        "available/x.json",
+        "available/X.json",
+        "available/a.json",
+        "x.json",
+        "",
+        "available/x\\y.json",
+        "../available/x.json",
+    ];
+    let mut tasks = vec![adopted(FORMAT, &json!({"task_id": "a"}))];
+    for (n, file) in files.iter().enumerate() {
+        let mut task = adopted(FORMAT, &json!({"task_id": format!("t{n}")}));
+        let memo = json!({"format": "a2a", "file": {"was": file, "is": ["pending", "available"]}, "status": {"is": ["pending", "available"]}});
+        task.data = taskhost_board::Json::try_from(json!({"_imported": memo})).unwrap();
+        tasks.push(task);
+    }
+    write(FORMAT, &tasks, &[], &place).unwrap();
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+    let written = contents(&place);
+    assert_eq!(written.len(), tasks.len(), "{written:?}");
+    assert!(written.keys().all(|name| name.starts_with("available/")), "{written:?}");
+    assert_eq!(written["available/a.json"]["task_id"], "a");
+    assert_eq!(written["available/x.json"]["task_id"], "t2");
+}
+
+#[test]
+fn two_tasks_of_one_id_in_one_directory_are_two() {
+    // Whoever copied a file to write the next task forgot its id: the second task was kept in the first one's data, where
+    // nobody found it.
+    let files = [
+        ("available/a.json", json!({"task_id": "t", "title": "one"})),
+        ("available/b.json", json!({"task_id": "t", "title": "two"})),
+        ("available/c.json", json!({"task_id": "t", "title": "one"})),
+        (
+            "claimed/u.json",
+            json!({"task_id": "u", "claimed_by": "w", "claimed_at": "2001-09-09T00:00:00"}),
+        ),
+        ("available/u.json", json!({"task_id": "u"})),
+    ];
+    let pool = pool(&files);
+    let foreign = read(FORMAT, pool.path(), &options()).unwrap();
+    assert_eq!(foreign.arrivals.len(), 3);
+    let said = remarks(&foreign);
+    assert!(said.iter().any(|remark| remark.contains("another task has it")), "{said:?}");
+    assert!(
+        said.iter().any(|remark| remark.ends_with("the same task as in `available/a.json`")),
+        "{said:?}"
+    );
+    let tasks = Board::new().adopt(&foreign.arrivals);
+    let out = tempfile::tempdir().unwrap();
+    write(FORMAT, &tasks, &foreign.meta, out.path()).unwrap();
+    let written = contents(out.path());
+    assert_eq!(
+        (&written["available/a.json"], &written["available/b.json"]),
+        (&files[0].1, &files[1].1)
+    );
 }

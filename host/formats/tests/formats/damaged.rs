@@ -110,7 +110,13 @@ fn a_file_that_is_too_large_is_refused_unread() {
 fn what_lies_too_deep_is_refused_and_not_a_panic() {
     let deep = "[".repeat(127) + &"]".repeat(127);
     let (_directory, path) = file("f.json", &format!("[{deep}]"));
-    assert!(matches!(read(Format::TaskBoard, &path, &options()), Err(Error::Damaged { .. })));
+    assert!(matches!(
+        read(Format::TaskBoard, &path, &options()),
+        Err(Error::TooDeep { line: 1, column: 128, max: 127, .. })
+    ));
+    let (_directory, path) =
+        file("f.json", &format!("{{\"todos\": [], \"x\": {}}}", &deep[1..253]));
+    assert!(recognise(&path).is_ok());
     // One that a file may have, but not the data of a task.
     let inner = "[".repeat(125) + &"]".repeat(125);
     for format in Format::ALL {
@@ -118,6 +124,101 @@ fn what_lies_too_deep_is_refused_and_not_a_panic() {
             serde_json::from_str(&format!(r#"{{"id": "a", "x": {inner}, "result": {inner}}}"#))
                 .unwrap();
         let read = taskhost_formats::read_one(format, &value, &options());
-        assert!(matches!(read, Ok(_) | Err(Error::Unkeepable { .. })));
+        match read {
+            Ok(_) => {}
+            Err(Error::Unkeepable { why, .. }) => assert!(why.contains("at most 127"), "{why}"),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    // A pipe was opened, and so whoever named one waited for somebody to write to it; of `/dev/zero` a gigabyte was read.
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe.json");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let zero = std::path::Path::new("/dev/zero");
+    for path in [pipe.as_path(), zero] {
+        let refused = |error: Error| {
+            assert!(matches!(error, Error::Unreadable { .. } | Error::Shape { .. }), "{error}");
+        };
+        refused(recognise(path).expect_err("it is no file"));
+        for format in Format::ALL {
+            refused(read(format, path, &options()).expect_err("it is no file"));
+        }
+    }
+    // Beside the files of a pool it is left out.
+    let pool = directory.path().join("available");
+    std::fs::create_dir(&pool).unwrap();
+    std::fs::rename(&pipe, pool.join("pipe.json")).unwrap();
+    let foreign = read(Format::A2a, directory.path(), &options()).unwrap();
+    assert_eq!((foreign.arrivals.len(), foreign.remarks.len()), (0, 1));
+    // What `todo2` looks for in a directory may be none either.
+    std::fs::rename(pool.join("pipe.json"), directory.path().join("state.todo2.json")).unwrap();
+    assert!(matches!(
+        read(Format::Todo2, directory.path(), &options()),
+        Err(Error::Unreadable { .. })
+    ));
+}
+
+#[test]
+fn what_an_editor_made_of_a_file_is_read_or_named() {
+    // A mark at the beginning, which editors on Windows put there, was "expected value" at line 1; so was UTF-16; and an
+    // empty file was damaged at line 1, column 0.
+    let (_directory, path) = file("f.json", "\u{feff}[{\"id\": \"a\"}]");
+    assert_eq!(read(Format::TaskBoard, &path, &options()).unwrap().arrivals.len(), 1);
+    assert!(recognise(&path).is_ok());
+    for big in [true, false] {
+        let units = "\u{feff}[]".encode_utf16();
+        let bytes: Vec<u8> = units
+            .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+            .collect();
+        for bytes in [&bytes[..], &bytes[2..]] {
+            let (line, column, why) = damage(Format::TaskBoard, bytes);
+            assert_eq!((line, column, &*why), (1, 1, "it is UTF-16: save it as UTF-8"));
+        }
+    }
+    for empty in ["", "\n\n ", "\u{feff}"] {
+        let (line, column, why) = damage(Format::Todo2, empty.as_bytes());
+        assert_eq!((line, column, &*why), (1, 1, "it is empty"));
+    }
+}
+
+#[test]
+fn every_refusal_names_what_is_wrong_and_what_to_do() {
+    // Of ten thousand tasks one that was a number refused the file, and which one it was nobody said. Others didn't say
+    // whether anything was imported.
+    for (format, text, named) in [
+        (Format::TaskManager, r#"{"tasks": {"b": {}, "a": 5}}"#, "task `a` isn't an object"),
+        (Format::TaskBoard, r#"[{}, []]"#, "item 2 of the list isn't an object"),
+        (Format::Todo2, r#"{"todos": [null]}"#, "item 1 of the list isn't an object"),
+    ] {
+        let (_directory, path) = file("f.json", text);
+        let error = read(format, &path, &options()).expect_err(text).to_string();
+        assert!(error.contains(named) && error.contains("nothing was imported: "), "{error}");
+    }
+    let path = std::path::PathBuf::from("x");
+    let errors = [
+        Error::NotThere(path.clone()),
+        Error::Unreadable { path: path.clone(), why: "w".into() },
+        Error::Database { path, why: "w".into() },
+    ];
+    for error in errors.map(|error| error.to_string()) {
+        assert!(error.contains("nothing was imported: "), "{error}");
+    }
+}
+
+#[test]
+fn what_an_import_left_in_the_metadata_is_no_loss_elsewhere() {
+    // Each export said that there was no place for `meta imported`, which nobody had put there.
+    let meta = crate::common::read_text(Format::TaskBoard, r#"{"tasks": [], "version": 3}"#).meta;
+    assert_eq!(meta[0].0.as_str(), "imported");
+    let directory = tempfile::tempdir().unwrap();
+    for format in [Format::Todo2, Format::A2a, Format::Sqlite] {
+        let path = directory.path().join(format.as_str());
+        assert_eq!(taskhost_formats::write(format, &[], &meta, &path).unwrap(), [], "{format}");
     }
 }

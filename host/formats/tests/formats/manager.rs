@@ -232,3 +232,42 @@ fn nothing_is_written_over() {
     assert_eq!(written, json!({"workflow_type": "generic", "metadata": {"k": 1}, "tasks": {}}));
     assert!(read(FORMAT, &fresh, &options()).unwrap().arrivals.is_empty());
 }
+
+#[test]
+fn a_file_comes_back_with_no_more_than_it_had() {
+    // A task under the empty key came back under another one, and each file with a `workflow_type` and `metadata`.
+    let task = json!({"type": "t", "status": "pending", "parent_id": null, "locked_by": null, "locked_at": null,
+        "created_at": "2001-09-08T00:00:00", "completed_at": null, "data": {}});
+    for state in [
+        json!({"tasks": {"": task}}),
+        json!({"tasks": {"": task, "a": task}, "metadata": {}}),
+        json!({"tasks": {"a": task}, "metadata": {"": 1}}),
+        json!({"tasks": {"a": task}, "metadata": []}),
+        json!({"tasks": {}, "workflow_type": null, "metadata": null}),
+    ] {
+        let foreign = read_text(FORMAT, &state.to_string());
+        let board = Board::new();
+        let tasks = board.adopt(&foreign.arrivals);
+        let (_directory, path) = file("out.json", "");
+        write(FORMAT, &tasks, &foreign.meta, &path).unwrap();
+        let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(written, state);
+
+        // What the board has of it is written all the same.
+        let mut meta = foreign.meta;
+        meta.push((TaskId::new("owner").unwrap(), Json::parse("1").unwrap()));
+        let (_directory, path) = file("out.json", "");
+        write(FORMAT, &tasks, &meta, &path).unwrap();
+        let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(written["metadata"]["owner"], 1);
+
+        // A board's own file has what the system's own files have.
+        let (_directory, path) = file("out.json", "");
+        write(FORMAT, &tasks, &[], &path).unwrap();
+        let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(
+            (&written["workflow_type"], &written["metadata"]),
+            (&json!("generic"), &json!({}))
+        );
+    }
+}

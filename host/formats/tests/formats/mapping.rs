@@ -183,3 +183,131 @@ fn batches_can_be_adopted_one_after_the_other() {
     }
     assert_eq!(board.task("t0").parent.unwrap().as_str(), "t1");
 }
+
+#[test]
+fn a_name_without_a_value_hides_no_other_name() {
+    // Writers fill the names that they use and leave others null. The first name that was there counted, so a task that
+    // `bob` had was nobody's, and one with an id had none.
+    let value = json!({"id": null, "task_id": "a7", "status": "in_progress", "assigned_to": null, "claimed_by": "bob",
+        "tags": "", "labels": ["x"], "created_at": "", "createdAt": 999_000_000});
+    let task = adopted(FORMAT, &value);
+    assert_eq!(task.id.as_str(), "a7");
+    assert_eq!(task.claim.as_ref().unwrap().agent.as_str(), "bob");
+    assert_eq!((task.labels[0].as_str(), task.created_at), ("x", Millis(999_000_000_000)));
+    assert_eq!(shape(FORMAT, &task), value);
+    let ended = adopted(
+        Format::A2a,
+        &json!({"task_id": null, "id": "b", "completed_at": null, "completedAt": "2001-09-08T00:00:00Z"}),
+    );
+    assert_eq!((ended.id.as_str(), ended.status), ("b", Status::Completed));
+    assert_eq!(ended.completed_at, Some(Millis(999_907_200_000)));
+
+    // Others name it as it is known there.
+    let list = json!([{"id": null, "task_id": "a 7"}, {"id": "b", "parent": "a 7"}]);
+    let tasks = Board::new().adopt(&read_text(FORMAT, &list.to_string()).arrivals);
+    let (_directory, path) = file("out.json", "");
+    write(FORMAT, &tasks, &[], &path).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap(), list);
+}
+
+#[test]
+fn very_many_tasks_of_one_id_are_told_apart_at_once() {
+    // Each counted from the beginning how many there were of its id: a file with some ten thousand of one id, or of none,
+    // took minutes to read.
+    let same: Vec<Value> = (0..30_000).map(|_| json!({"id": "a", "title": "t"})).collect();
+    let none: Vec<Value> = (0..30_000).map(|_| json!({"title": "t"})).collect();
+    for list in [same, none] {
+        let begun = std::time::Instant::now();
+        let foreign = read_text(FORMAT, &json!(list).to_string());
+        let ids: std::collections::BTreeSet<_> =
+            foreign.arrivals.iter().map(|arrival| arrival.new.id.clone()).collect();
+        assert_eq!(ids.len(), list.len());
+        // Fifty times what it takes, and a tenth of what it took.
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_list_comes_back_in_its_order_though_children_stand_before_their_parents() {
+    // A board has what is named before what names it, and so a list with the newest task on top came back upside down.
+    let list = json!([
+        {"id": "new", "parent": "old"}, {"id": "alone"}, {"id": "mid", "depends_on": ["last"]}, {"id": "old"}, {"id": "between"},
+        {"id": "last"}
+    ]);
+    let board = Board::new();
+    for batch in read_text(FORMAT, &list.to_string()).into_batches(2) {
+        board.adopt(&batch);
+    }
+    let own = read_text(FORMAT, r#"[{"id": "own", "status": "done"}]"#);
+    let mut tasks = board.adopt(&own.arrivals);
+    tasks.extend(
+        list.as_array().unwrap().iter().map(|task| board.task(task["id"].as_str().unwrap())),
+    );
+    tasks.sort_by_key(|task| task.born);
+    assert_eq!(tasks[0].id.as_str(), "alone");
+    let ids = |tasks: &[taskhost_board::Task]| -> Vec<String> {
+        let (_directory, path) = file("out.json", "");
+        write(FORMAT, tasks, &[], &path).unwrap();
+        let written: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        written.iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&tasks), ["new", "alone", "mid", "old", "between", "last", "own"]);
+    // Those that are left keep their order.
+    tasks.retain(|task| task.id.as_str() != "old");
+    let left = ids(&tasks);
+    let at = |id: &str| left.iter().position(|own| own == id).unwrap();
+    assert!(at("new") < at("mid") && at("mid") < at("last") && at("own") == 5, "{left:?}");
+}
+
+#[test]
+fn what_one_system_has_no_place_for_is_no_fact_in_another() {
+    // A `priority` that `task-manager` doesn't know, or one in a task's data, was dropped in an export to a system that knows
+    // one, or became the task's own; and a `parent` or `claimed_by` made it somebody's child or claim.
+    let value = json!({"id": "a", "type": "t", "status": "pending", "created_at": "2001-09-08T00:00:00", "priority": 5, "note": "top",
+        "data": {"priority": "mine", "parent": "b", "claimed_by": "w", "completedAt": 1, "note": "in"}});
+    let task = adopted(Format::TaskManager, &value);
+    for format in [Format::Todo2, Format::A2a, Format::TaskBoard, Format::Sqlite] {
+        let shaped = shape(format, &task);
+        let (again, _) = read_one(format, &shaped, &options()).unwrap();
+        assert_eq!(
+            (again.past.status, again.new.priority, &again.new.parent),
+            (Status::Pending, 0, &None),
+            "{format}"
+        );
+        assert_eq!((&again.past.completed_at, &again.new.assignee), (&None, &None), "{format}");
+        let aside = shaped["_imported_data"].as_object().unwrap();
+        assert_eq!(
+            (&aside["priority"], &aside["priority_"], &aside["parent"]),
+            (&json!(5), &json!("mine"), &json!("b")),
+            "{format}"
+        );
+        assert_eq!((&shaped["note"], &aside["note"]), (&json!("in"), &json!("top")), "{format}");
+
+        let directory = tempfile::tempdir().unwrap();
+        let said =
+            write(format, std::slice::from_ref(&task), &[], &directory.path().join("f.json"))
+                .unwrap();
+        let about = |field: &str| {
+            said.iter().find(|remark| remark.field == field).map(|remark| remark.why.clone())
+        };
+        let why = format!(
+            "`{format}` reads it as the task's priority, so it stands under `_imported_data`"
+        );
+        assert_eq!(about("data.priority"), Some(why.clone()), "{said:?}");
+        assert_eq!(about("priority"), Some(why), "{said:?}");
+        assert!(about("data.parent").is_some() && about("note").is_some(), "{said:?}");
+    }
+    assert_eq!(shape(Format::TaskManager, &task)["data"]["priority"], "mine");
+
+    // In its own system, another name of a field that is empty now says nothing either.
+    let mut task = adopted(
+        FORMAT,
+        &json!({"id": "a", "status": "doing", "assigned_to": "ann", "claimed_by": "bob"}),
+    );
+    (task.status, task.claim) = (Status::Pending, None);
+    let shaped = shape(FORMAT, &task);
+    assert_eq!(
+        (&shaped["claimed_by"], &shaped["_imported_data"]),
+        (&Value::Null, &json!({"claimed_by": "bob"}))
+    );
+}

@@ -195,6 +195,28 @@ proptest! {
         }
     }
 
+    // What stood in a task's data or in a field of its own system became a fact in another one, or took one's place.
+    #[test]
+    fn what_is_so_on_the_board_is_so_in_every_system(from in format(), to in format(), object in object()) {
+        let task = adopted(from, &object);
+        let (again, _) = read_one(to, &shape(to, &task), &options()).unwrap();
+        prop_assert_eq!(again.new.id.as_ref(), Some(&task.id));
+        prop_assert_eq!(again.past.status, task.status);
+        prop_assert_eq!(again.past.claim.map(|claim| claim.agent), task.claim.as_ref().map(|claim| claim.agent.clone()));
+        prop_assert_eq!(again.new.parent, task.parent);
+        prop_assert_eq!(again.past.completed_at.is_some(), task.completed_at.is_some());
+        if to != Format::TaskManager {
+            prop_assert_eq!((again.new.after, again.new.priority), (task.after, task.priority));
+            prop_assert_eq!((again.new.labels, again.past.error), (task.labels, task.error));
+        }
+        if to != Format::TaskManager && to != Format::Todo2 {
+            prop_assert_eq!(again.new.needs, task.needs);
+        }
+        if to == Format::Todo2 && task.claim.is_none() {
+            prop_assert_eq!(again.new.assignee, task.assignee);
+        }
+    }
+
     #[test]
     fn a_file_comes_back_as_it_was(tasks in prop::collection::vec(object(), 0..8), rest in any_value()) {
         let directory = tempfile::tempdir().unwrap();

@@ -185,3 +185,60 @@ fn a_column_that_is_computed_is_a_column() {
     let data: Value = serde_json::from_str(arrival(&foreign, "abc").new.data.as_str()).unwrap();
     assert_eq!((&data["n"], arrival(&foreign, "abc").past.status), (&json!(3), Status::Completed));
 }
+
+#[test]
+fn columns_are_known_in_any_case_and_keep_their_spelling() {
+    // SQLite's names are the same in any case, so nobody there notices how they are spelled. Here a table with an `ID` was
+    // refused, and a `Status` was no status: what was done came as pending, and was done again.
+    let (directory, path, _connection) = database(
+        "CREATE TABLE Tasks (ID INTEGER PRIMARY KEY, Title TEXT, Status TEXT, Assigned_To TEXT, \"PRIORITY\" INTEGER);
+        INSERT INTO Tasks VALUES (1, 'one', 'done', NULL, 2), (2, 'two', 'doing', 'w', NULL), (3, NULL, NULL, NULL, NULL);",
+    );
+    let foreign = read(FORMAT, &path, &options()).unwrap();
+    let done = arrival(&foreign, "1");
+    assert_eq!((done.past.status, done.new.priority), (Status::Completed, 2));
+    assert_eq!(arrival(&foreign, "2").past.claim.as_ref().unwrap().agent.as_str(), "w");
+    let mut tasks = Board::new().adopt(&foreign.arrivals);
+    let out = directory.path().join("out.db");
+    assert_eq!(write(FORMAT, &tasks, &foreign.meta, &out).unwrap(), []);
+    assert_eq!(rows(&out), rows(&path));
+
+    // What has changed, and what is new, stands in the same columns.
+    tasks[2].priority = 7;
+    tasks.push(adopted(FORMAT, &json!({"id": "own", "status": "failed"})));
+    let out = directory.path().join("again.db");
+    write(FORMAT, &tasks, &foreign.meta, &out).unwrap();
+    let rows = rows(&out);
+    let cell =
+        |row: usize, name: &str| rows[row].iter().find(|(own, _)| own == name).unwrap().1.clone();
+    assert_eq!((cell(2, "PRIORITY"), cell(3, "ID")), (Cell::Integer(7), Cell::Text("own".into())));
+    assert_eq!(cell(3, "Status"), Cell::Text("failed".into()));
+}
+
+#[test]
+fn numbers_that_are_too_large_are_texts_and_names_in_another_case_are_not_lost() {
+    // Whole numbers beyond 64 bits lost their last digits, `1e400` became infinity, and of `Note` and `note` one was gone:
+    // all without a word.
+    let mut task = adopted(FORMAT, &json!({"id": "a", "status": "pending"}));
+    let large = r#"{"whole": 18446744073709551617, "huge": 1e400, "tiny": -1e-400, "weight": 99999999999999999999, "Note": 1,
+        "note": 2, "fine": 1.5, "zero": 0e5}"#;
+    task.data = Json::parse(large).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out.db");
+    let columns = json!({"format": "sqlite", "columns": [["id", "TEXT"], ["weight", "INTEGER"]]});
+    let key = taskhost_board::TaskId::new("imported").unwrap();
+    let meta = [(key, Json::try_from(columns).unwrap())];
+    let said = write(FORMAT, &[task], &meta, &out).unwrap();
+    let row = rows(&out).remove(0);
+    let cell = |name: &str| row.iter().find(|(own, _)| own == name).unwrap().1.clone();
+    let text = |text: &str| Cell::Text(text.into());
+    assert_eq!(cell("whole"), text("18446744073709551617"));
+    assert_eq!(cell("weight"), text("99999999999999999999"));
+    assert!(matches!(cell("huge"), Cell::Text(huge) if huge.contains("400")));
+    assert!(matches!(cell("tiny"), Cell::Text(tiny) if tiny.contains("400")));
+    assert_eq!((cell("fine"), cell("zero")), (Cell::Real(1.5), Cell::Real(0.0)));
+    assert_eq!((cell("Note"), cell("_imported_data")), (Cell::Integer(1), text(r#"{"note":2}"#)));
+    let mut fields: Vec<&str> = said.iter().map(|remark| remark.field.as_str()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["huge", "note", "tiny", "weight", "whole"]);
+}

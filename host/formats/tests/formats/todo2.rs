@@ -133,3 +133,36 @@ fn what_one_system_had_is_not_written_for_another() {
     assert!(!shaped["created_at"].as_str().unwrap().contains('+'), "{shaped}");
     assert_eq!(shaped["data"], json!({"content": "c"}));
 }
+
+#[test]
+fn whoever_holds_a_task_here_is_its_assignee_there() {
+    // A task that was claimed on the board was written as in progress by nobody, or by whom it was reserved for: the
+    // next one who looked at the file took it, and two worked on it.
+    let board = Board::new();
+    let read = |value: Value| read_text(FORMAT, &json!({ "todos": [value] }).to_string());
+    let open = json!({"id": "a", "content": "c", "status": "Todo"});
+    board.adopt(&read(open).arrivals);
+    let mut task = board.claim("worker").unwrap();
+    let shaped = shape(FORMAT, &task);
+    assert_eq!(shaped["status"], "In Progress");
+    assert_eq!(shaped["assignee"], json!({"name": "worker", "type": "agent"}));
+    let (again, _) = taskhost_formats::read_one(FORMAT, &shaped, &options()).unwrap();
+    assert_eq!(again.past.claim.unwrap().agent.as_str(), "worker");
+
+    // Whom it was reserved for has no place then, and that is said.
+    let other = adopted(FORMAT, &json!({"id": "b", "assignee": {"name": "ann", "type": "human"}}));
+    task.assignee = other.assignee;
+    assert_eq!(shape(FORMAT, &task)["assignee"]["name"], "worker");
+    for format in [FORMAT, Format::TaskBoard] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.json");
+        let said = write(format, std::slice::from_ref(&task), &[], &path).unwrap();
+        let about = said.iter().find(|remark| remark.field == "assignee").unwrap();
+        assert!(about.why.contains("`ann`") && about.why.contains("`worker`"), "{about}");
+    }
+
+    // Nor is anything else said of it once it is free again.
+    (task.claim, task.assignee, task.status) = (None, None, Status::Pending);
+    task.updated_at = task.created_at;
+    assert_eq!(shape(FORMAT, &task)["assignee"], Value::Null);
+}
