@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use taskhost::formats::{self, Foreign, Format, Recognised, Remark};
 use taskhost::wire::read_task;
-use taskhost::{Board, Error, Imported, TaskId, reading};
+use taskhost::{Archived, Board, Error, Imported, TaskId, reading};
 
 use crate::error::{invalid, raised};
 use crate::parse::{self, seconds};
@@ -55,7 +55,8 @@ pub fn import_file(
         },
     };
     let read = py.detach(|| formats::read(format, path, &options));
-    adopt(py, board, format, read.map_err(|error| raised(py, &error.into()))?)
+    let read = read.map_err(|error| raised(py, &error.into()))?;
+    adopt(py, board, format, read, Archived::Stay)
 }
 
 pub fn import_tasks(
@@ -73,11 +74,17 @@ pub fn import_tasks(
         foreign.arrivals.push(arrival);
         foreign.remarks.extend(remarks);
     }
-    adopt(py, board, format, foreign)
+    adopt(py, board, format, foreign, Archived::ComeBack)
 }
 
-fn adopt(py: Python<'_>, board: &Board, format: Format, foreign: Foreign) -> PyResult<String> {
-    let imported = py.detach(|| board.adopt(foreign));
+fn adopt(
+    py: Python<'_>,
+    board: &Board,
+    format: Format,
+    foreign: Foreign,
+    archived: Archived,
+) -> PyResult<String> {
+    let imported = py.detach(|| board.adopt(foreign, archived));
     let Imported { added, present, claims: _, remarks } =
         imported.map_err(|error| raised(py, &error))?;
     let texts = |ids: Vec<TaskId>| ids.iter().map(ToString::to_string).collect();

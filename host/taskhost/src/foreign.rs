@@ -1,12 +1,12 @@
 //! The files of other systems, brought onto a board and written back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use taskhost_board::{
-    Arrival, Change, Json, ListQuery, META_BYTES_MAX, Millis, Name, Owner, Sequence, TaskId, Token,
-    View,
+    Arrival, Change, Json, ListQuery, META_BYTES_MAX, Millis, Name, Owner, Sequence, Status,
+    TaskId, Token, View, check_arrival,
 };
 use taskhost_formats::{Foreign, Format, ReadOptions, Remark};
 
@@ -36,6 +36,15 @@ pub struct Imported {
     pub remarks: Vec<Remark>,
 }
 
+/// What becomes of tasks that were archived here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archived {
+    /// They aren't brought back: a file still has them, but they were done.
+    Stay,
+    /// They are: somebody wants these very tasks.
+    ComeBack,
+}
+
 /// How files of another system are read: whoever holds a task there holds it for `lease_ms` from when it was claimed,
 /// a day unless said otherwise.
 pub fn reading(lease_ms: Option<u64>) -> ReadOptions {
@@ -47,20 +56,47 @@ pub fn reading(lease_ms: Option<u64>) -> ReadOptions {
     options
 }
 
+/// Checks that all of it can be brought onto a board: asked before one is made for it.
+///
+/// # Errors
+///
+/// If one of the tasks couldn't be.
+pub fn check_foreign(foreign: &Foreign) -> Result<(), Error> {
+    Ok(foreign.arrivals.iter().try_for_each(check_arrival)?)
+}
+
 impl Board {
     /// Brings what was read of another system onto this board. What the board has already, tasks and metadata, stays as
     /// it is, so doing it again changes nothing; if it is cut short, doing it again does the rest.
-    pub fn adopt(&self, mut foreign: Foreign) -> Result<Imported, Error> {
+    pub fn adopt(&self, mut foreign: Foreign, archived: Archived) -> Result<Imported, Error> {
+        check_foreign(&foreign)?;
         let mut imported = Imported::default();
-        self.leave_archived(&mut foreign, &mut imported)?;
+        if archived == Archived::Stay {
+            self.leave_archived(&mut foreign, &mut imported)?;
+        }
         for (index, (key, value)) in foreign.meta.iter().enumerate() {
             self.adopt_meta(index, key, value, &mut imported)?;
         }
         imported.remarks.append(&mut foreign.remarks);
+        let ended: HashMap<TaskId, Status> = foreign
+            .arrivals
+            .iter()
+            .filter(|arrival| arrival.past.status.is_finished())
+            .filter_map(|arrival| Some((arrival.new.id.clone()?, arrival.past.status)))
+            .collect();
         for batch in foreign.into_batches(TASKS_AT_ONCE) {
             for adoption in self.engine().adopt(&batch, self.deadline())? {
                 let (here, present) = (&mut imported.added, &mut imported.present);
                 let list = if adoption.was_there {
+                    // Whoever went back to the other system and did work there would have it done again here.
+                    let task = &adoption.task;
+                    if let Some(there) = ended.get(&task.id)
+                        && !task.status.is_finished()
+                    {
+                        let why = format!("{there} there, and {} here, which stays", task.status);
+                        let (task, field) = (Some(task.id.to_string()), "status".to_owned());
+                        imported.remarks.push(Remark { task, field, why });
+                    }
                     present
                 } else {
                     let claim = adoption.task.claim.as_ref();

@@ -39,7 +39,7 @@ mod tending;
 pub use bare::{anatomy, check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
-pub use foreign::{Imported, reading};
+pub use foreign::{Archived, Imported, check_foreign, reading};
 pub use moving::repair;
 pub use problem::{Kind as ProblemKind, Problem, of_board as problem_of_board};
 pub use recorded::{KeepError, ReadRecordingError, keep_recording, read_recording};

@@ -120,7 +120,10 @@ fn of_format(error: &FormatError) -> Problem {
         | FormatError::Database { .. } => new(Kind::Usage, "invalid_import", false),
         FormatError::NoSuchFormat(_) => new(Kind::Usage, "usage", false),
         FormatError::Occupied(path) => new(Kind::Invalid, "exists", false).with("path", text(path)),
-        FormatError::Unreadable { path, .. } | FormatError::Unwritable { path, .. } => {
+        FormatError::Unreadable { path, .. } => {
+            new(Kind::Usage, "unreadable", false).with("path", text(path))
+        }
+        FormatError::Unwritable { path, .. } => {
             new(Kind::Unexpected, "io", false).with("path", text(path))
         }
     }

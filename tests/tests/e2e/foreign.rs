@@ -144,6 +144,38 @@ fn what_was_archived_is_not_brought_back() {
     assert_eq!(tasks(&board.run(&["export"]).stdout), tasks(&before));
 }
 
+// Somebody went back to the old system, did some of the work there and came again: it was given out here once more, and
+// nothing had been said.
+#[test]
+fn what_was_done_there_meanwhile_and_not_here_is_told() {
+    let board = TestBoard::missing();
+    let file = written(&board, "state.json", &state().to_string());
+    board.run(&["import", &file]).exits(0);
+    let mut done = state();
+    done["tasks"]["draw_1"]["status"] = "completed".into();
+    let file = written(&board, "done.json", &done.to_string());
+    let said = board.run(&["import", &file]).exits(0);
+    let remarks = said.json()["remarks"].to_string();
+    assert!(remarks.contains("completed there, and pending here"), "{remarks}");
+    assert_eq!(board.task("draw_1")["status"], "pending");
+}
+
+// The 2,401st task of a file was too large: 2,000 were on the board by then, and nobody was told so.
+#[test]
+fn file_with_a_task_that_is_too_large_is_refused_before_anything_is_done() {
+    let board = TestBoard::missing();
+    let mut large = state();
+    for n in 0..1_500 {
+        large["tasks"][format!("more{n}")] = large["tasks"]["draw_1"].clone();
+    }
+    large["tasks"]["zz"] = large["tasks"]["draw_1"].clone();
+    large["tasks"]["zz"]["data"]["text"] = "x".repeat(1_100_000).into();
+    let file = written(&board, "large.json", &large.to_string());
+    let refused = board.run(&["import", &file]).exits(2);
+    assert!(refused.text("/error/message").contains("zz"));
+    board.run(&["list"]).exits(5);
+}
+
 // A file with long comments, or with many values, could never be imported: what belongs to no task had to be small.
 #[test]
 fn what_is_too_large_for_the_metadata_is_kept_all_the_same() {

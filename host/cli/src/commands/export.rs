@@ -26,7 +26,7 @@ Example: how many tasks of each status does a copy have?
 
 Example: back to what another system has
 
-  taskhost export --format task-manager states/workflow.json
+  taskhost export --format task-manager states/workflow-back.json
 
 It is the board at one instant: tasks, claims with their tokens, history, request keys, policies and what they remember, \
 settings, metadata, large values. What commands printed (`output/`) and what policies keep in files is not in it.

@@ -9,7 +9,10 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::formats::{self, Format, Recognised, Remark};
-use taskhost::{Board, BoardSettings, Error, Imported, InitError, InitOptions, OpenError, reading};
+use taskhost::{
+    Archived, Board, BoardSettings, Error, Imported, InitError, InitOptions, OpenError,
+    check_foreign, reading,
+};
 
 use crate::context::Context;
 use crate::exit::{Code, Usage};
@@ -39,7 +42,8 @@ The format is recognised if none is named: task-manager (a state file with `task
 (directories `available`, `claimed`, `completed`), task-board (a JSON list of tasks) or sqlite (a table `tasks`). The tasks \
 come to the board that is there; if there is none, one is made, unfenced and with the lease that claims have there, since \
 agents of such systems have no tokens. Nothing is dropped: fields that a board has no place for are kept in the tasks' \
-data, and what could not be mapped is listed. What the board has already stays as it is, so importing twice changes nothing. \
+data, and what could not be mapped is listed. What the board has already stays as it is, so importing twice changes nothing; \
+what was done there meanwhile and isn't here is listed too. \
 The files are only read; whoever still writes to them is to be stopped first.";
 
 /// Make a board of what `export` wrote, or bring what another system has in its files onto one
@@ -132,11 +136,12 @@ fn whole_board(context: &Context, path: &Path) -> Result<Code> {
 
 fn foreign(context: &Context, args: &Args, format: Format) -> Result<Code> {
     let lease_ms = u64::try_from(args.lease.as_millis()).unwrap_or(u64::MAX);
-    // Read before a board is made: of a damaged file none is left.
+    // Read and checked before a board is made: of a damaged file none is left.
     let read =
         formats::read(format, &args.path, &reading(Some(lease_ms))).map_err(Error::Format)?;
+    check_foreign(&read)?;
     let (board, created) = board(context, lease_ms)?;
-    let Imported { added, present, claims, remarks } = board.adopt(read)?;
+    let Imported { added, present, claims, remarks } = board.adopt(read, Archived::Stay)?;
     let needs_tokens = !board.settings()?.unfenced && !claims.is_empty();
     let answer = ForeignAnswer {
         board: context.board.display().to_string(),

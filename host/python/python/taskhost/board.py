@@ -532,8 +532,8 @@ class Board:
         """Brings the tasks of another system's file, or directory, onto this board.
 
         ``format`` is ``task-manager``, ``todo2``, ``a2a``, ``task-board`` or ``sqlite``, recognised if none is named.
-        What the board has already stays as it is, so importing twice changes nothing. Unknown fields are kept in
-        ``data``. Tasks that somebody holds there are held here, for ``lease`` seconds from when they were claimed,
+        What the board has already, or has archived, stays as it is, so importing twice changes nothing. Unknown
+        fields are kept in ``data``. Tasks that somebody holds there are held here, for ``lease`` seconds from when they were claimed,
         24 hours unless said otherwise.
         """
         answer = json.loads(self._native.import_file(Path(path), format, lease))
@@ -545,7 +545,10 @@ class Board:
     def import_tasks(
         self, format: str, tasks: Sequence[Mapping[str, Any]], *, lease: float | None = None
     ) -> ImportReport:
-        """The same for tasks in another system's shape, each as its file has it, with its id."""
+        """Brings tasks in another system's shape onto this board, each as its file has it, with its id.
+
+        As :meth:`import_file`, but a task that was archived here comes back: these very tasks are wanted.
+        """
         lines = json.dumps(list(tasks), allow_nan=False)
         answer = json.loads(self._native.import_tasks(format, lines, lease))
         remarks = tuple(Remark(**remark) for remark in answer["remarks"])

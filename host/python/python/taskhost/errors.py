@@ -59,6 +59,8 @@ class TaskhostError(Exception):
 class UsageError(TaskhostError, ValueError):
     """The request can't be meant: a name that is no name, a negative time, a token that is missing."""
 
+    code = "usage"
+
 
 class Taken(TaskhostError):
     """Somebody else's: claimed, reserved, or the token is stale."""
@@ -82,13 +84,19 @@ class NotFound(TaskhostError, LookupError):
 class LockTimeout(TaskhostError, TimeoutError):
     """Somebody else held the lock all the while. Nothing was done; try again."""
 
+    code = "lock_timeout"
+
 
 class Refused(TaskhostError):
     """The board's policy refused, and its reason is the message."""
 
+    code = "refused"
+
 
 class PolicyFailed(TaskhostError):
     """The board's policy failed: it trapped, took too long, or isn't one."""
+
+    code = "policy_failed"
 
 
 class BoardDamaged(TaskhostError):
@@ -101,6 +109,8 @@ class Invalid(TaskhostError):
 
 class OutcomeUnknown(TaskhostError):
     """The disk failed, and nobody knows whether it was done: repeat the request with its key."""
+
+    code = "outcome_unknown"
 
 
 _OF_KIND: dict[str, type[TaskhostError]] = {
