@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from taskhost.board import Board
 
@@ -15,11 +17,17 @@ __all__ = ["board_beside", "bring_along"]
 # Under whose name it is kept which file was imported.
 _IMPORTER = "taskhost-import"
 
-_open: dict[tuple[Path, float], Board] = {}
+#: How many boards that nobody has any more stay open: each has some ten files, of which a process may often have 1,024.
+_IDLE_MAX = 8
+
+_open: WeakValueDictionary[tuple[Path, float], Board] = WeakValueDictionary()
+#: Those that were used last, the latest at the end.
+_recent: OrderedDict[tuple[Path, float], Board] = OrderedDict()
 _lock = threading.Lock()
 
 
 def _after_fork() -> None:
+    # A thread that isn't here any more may have held it.
     global _lock
     _lock = threading.Lock()
 
@@ -31,19 +39,25 @@ def board_beside(path: Path, *, timeout: float, settings: Mapping[str, str]) -> 
     """The board beside the file or directory at ``path``, named after it: ``work.json.taskhost`` for ``work.json``.
 
     It is made, unfenced and with these settings of the standard policy, if it isn't there. All that a process opens for
-    one path is one board; so is what is reached through a link.
+    one path is one board, while somebody has it; so is what is reached through a link.
     """
     place = Path(os.path.realpath(path))
     place = place.with_name(place.name + ".taskhost")
+    key = (place, timeout)
     with _lock:
-        board = _open.get((place, timeout))
+        board = _open.get(key)
         if board is None or not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             board = Board.init(
                 place, timeout=timeout, unfenced=True, settings=settings, exist_ok=True
             )
-            _open[(place, timeout)] = board
-        return board
+            _open[key] = board
+        _recent[key] = board
+        _recent.move_to_end(key)
+        idle = None if len(_recent) <= _IDLE_MAX else _recent.popitem(last=False)
+    # What is closed with it may take a moment, and others need not wait for that.
+    del idle
+    return board
 
 
 def bring_along(board: Board, path: Path, format: str, *, lease: float | None = None) -> None:
