@@ -28,11 +28,13 @@ from typing import Any
 
 from taskhost.board import Board, board_id, shaped
 from taskhost.compat import _todo2_meaning as meaning
+from taskhost.compat import _todo2_seen as seen_files
 from taskhost.compat._boards import board_beside
 from taskhost.compat._durable import replace_file
 from taskhost.compat._todo2_absorb import FORMAT, Absorbing
 from taskhost.compat._todo2_meaning import Todo
 from taskhost.compat._todo2_memory import Known, Memory
+from taskhost.compat._todo2_seen import Seen
 from taskhost.compat.file_ops import BrokenJSON, FileLock, format_json, parse_json
 from taskhost.errors import LockTimeout
 from taskhost.files import NotMapped
@@ -48,8 +50,6 @@ _SETTINGS = {"parent": "independent", "lease": "30d", "max_attempts": "0"}
 #: How long each command may wait for the board's own lock, which is held for milliseconds, in seconds: few different
 #: ones, since each has a handle of its own.
 _BOARD_WAITS = (1.0, 5.0, 30.0)
-_OWNER = "todo2-file"
-_KNOWN = "known"
 _NEXT = "todo2:next"
 
 
@@ -68,6 +68,7 @@ class Snapshot:
     """What the file and the board said when they agreed, by the board's ids."""
 
     text: bytes
+    digest: str
     state: dict[str, Any]
     todos: dict[str, Todo]
     tasks: dict[str, Task]
@@ -231,18 +232,24 @@ class StateFile:
     def agree(self, timeout: float) -> Snapshot | None:
         """Brings the file's changes to the board and the board's to the file; ``None`` if there is no file."""
         text = self._text()
+        seen = seen_files.take(self.path)
         if text is None:
             return None
-        state = self._parse(text)
-        todos = _by_id(state)
+        if seen is not None and seen.text == text:
+            digest, state, todos = seen.digest, seen.state, seen.todos
+        else:
+            digest, state = _digest(text), self._parse(text)
+            todos = _by_id(state)
         board = self.board(timeout)
-        memory = self._remember(board, text, todos)
-        is_edited = memory.is_waiting or memory.gone or memory.digest != _digest(text)
+        memory = self._recall(board, seen, digest, todos)
+        is_edited = memory.is_waiting or memory.gone or memory.digest != digest
         sequence = board.sequence
+        snapshot = Snapshot(text, digest, state, todos, {}, memory, {}, sequence)
         if memory.sequence == sequence and not is_edited:
-            return Snapshot(text, state, todos, {}, memory, {}, sequence, is_whole=False)
-        tasks = {task.id: task for task in board.tasks()}
-        snapshot = Snapshot(text, state, todos, tasks, memory, {}, sequence)
+            snapshot.is_whole = False
+            self._see(snapshot)
+            return snapshot
+        tasks = snapshot.tasks = {task.id: task for task in board.tasks()}
         if not is_edited:
             self._mirror(board, snapshot)
             return snapshot
@@ -258,6 +265,7 @@ class StateFile:
         self, timeout: float, snapshot: Snapshot, tasks: Sequence[Task], said: Todo
     ) -> None:
         """Writes into the file that these tasks, which were changed on the board, are ``said``'s now."""
+        seen_files.take(self.path)
         snapshot.tasks.update((task.id, task) for task in tasks)
         now = datetime.now(timezone.utc)
         for task in tasks:
@@ -269,54 +277,63 @@ class StateFile:
             snapshot.sequence += 1
         self._mirror(board, snapshot, edited={task.id for task in tasks}, is_changed=True)
 
-    def _remember(self, board: Board, text: bytes, todos: Mapping[str, Todo]) -> Memory:
-        memory = Memory.read(board.context(_KNOWN, agent=_OWNER))
-        digest = _digest(text)
+    def _recall(
+        self, board: Board, seen: Seen | None, digest: str, todos: Mapping[str, Todo]
+    ) -> Memory:
+        memory = Memory.recall(board, None if seen is None else seen.memory)
         if memory.digest != digest and board.meta().get(_NEXT) == digest:
             # Somebody wrote the file and came no further: it is what the board had then.
             said = {id: meaning.of_todo(todo) for id, todo in todos.items()}
             memory.known = {id: Known(each, each) for id, each in said.items()}
-            memory.digest = digest
+            memory.digest, memory.sequence = digest, -1
         return memory
+
+    def _see(self, snapshot: Snapshot) -> None:
+        """Remembers what file and board say, which agree, for this process."""
+        if len(snapshot.todos) < len(snapshot.state["todos"]):
+            # The next one is to be told again what of the file isn't on the board.
+            return
+        of = snapshot
+        seen_files.keep(self.path, Seen(of.text, of.digest, of.state, of.todos, of.memory))
 
     def _mirror(
         self,
         board: Board,
         snapshot: Snapshot,
         *,
-        edited: Collection[str] | None = None,
+        edited: Collection[str] = (),
         kept: Mapping[str, set[str]] = MappingProxyType({}),
         is_changed: bool = False,
     ) -> None:
         """Writes into the file what was changed on the board, and remembers what both say.
 
-        ``edited``, after something was edited, are the todos that mean something else than what is known of them, and
-        ``kept`` is what of them stays though the board says otherwise. What a crash after each step leaves:
+        ``edited`` are the todos that mean something else than what is known of them, and ``kept`` is what of them stays
+        though the board says otherwise. What a crash after each step leaves:
 
         1. the digest of the file to come is kept: the next one finds the old file, and compares with what is known;
         2. the file is replaced: the next one knows it by that digest, and that nobody has changed it;
         3. what both say is kept.
         """
         memory = snapshot.memory
-        before = (memory.digest, memory.known, memory.is_waiting, memory.sequence)
-        is_changed |= _render(snapshot, edited or (), kept)
+        is_changed |= _render(snapshot, edited, kept)
         sequence = snapshot.sequence
         if is_changed:
             text = snapshot.text = format_json(snapshot.state, _indent(snapshot.text))
+            snapshot.digest = _digest(text)
             # 1.
-            board.set_meta(_NEXT, _digest(text))
+            board.set_meta(_NEXT, snapshot.digest)
             sequence += 1 if sequence >= 0 else 0
             # 2.
             replace_file(self.path, text)
         memory.sequence = sequence if sequence == board.sequence else -1
-        memory.digest = _digest(snapshot.text)
+        memory.digest = snapshot.digest
         memory.is_waiting = any("status" in keys for keys in snapshot.waiting.values())
         for id, keys in snapshot.waiting.items():
-            memory.known[id].todo.update(keys)
-        now = (memory.digest, memory.known, memory.is_waiting, memory.sequence)
-        if edited is not None or before != now:
-            # 3.
-            board.set_context(_KNOWN, memory.bytes(), agent=_OWNER)
+            known = memory.known[id]
+            memory.known[id] = Known({**known.todo, **keys}, known.task)
+        # 3.
+        memory.keep(board)
+        self._see(snapshot)
 
 
 def _render(
@@ -328,8 +345,7 @@ def _render(
     if not snapshot.is_whole:
         # All others are as they were when the two agreed.
         theirs = {id: meaning.of_task(tasks[id], memory.known[id].task) for id in edited}
-        both = {id: Known(meaning.of_todo(todos[id]), theirs[id]) for id in edited}
-        memory.known = {**memory.known, **both}
+        memory.known.update((id, Known(meaning.of_todo(todos[id]), theirs[id])) for id in edited)
         return False
     known: dict[str, Known] = {}
     is_changed = False

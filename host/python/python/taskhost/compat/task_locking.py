@@ -16,6 +16,7 @@ board. A name that can't be one, a damaged file or board, and a disk that fails 
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Iterable
@@ -197,7 +198,7 @@ def _existing(task: Task, todo: Todo) -> Todo | None:
     if who is None:
         return None
     if written is not None and written.name == who.name and isinstance(todo["assignee"], dict):
-        return dict(todo["assignee"])
+        return copy.deepcopy(todo["assignee"])
     return {"name": who.name, "type": who.kind}
 
 
