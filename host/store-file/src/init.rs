@@ -57,6 +57,15 @@ pub enum OpenError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// There is something that isn't a directory.
+    #[error(
+        "`{}` isn't a directory, and a board is one: name another place for it; a file of tasks is brought onto a board \
+         with `taskhost import`", path.display()
+    )]
+    NotADirectory {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The file system isn't one to trust a board to.
     #[error(
         "`{}` is on {kind}, where locks and renames can't be relied on; keep the board on a local disk, or \
@@ -117,8 +126,18 @@ pub(crate) fn platform_at(
         OpenError::Io { path, error } if error.kind() == io::ErrorKind::NotFound => {
             OpenError::NoBoard { path }
         }
-        other => other,
+        other => of_a_board(other),
     })
+}
+
+/// What an error says of a board rather than of any directory.
+fn of_a_board(error: OpenError) -> OpenError {
+    match error {
+        OpenError::Io { path, error } if error.kind() == io::ErrorKind::NotADirectory => {
+            OpenError::NotADirectory { path }
+        }
+        other => other,
+    }
 }
 
 /// Makes the directory at `path`, durably, and opens it. Who may read and write it is left to the umask.
@@ -128,10 +147,12 @@ pub(crate) fn make_directory(
 ) -> Result<Arc<dyn Platform>, OpenError> {
     let io = |error| OpenError::Io { path: path.to_owned(), error };
     match std::fs::create_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(of_a_board(io(error)));
+        }
         _ => {}
     }
-    let platform = platform(path, options)?;
+    let platform = platform(path, options).map_err(of_a_board)?;
     let full = path.canonicalize().map_err(io)?;
     for above in full.ancestors().skip(1).take(2) {
         // A directory that may not be opened was there before.

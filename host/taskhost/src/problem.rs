@@ -142,6 +142,9 @@ fn of_open(error: &OpenError) -> Problem {
         OpenError::NoBoard { path } => {
             new(Kind::Missing, "no_such_board", false).with("board", text(path))
         }
+        OpenError::NotADirectory { path } => {
+            new(Kind::Invalid, "not_a_directory", false).with("board", text(path))
+        }
         OpenError::UnsafeFileSystem { path, kind } => {
             new(Kind::Unexpected, "unsafe_file_system", false)
                 .with("board", text(path))

@@ -187,3 +187,20 @@ fn task_that_a_claim_by_id_calls_failed_can_be_taken_up_again() {
     assert_eq!(board.task("t")["status"], "pending");
     board.assert_healthy();
 }
+
+#[test]
+fn file_that_is_named_as_the_board_is_told_and_left_as_it_is() {
+    // Who came from another system named its state file: "Not a directory (os error 20)".
+    let board = TestBoard::missing();
+    let state = r#"{"tasks": []}"#;
+    fs::write(board.path(), state).unwrap();
+    let file = board.path().display().to_string();
+    for arguments in [&["list"][..], &["init"], &["claim", "--agent", "a"], &["doctor"]] {
+        let refused = board.run(arguments).exits(10);
+        assert_eq!(refused.text("/error/code"), "not_a_directory", "{arguments:?}");
+        let told = refused.text("/error/message");
+        assert!(told.contains(&format!("`{file}` isn't a directory")), "{told}");
+        assert!(told.contains("`taskhost import`"), "{told}");
+    }
+    assert_eq!(fs::read_to_string(board.path()).unwrap(), state);
+}
