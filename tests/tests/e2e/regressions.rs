@@ -204,3 +204,27 @@ fn file_that_is_named_as_the_board_is_told_and_left_as_it_is() {
     }
     assert_eq!(fs::read_to_string(board.path()).unwrap(), state);
 }
+
+#[test]
+fn holder_of_a_finished_task_is_not_told_to_claim_it_again() {
+    // "doesn't hold `t`, which is completed: stop working on it, or claim it again", which nobody can.
+    let board = TestBoard::new();
+    board.add(&["t", "u"]);
+    let tokens: Vec<_> = [("t", "a"), ("u", "b")]
+        .map(|(task, agent)| {
+            board.run(&["claim", task, "--agent", agent]).exits(0).number("/token")
+        })
+        .into();
+    let end = |task: &str, agent: &str, token: u64| {
+        board.run(&["complete", task, "--agent", agent, "--token", &token.to_string()])
+    };
+    let why = |answer: Answer| answer.text("/error/message");
+    let other = why(end("t", "b", tokens[0]).exits(4));
+    assert!(other.contains("is `a`'s: present it in the name of `a`"), "{other}");
+    end("t", "a", tokens[0]).exits(0);
+    let late = why(end("t", "a", tokens[0] + 7).exits(4));
+    assert!(late.ends_with("which is completed: stop working on it"), "{late}");
+    board.run(&["release", "u", "--force"]).exits(0);
+    let late = why(end("u", "b", tokens[1]).exits(4));
+    assert!(late.ends_with("which is pending: stop working on it, or claim it again"), "{late}");
+}

@@ -197,7 +197,10 @@ fn verb_word(verb: Verb) -> &'static str {
 fn stale_text(id: &TaskId, presented: Token, claim: Option<&Claim>, status: Status) -> String {
     match claim {
         Some(claim) if claim.token == presented => {
-            format!("token {presented} of `{id}` is `{0}`'s: say so as `{0}`", claim.agent)
+            format!(
+                "token {presented} of `{id}` is `{0}`'s: present it in the name of `{0}`",
+                claim.agent
+            )
         }
         Some(claim) if claim.token > presented => format!(
             "token {presented} doesn't hold `{id}`, which `{}` claimed later: stop working on it",
@@ -207,6 +210,9 @@ fn stale_text(id: &TaskId, presented: Token, claim: Option<&Claim>, status: Stat
             "token {presented} doesn't hold `{id}`: `{}` does, with another one",
             claim.agent
         ),
+        None if status.is_finished() => {
+            format!("token {presented} doesn't hold `{id}`, which is {status}: stop working on it")
+        }
         None => format!(
             "token {presented} doesn't hold `{id}`, which is {status}: stop working on it, or claim it again"
         ),
