@@ -1,4 +1,4 @@
-"""Assigning Todo2 tasks: each is assigned once, however many try, and whatever crashes meanwhile."""
+"""Assigning Todo2 tasks: each is assigned once, however many try."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _project import Project, project
 
 import taskhost
-from taskhost.compat import _todo2, _todo2_seen
 from taskhost.compat.file_lock import load_todo2_state, state_file_lock, task_lock
 from taskhost.compat.file_ops import BrokenJSON
 from taskhost.compat.task_locking import (
@@ -22,36 +22,9 @@ from taskhost.compat.task_locking import (
     atomic_check_and_assign,
 )
 
+__all__ = ["project"]
+
 _processes = multiprocessing.get_context("spawn")
-
-
-class Project:
-    """A Todo2 project in the current directory."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.path = root / ".todo2" / "state.todo2.json"
-        self.path.parent.mkdir()
-
-    def write(self, *todos: dict[str, Any], **others: Any) -> None:
-        state = {**others, "todos": [{"content": "…", **todo} for todo in todos]}
-        self.path.write_text(json.dumps(state))
-
-    def todo(self, id: str) -> dict[str, Any]:
-        todos: list[dict[str, Any]] = json.loads(self.path.read_text())["todos"]
-        return next(todo for todo in todos if todo["id"] == id)
-
-    @property
-    def board(self) -> taskhost.Board:
-        return taskhost.Board(self.path.with_name("state.todo2.json.taskhost"))
-
-
-@pytest.fixture
-def project(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.delenv("TODO2_ROOT", raising=False)
-    project = Project(elsewhere)
-    project.write({"id": "T-1"}, {"id": "T-2"}, {"id": "T-3"}, version="1.2")
-    return project
 
 
 def _elsewhere(work: Callable[[], object]) -> None:
@@ -249,147 +222,6 @@ def test_the_project_is_the_nearest_one_upwards_or_the_one_that_is_named(
     monkeypatch.setenv("TODO2_ROOT", str(tmp_path / "nowhere"))
     assert atomic_assign_task("T-2", "ada") == (False, "Task not found")
     assert atomic_assign_task("T-2", "ada", root=project.root) == (True, None)
-
-
-_STEPS = ["assigned", "set_meta", "replace_file", "append_context"]
-
-
-@pytest.mark.parametrize("step", _STEPS)
-def test_an_assignment_that_crashes_is_whole_or_undone_and_the_next_one_makes_it_good(
-    project: Project, step: str
-) -> None:
-    # The file was written in place: a crash left half of it, or an assignment of which the other side knew nothing.
-    atomic_assign_task("T-1", "bob")
-    # With nothing left to agree on, what the child keeps is of its own assignment.
-    load_todo2_state()
-    child = os.fork()
-    if child == 0:
-        place: Any = taskhost.Board if step.endswith(("_meta", "_context")) else _todo2
-        place = _todo2.StateFile if step == "assigned" else place
-        setattr(place, step, lambda *_, **__: os._exit(9))
-        atomic_assign_task("T-2", "ada")
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    # Somebody edits the file before anybody else comes, and someone takes the other task away on the board.
-    state = json.loads(project.path.read_text())
-    state["todos"][2]["notes"] = "edited"
-    if step != "append_context":
-        project.path.write_text(json.dumps(state))
-    project.board.unassign("T-1").check()
-    todos = {todo["id"]: todo for todo in load_todo2_state()["todos"]}
-    assert todos["T-2"]["assignee"]["name"] == "ada"
-    assert "assignee" not in todos["T-1"]
-    assert atomic_assign_task("T-2", "eve") == (False, "Task already assigned to agent:ada")
-    assert atomic_assign_task("T-1", "eve") == (True, None)
-    if step != "append_context":
-        assert project.todo("T-3")["notes"] == "edited"
-
-
-# What was kept of the board was gone by while it stayed the same: what an agent did meanwhile was not in the file.
-def test_what_agents_do_on_the_board_between_two_assignments_is_in_the_file(
-    project: Project,
-) -> None:
-    atomic_assign_task("T-1", "bob")
-    atomic_assign_task("T-2", "bob")
-    project.board.update("T-1", add_labels=["urgent"]).check()
-    claim = project.board.agent("bob", living=False).claim("T-2")
-    assert claim is not None
-    claim.complete()
-    assert atomic_assign_task("T-3", "ada") == (True, None)
-    first, second = project.todo("T-1"), project.todo("T-2")
-    assert first["tags"] == ["urgent"] and second["status"].lower() in ("done", "completed")
-    assert atomic_assign_task("T-2", "ada")[0] is False
-
-
-# All that was known of a file was told anew at each assignment: at 10,000 todos, 1.2 MB for one name.
-def test_an_assignment_keeps_what_it_changed_and_not_all_there_is(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project.write(*({"id": f"T-{n}"} for n in range(500)))
-    for task in ("T-0", "T-1"):
-        assert atomic_assign_task(task, "ada") == (True, None)
-    told: list[int] = []
-
-    def note(method: Any) -> Any:
-        def run(board: taskhost.Board, key: str, value: bytes, **owner: Any) -> None:
-            told.append(len(value))
-            method(board, key, value, **owner)
-
-        return run
-
-    for name in ("set_context", "append_context"):
-        monkeypatch.setattr(taskhost.Board, name, note(getattr(taskhost.Board, name)))
-    for n in range(2, 40):
-        assert atomic_assign_task(f"T-{n}", "ada") == (True, None)
-    assert len(told) == 38
-    assert max(told) < project.board.contexts(agent="todo2-file")["known"] / 50
-
-
-def test_what_is_kept_of_changes_does_not_grow_for_ever(project: Project) -> None:
-    for n in range(60):
-        assert atomic_assign_task("T-1", "ada") == (True, None)
-        project.board.unassign("T-1").check()
-        load_todo2_state()
-    first_half = project.board.contexts(agent="todo2-file")["known"]
-    for n in range(60):
-        assert atomic_assign_task("T-1", "ada") == (True, None)
-        project.board.unassign("T-1").check()
-        load_todo2_state()
-    assert project.board.contexts(agent="todo2-file")["known"] < max(2 * first_half, 16_384)
-    # And who reads all of it knows the same as who was there: the file and the board agree.
-    before = project.board.sequence
-    _todo2_seen.take(project.path)
-    load_todo2_state()
-    assert project.board.sequence == before
-
-
-def test_what_a_failed_write_left_half_changed_in_memory_is_not_used(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert atomic_assign_task("T-1", "bob") == (True, None)
-    load_todo2_state()
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(_todo2, "replace_file", full)
-        with pytest.raises(OSError, match="No space left"):
-            atomic_assign_task("T-2", "ada")
-    assert "assignee" not in project.todo("T-2")
-    assert atomic_assign_task("T-3", "eve") == (True, None)
-    assert project.todo("T-2")["assignee"]["name"] == "ada"
-    assert project.todo("T-3")["assignee"]["name"] == "eve"
-    assert atomic_assign_task("T-2", "eve") == (False, "Task already assigned to agent:ada")
-
-
-def test_two_processes_that_take_turns_see_what_the_other_did(project: Project) -> None:
-    assert atomic_assign_task("T-1", "ada") == (True, None)
-    asked, answers = _processes.Pipe()
-    other = _processes.Process(target=_answer, args=(str(project.root), answers))
-    other.start()
-    try:
-        for n in range(6):
-            task = ("T-1", "T-3")[n % 2]
-            asked.send((task, f"other-{n}"))
-            assert asked.recv() is (n == 1)
-            # By hand, and on the board, and by the module, in turns.
-            state = json.loads(project.path.read_text())
-            state["todos"][1]["notes"] = str(n)
-            project.path.write_text(json.dumps(state))
-            project.board.update("T-2", priority=n).check()
-            assert atomic_assign_task(task, "ada")[0] is False
-            assert (project.todo("T-2")["notes"], project.board.task("T-2").priority) == (str(n), n)
-        assert project.todo("T-3")["assignee"]["name"] == "other-1"
-    finally:
-        asked.send(None)
-        other.join()
-
-
-def _answer(root: str, asked: Any) -> None:
-    while (said := asked.recv()) is not None:
-        task, name = said
-        asked.send(atomic_assign_task(task, name, root=root)[0])
 
 
 def test_exceptions_from_here_are_those_of_the_package(project: Project) -> None:

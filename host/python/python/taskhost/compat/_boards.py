@@ -20,9 +20,12 @@ _IMPORTER = "taskhost-import"
 #: How many boards that nobody has any more stay open: each has some ten files, of which a process may often have 1,024.
 _IDLE_MAX = 8
 
-_open: WeakValueDictionary[tuple[Path, float], Board] = WeakValueDictionary()
+#: By where it is, which of those that were there, and the timeout.
+_Key = tuple[Path, "_Identity | None", float]
+_Identity = tuple[int, int, int]
+_open: WeakValueDictionary[_Key, Board] = WeakValueDictionary()
 #: Those that were used last, the latest at the end.
-_recent: OrderedDict[tuple[Path, float], Board] = OrderedDict()
+_recent: OrderedDict[_Key, Board] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -39,18 +42,20 @@ def board_beside(path: Path, *, timeout: float, settings: Mapping[str, str]) -> 
     """The board beside the file or directory at ``path``, named after it: ``work.json.taskhost`` for ``work.json``.
 
     It is made, unfenced and with these settings of the standard policy, if it isn't there. All that a process opens for
-    one path is one board, while somebody has it; so is what is reached through a link.
+    one path is one board, while somebody has it; so is what is reached through a link. Where another one was put in its
+    place, that one is opened.
     """
     place = Path(os.path.realpath(path))
     place = place.with_name(place.name + ".taskhost")
-    key = (place, timeout)
     with _lock:
+        key = (place, _identity(place), timeout)
         board = _open.get(key)
-        if board is None or not place.exists():
+        if board is None:
             place.parent.mkdir(parents=True, exist_ok=True)
             board = Board.init(
                 place, timeout=timeout, unfenced=True, settings=settings, exist_ok=True
             )
+            key = (place, _identity(place), timeout)
             _open[key] = board
         _recent[key] = board
         _recent.move_to_end(key)
@@ -58,6 +63,15 @@ def board_beside(path: Path, *, timeout: float, settings: Mapping[str, str]) -> 
     # What is closed with it may take a moment, and others need not wait for that.
     del idle
     return board
+
+
+def _identity(place: Path) -> _Identity | None:
+    """Which board it is that stands there: its lock file is made with it, and is never replaced or written."""
+    try:
+        stat = (place / "board.lock").stat()
+    except FileNotFoundError:
+        return None
+    return (stat.st_dev, stat.st_ino, stat.st_ctime_ns)
 
 
 def bring_along(board: Board, path: Path, format: str, *, lease: float | None = None) -> None:

@@ -36,7 +36,7 @@ from taskhost.compat._todo2_meaning import Todo
 from taskhost.compat._todo2_memory import Known, Memory
 from taskhost.compat._todo2_seen import Seen
 from taskhost.compat.file_ops import BrokenJSON, FileLock, format_json, parse_json
-from taskhost.errors import LockTimeout
+from taskhost.errors import LockTimeout, NotFound
 from taskhost.files import NotMapped
 from taskhost.locks import HeldLock
 from taskhost.task import Task
@@ -50,7 +50,6 @@ _SETTINGS = {"parent": "independent", "lease": "30d", "max_attempts": "0"}
 #: How long each command may wait for the board's own lock, which is held for milliseconds, in seconds: few different
 #: ones, since each has a handle of its own.
 _BOARD_WAITS = (1.0, 5.0, 30.0)
-_NEXT = "todo2:next"
 
 
 def state_file(root: str | os.PathLike[str] | None = None) -> StateFile:
@@ -83,12 +82,16 @@ class Snapshot:
     def task(self, board: Board, id: str) -> Task | None:
         """The task of this id on the board."""
         if not self.is_whole and id not in self.tasks and id in self.memory.known:
-            self.tasks[id] = board.task(id)
+            try:
+                self.tasks[id] = board.task(id)
+            except NotFound:
+                # It was archived just now.
+                return None
         return self.tasks.get(id)
 
 
 class _TaskLocks(threading.local):
-    """The tasks that the current thread has locked: by file and id, how many times and how."""
+    """The tasks that the current thread has locked: by the state's lock file and id, how many times and how."""
 
     def __init__(self) -> None:
         self.held: dict[tuple[Path, str], tuple[int, HeldLock]] = {}
@@ -152,14 +155,20 @@ class StateFile:
                 wait = _until(deadline) if is_nested else 0.0
                 busy = self._lock_all(tasks, sorted({*map(board_id, ids)}), wait, timeout)
                 if busy is None:
+                    if is_nested and ids:
+                        # While it waited for them, others may have changed what was seen.
+                        first()
                     try:
                         yield
                     except BaseException as error:
                         tasks.close()
-                        last(error)
+                        if self._lock.is_held:
+                            last(error)
                         raise
                     tasks.close()
-                    last(None)
+                    # In a child that was forked meanwhile it isn't: the parent has the lock.
+                    if self._lock.is_held:
+                        last(None)
                     return
             # One who waits for this task alone keeps nobody from anything.
             self.board(timeout).lock_task(busy, timeout=_until(deadline)).release()
@@ -179,14 +188,14 @@ class StateFile:
         return None
 
     def _lock_one(self, id: str, wait: float, timeout: float) -> None:
-        key = (self.path, id)
+        key = (self._lock.lock_path, id)
         count, lock = _task_locks.held.get(key, (0, None))
         if lock is None:
             lock = self.board(timeout).lock_task(id, timeout=wait)
         _task_locks.held[key] = (count + 1, lock)
 
     def _unlock_one(self, id: str) -> None:
-        key = (self.path, id)
+        key = (self._lock.lock_path, id)
         if key not in _task_locks.held:
             # This is a child that was forked meanwhile: its parent has the lock.
             return
@@ -197,7 +206,7 @@ class StateFile:
             lock.release()
 
     def _locked_here(self) -> set[str]:
-        return {id for path, id in _task_locks.held if path == self.path}
+        return {id for path, id in _task_locks.held if path == self._lock.lock_path}
 
     # Reading and writing, under the state lock
 
@@ -232,7 +241,7 @@ class StateFile:
     def agree(self, timeout: float) -> Snapshot | None:
         """Brings the file's changes to the board and the board's to the file; ``None`` if there is no file."""
         text = self._text()
-        seen = seen_files.take(self.path)
+        seen = seen_files.take(self._lock.lock_path)
         if text is None:
             return None
         if seen is not None and seen.text == text:
@@ -241,7 +250,7 @@ class StateFile:
             digest, state = _digest(text), self._parse(text)
             todos = _by_id(state)
         board = self.board(timeout)
-        memory = self._recall(board, seen, digest, todos)
+        memory = Memory.recall(board, digest, None if seen is None else seen.memory)
         is_edited = memory.is_waiting or memory.gone or memory.digest != digest
         sequence = board.sequence
         snapshot = Snapshot(text, digest, state, todos, {}, memory, {}, sequence)
@@ -265,7 +274,7 @@ class StateFile:
         self, timeout: float, snapshot: Snapshot, tasks: Sequence[Task], said: Todo
     ) -> None:
         """Writes into the file that these tasks, which were changed on the board, are ``said``'s now."""
-        seen_files.take(self.path)
+        seen_files.take(self._lock.lock_path)
         snapshot.tasks.update((task.id, task) for task in tasks)
         now = datetime.now(timezone.utc)
         for task in tasks:
@@ -277,24 +286,13 @@ class StateFile:
             snapshot.sequence += 1
         self._mirror(board, snapshot, edited={task.id for task in tasks}, is_changed=True)
 
-    def _recall(
-        self, board: Board, seen: Seen | None, digest: str, todos: Mapping[str, Todo]
-    ) -> Memory:
-        memory = Memory.recall(board, None if seen is None else seen.memory)
-        if memory.digest != digest and board.meta().get(_NEXT) == digest:
-            # Somebody wrote the file and came no further: it is what the board had then.
-            said = {id: meaning.of_todo(todo) for id, todo in todos.items()}
-            memory.known = {id: Known(each, each) for id, each in said.items()}
-            memory.digest, memory.sequence = digest, -1
-        return memory
-
     def _see(self, snapshot: Snapshot) -> None:
         """Remembers what file and board say, which agree, for this process."""
         if len(snapshot.todos) < len(snapshot.state["todos"]):
             # The next one is to be told again what of the file isn't on the board.
             return
         of = snapshot
-        seen_files.keep(self.path, Seen(of.text, of.digest, of.state, of.todos, of.memory))
+        seen_files.keep(self._lock.lock_path, Seen(of.text, of.digest, of.state, of.todos, of.memory))
 
     def _mirror(
         self,
@@ -310,27 +308,26 @@ class StateFile:
         ``edited`` are the todos that mean something else than what is known of them, and ``kept`` is what of them stays
         though the board says otherwise. What a crash after each step leaves:
 
-        1. the digest of the file to come is kept: the next one finds the old file, and compares with what is known;
-        2. the file is replaced: the next one knows it by that digest, and that nobody has changed it;
-        3. what both say is kept.
+        1. what is known is announced, with the digest of the file to come: the next one finds the old file, and goes by
+           what was known before;
+        2. the file is replaced: the next one knows it by that digest, and goes by what was announced;
+        3. that it has happened is kept.
         """
         memory = snapshot.memory
         is_changed |= _render(snapshot, edited, kept)
-        sequence = snapshot.sequence
-        if is_changed:
-            text = snapshot.text = format_json(snapshot.state, _indent(snapshot.text))
-            snapshot.digest = _digest(text)
-            # 1.
-            board.set_meta(_NEXT, snapshot.digest)
-            sequence += 1 if sequence >= 0 else 0
-            # 2.
-            replace_file(self.path, text)
-        memory.sequence = sequence if sequence == board.sequence else -1
-        memory.digest = snapshot.digest
         memory.is_waiting = any("status" in keys for keys in snapshot.waiting.values())
         for id, keys in snapshot.waiting.items():
             known = memory.known[id]
             memory.known[id] = Known({**known.todo, **keys}, known.task)
+        if is_changed:
+            text = snapshot.text = format_json(snapshot.state, _indent(snapshot.text))
+            snapshot.digest = _digest(text)
+            # 1.
+            memory.announce(board, snapshot.digest)
+            # 2.
+            replace_file(self.path, text)
+        memory.digest = snapshot.digest
+        memory.sequence = snapshot.sequence if snapshot.sequence == board.sequence else -1
         # 3.
         memory.keep(board)
         self._see(snapshot)

@@ -1,14 +1,18 @@
 """What was known of a Todo2 file and its board when they last agreed.
 
-It is kept with the board as lines of JSON: first all of it, then what each agreement since has changed. So an
-assignment writes what it changed, and not thousands of todos; once the changes are longer than the first line, they
-and it become one. All of this is done under the state lock.
+It is kept with the board, in two values: all of it, and lines of what each agreement since has changed. So an
+assignment writes what it changed, and not thousands of todos; once the changes are longer than the rest, all of it is
+written anew. All of this is done under the state lock.
+
+Before the file is replaced, what will be known then is announced, as a line of its own. It counts if the file is the
+announced one, so whoever comes after a crash knows whether it was replaced.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +22,8 @@ from taskhost.compat.file_ops import format_json
 
 __all__ = ["Known", "Memory"]
 
-_KEY = "known"
+_ALL = "known"
+_CHANGES = "known-changes"
 _OWNER = "todo2-file"
 #: How long the changes may become in any case, in bytes.
 _CHANGES_MIN = 4096
@@ -34,12 +39,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What stands with the board, which began with ``whole`` bytes of all of it."""
+    """What stands with the board."""
 
-    text: bytes = b""
-    whole: int = 0
+    all: bytes = b""
+    #: Which changes are of it: those that name it.
+    id: str = ""
+    changes: bytes = b""
+    #: What they say.
     known: dict[str, Known] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
+    #: Whether the last change was announced, and came to nothing: it is not in ``known`` and ``rest``.
+    is_torn: bool = False
 
 
 @dataclass(slots=True)
@@ -57,39 +67,69 @@ class Memory:
     _kept: _Kept = field(default_factory=_Kept)
 
     @classmethod
-    def recall(cls, board: Board, earlier: Memory | None = None) -> Memory:
-        """What the board keeps; of what ``earlier`` was kept or recalled with, only what came since is read.
+    def recall(cls, board: Board, digest: str, earlier: Memory | None = None) -> Memory:
+        """What the board keeps, for a file of this digest.
 
-        ``earlier`` is given away, and must not have been changed since.
+        Of what ``earlier`` was kept with, only what came since is read. It is given away, and must not have been
+        changed since.
         """
-        text = board.context(_KEY, agent=_OWNER) or b""
-        if earlier is None or not text.startswith(earlier._kept.text):
-            earlier = cls()
-        for line in text[len(earlier._kept.text) :].splitlines():
-            earlier._learn(json.loads(line))
-        whole = earlier._kept.whole or text.find(b"\n") + 1
-        earlier._is_kept(text, whole)
-        return earlier
+        all = board.context(_ALL, agent=_OWNER) or b""
+        changes = board.context(_CHANGES, agent=_OWNER) or b""
+        memory = earlier
+        if memory is None or not memory._is_earlier(all, changes):
+            memory = cls()
+            said = json.loads(all) if all else {}
+            if said:
+                memory._learn(said)
+            memory._kept = _Kept(all, said.get("id", ""))
+        memory._follow(changes, digest)
+        return memory
+
+    def announce(self, board: Board, digest: str) -> None:
+        """Says what will be known when the file of this digest stands."""
+        self.digest, self.sequence = digest, -1
+        rest = self._rest(is_announced=True)
+        line = self._line(rest, *self._differences())
+        kept = self._kept
+        if kept.is_torn or (kept.changes and self._is_too_long(line)):
+            self._write_all(board, kept.known, kept.rest)
+        self._append(board, line, rest)
 
     def keep(self, board: Board) -> None:
-        """Keeps with the board what was changed."""
-        was, rest = self._kept, self._rest()
-        # Nearly all are the same objects.
-        others = [id for id, known in self.known.items() if was.known.get(id) is not known]
-        changed = [id for id in others if was.known.get(id) != self.known[id]]
-        removed = sorted(was.known.keys() - self.known.keys())
-        if not (changed or removed) and rest == was.rest:
+        """Keeps what was changed since it was recalled; what was announced has happened."""
+        rest = self._rest()
+        changed, removed = self._differences()
+        if not (changed or removed or self._kept.is_torn) and rest == self._kept.rest:
             return
-        line = self._line(changed, removed, rest)
-        if len(was.text) - was.whole + len(line) <= max(was.whole, _CHANGES_MIN) and was.whole > 0:
-            board.append_context(_KEY, line, agent=_OWNER)
-            self._is_kept(was.text + line, was.whole)
+        line = self._line(rest, changed, removed)
+        if self._kept.is_torn or self._is_too_long(line):
+            self._write_all(board, self.known, rest)
         else:
-            line = self._line(self.known, [], rest)
-            board.set_context(_KEY, line, agent=_OWNER)
-            self._is_kept(line, len(line))
+            self._append(board, line, rest)
 
-    def _learn(self, said: dict[str, Any]) -> None:
+    # Reading
+
+    def _is_earlier(self, all: bytes, changes: bytes) -> bool:
+        kept = self._kept
+        return not kept.is_torn and kept.all == all and changes.startswith(kept.changes)
+
+    def _follow(self, changes: bytes, digest: str) -> None:
+        """Learns the changes that it doesn't know yet."""
+        kept = self._kept
+        lines = [json.loads(line) for line in changes[len(kept.changes) :].splitlines()]
+        if not kept.changes and (not lines or lines[0]["of"] != kept.id):
+            # They are of what was kept before all of it was written anew.
+            changes, lines = b"", []
+        is_torn = bool(lines) and bool(lines[-1].get("is_announced")) and lines[-1]["digest"] != digest
+        for said in lines[:-1] if is_torn else lines:
+            if "known" in said:
+                self._learn(said)
+        last = next((said for said in reversed(lines) if "known" in said), None)
+        is_announced = last is not None and bool(last.get("is_announced")) and not is_torn
+        rest = self._rest(is_announced=is_announced)
+        self._kept = _Kept(kept.all, kept.id, changes, dict(self.known), rest, is_torn)
+
+    def _learn(self, said: Mapping[str, Any]) -> None:
         for id, (todo, task) in said["known"].items():
             self.known[id] = Known(todo, todo if task is None else task)
         for id in said.get("removed", ()):
@@ -97,20 +137,49 @@ class Memory:
         self.digest, self.gone = said["digest"], set(said["gone"])
         self.is_waiting, self.sequence = said["is_waiting"], said["sequence"]
 
-    def _is_kept(self, text: bytes, whole: int) -> None:
-        self._kept = _Kept(text, whole, dict(self.known), self._rest())
+    # Writing
 
-    def _rest(self) -> dict[str, Any]:
+    def _differences(self) -> tuple[dict[str, Known], list[str]]:
+        was = self._kept.known
+        # Nearly all are the same objects.
+        others = {id: known for id, known in self.known.items() if was.get(id) is not known}
+        changed = {id: known for id, known in others.items() if was.get(id) != known}
+        return changed, sorted(was.keys() - self.known.keys())
+
+    def _is_too_long(self, line: bytes) -> bool:
+        kept = self._kept
+        return len(kept.changes) + len(line) > max(len(kept.all), _CHANGES_MIN)
+
+    def _append(self, board: Board, line: bytes, rest: dict[str, Any]) -> None:
+        kept = self._kept
+        if kept.changes:
+            board.append_context(_CHANGES, line, agent=_OWNER)
+            changes = kept.changes + line
+        else:
+            changes = format_json({"of": kept.id}, indent=None) + line
+            board.set_context(_CHANGES, changes, agent=_OWNER)
+        self._kept = _Kept(kept.all, kept.id, changes, dict(self.known), rest)
+
+    def _write_all(self, board: Board, known: Mapping[str, Known], rest: dict[str, Any]) -> None:
+        id = secrets.token_hex(8)
+        all = self._line({"id": id, **rest}, known, [])
+        board.set_context(_ALL, all, agent=_OWNER)
+        self._kept = _Kept(all, id, b"", dict(known), rest)
+
+    def _rest(self, *, is_announced: bool = False) -> dict[str, Any]:
         return {
             "digest": self.digest,
             "gone": sorted(self.gone),
             "is_waiting": self.is_waiting,
             "sequence": self.sequence,
+            "is_announced": is_announced,
         }
 
-    def _line(self, ids: Iterable[str], removed: list[str], rest: dict[str, Any]) -> bytes:
-        known = {}
-        for id in ids:
-            each = self.known[id]
-            known[id] = (each.todo, None if each.task == each.todo else each.task)
-        return format_json({**rest, "known": known, "removed": removed}, indent=None)
+    def _line(
+        self, rest: Mapping[str, Any], known: Mapping[str, Known], removed: list[str]
+    ) -> bytes:
+        pairs = {
+            id: (each.todo, None if each.task == each.todo else each.task)
+            for id, each in known.items()
+        }
+        return format_json({**rest, "known": pairs, "removed": removed}, indent=None)

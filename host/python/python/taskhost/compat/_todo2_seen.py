@@ -34,13 +34,13 @@ class Seen:
 _seen: dict[Path, Seen] = {}
 
 
-def take(path: Path) -> Seen | None:
-    """What was seen of this file last; it isn't there any more afterwards."""
-    return _seen.pop(path, None)
+def take(lock: Path) -> Seen | None:
+    """What was seen last of the file that has this lock; it isn't there any more afterwards."""
+    return _seen.pop(lock, None)
 
 
-def keep(path: Path, seen: Seen) -> None:
+def keep(lock: Path, seen: Seen) -> None:
     """Keeps this for the next one."""
-    _seen[path] = seen
+    _seen[lock] = seen
     for oldest in list(_seen)[:-_FILES_MAX]:
         _seen.pop(oldest, None)

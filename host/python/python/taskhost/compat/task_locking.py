@@ -27,7 +27,7 @@ from typing import Any
 from taskhost.board import Board, board_id
 from taskhost.compat._todo2 import Snapshot, StateFile, state_file
 from taskhost.compat._todo2_meaning import Todo, assignee_of
-from taskhost.errors import Invalid, LockTimeout, Refused, Taken
+from taskhost.errors import Invalid, LockTimeout, NotFound, Refused, Taken
 from taskhost.task import Assignee, Task
 
 __all__ = ["atomic_assign_task", "atomic_batch_assign", "atomic_check_and_assign"]
@@ -129,8 +129,17 @@ def _assign(ids: list[str], said: Todo, timeout: float, root: _Root) -> _Outcome
     try:
         with place.hold(ids, timeout, first=attempt.look):
             return attempt.run()
+    except _NotThere as missing:
+        return missing.outcome
     except LockTimeout:
         return _Outcome(dict.fromkeys(ids, _LOCKED))
+
+
+class _NotThere(Exception):
+    """Tasks aren't there, which is no reason to lock them."""
+
+    def __init__(self, outcome: _Outcome) -> None:
+        self.outcome = outcome
 
 
 class _Attempt:
@@ -145,13 +154,16 @@ class _Attempt:
 
     def look(self) -> None:
         """Sees what there is, under the state lock."""
-        self._found = self._place.agree(self._timeout)
+        found = self._found = self._place.agree(self._timeout)
+        if found is None:
+            raise _NotThere(_Outcome(dict.fromkeys(self._ids.values(), _MISSING)))
+        if not all(id in found.todos for id in self._ids):
+            raise _NotThere(self._refused(self._place.board(self._timeout), found))
 
     def run(self) -> _Outcome:
         """Assigns them, under the tasks' locks too: nobody claims one of them meanwhile."""
         found = self._found
-        if found is None:
-            return _Outcome(dict.fromkeys(self._ids.values(), _MISSING))
+        assert found is not None
         board = self._place.board(self._timeout)
         outcome = self._refused(board, found)
         if outcome.refusals:
@@ -163,11 +175,12 @@ class _Attempt:
                 by=self._said["assigned_by"],
                 all_or_nothing=True,
             )
-        except (Invalid, Refused, Taken) as error:
+        except (Invalid, NotFound, Refused, Taken) as error:
             # Somebody did something on the board since we looked.
             task = self._ids.get(str(error.details.get("task")))
             ids = self._ids.values() if task is None else [task]
-            return _Outcome(dict.fromkeys(ids, str(error)))
+            why = _MISSING if isinstance(error, NotFound) else str(error)
+            return _Outcome(dict.fromkeys(ids, why))
         try:
             self._place.assigned(self._timeout, found, changed.touched, self._said)
         except LockTimeout as error:
