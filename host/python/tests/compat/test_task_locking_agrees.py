@@ -176,9 +176,11 @@ def test_a_field_that_is_set_back_to_what_it_was_stays_so(project: Project) -> N
         assert project.board.task("T-1").data["notes"] == text
 
 
-# What was known was made of the file alone: what had been removed came back, and what waited was forgotten.
-def test_what_is_removed_or_waits_outlives_a_crash_after_the_file_was_replaced(
-    project: Project,
+# What was known was made of the file alone: what had been removed came back, and what waited was forgotten. And what was
+# parked on the board on its way to `Done` was taken for somebody else's doing.
+@pytest.mark.parametrize("step", ["announce", "keep"])
+def test_what_is_removed_or_waits_outlives_a_crash_around_the_files_replacement(
+    project: Project, step: str
 ) -> None:
     project.write(
         {"id": "T-1"},
@@ -197,7 +199,7 @@ def test_what_is_removed_or_waits_outlives_a_crash_after_the_file_was_replaced(
     project.board.update("T-3", priority=1).check()
     child = os.fork()
     if child == 0:
-        setattr(Memory, "keep", lambda *_: os._exit(9))
+        setattr(Memory, step, lambda *_: os._exit(9))
         load_todo2_state()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9

@@ -37,6 +37,8 @@ _SESSION = "todo2-file"
 #: Who did what the file says was done, without saying by whom.
 _NOBODY = Assignee("todo2-file", "human")
 _BY = "todo2-file"
+#: At the end of why a task is parked that the file says has ended, though what it waits for hasn't.
+_TOO_EARLY = " in the Todo2 file, before what it waits for"
 #: What the board may refuse, so that the file can't have its way.
 _REFUSALS = (Invalid, NotFound, Refused, Taken, UsageError)
 
@@ -161,6 +163,7 @@ class Absorbing:
             return False
         # What nobody has on the board is nobody's to lose, and what was begun here is gone on with.
         ours = task.claim is not None and task.claim.session == _SESSION
+        ours |= now == "blocked" and (task.reason or "").endswith(_TOO_EARLY)
         if (key == "status" and (now == "pending" or ours)) or (key == "assignee" and now is None):
             return False
         warnings.warn(
@@ -315,8 +318,7 @@ class _Change:
             self.all.wait(self.id, ["status"])
             if goal != "in_progress":
                 # It can't be ended yet, and nobody is to do it again.
-                reason = f"{goal} in the Todo2 file, before what it waits for"
-                self.board.block(self.id, reason=reason, by=_BY).check()
+                self.board.block(self.id, reason=f"{goal}{_TOO_EARLY}", by=_BY).check()
             return
         claim = self.all._read(self.id).claim
         assert claim is not None
