@@ -533,8 +533,8 @@ class Board:
 
         ``format`` is ``task-manager``, ``todo2``, ``a2a``, ``task-board`` or ``sqlite``, recognised if none is named.
         What the board has already, or has archived, stays as it is, so importing twice changes nothing. Unknown
-        fields are kept in ``data``. Tasks that somebody holds there are held here, for ``lease`` seconds from when they were claimed,
-        24 hours unless said otherwise.
+        fields are kept in ``data``. Tasks that somebody holds there are held here, for ``lease`` seconds from when
+        they were claimed, 24 hours unless said otherwise.
         """
         answer = json.loads(self._native.import_file(Path(path), format, lease))
         remarks = tuple(Remark(**remark) for remark in answer["remarks"])

@@ -1,4 +1,4 @@
-"""A Todo2 project, as the tests make one."""
+"""A Todo2 project, as the tests of its two modules make one."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import _project
 import pytest
 
 import taskhost
@@ -25,13 +26,8 @@ from taskhost.compat.file_lock import (
 _processes = multiprocessing.get_context("spawn")
 
 
-class Project:
+class Project(_project.Project):
     """A Todo2 project in the current directory, edited by hand."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.path = root / ".todo2" / "state.todo2.json"
-        self.path.parent.mkdir()
 
     def write(self, *todos: dict[str, Any]) -> None:
         self.path.write_text(json.dumps({"todos": todos}))
@@ -55,10 +51,6 @@ class Project:
         state = json.loads(self.path.read_text())
         next(todo for todo in state["todos"] if todo["id"] == id).update(fields)
         self.path.write_text(json.dumps(state))
-
-    @property
-    def board(self) -> taskhost.Board:
-        return taskhost.Board(self.path.with_name("state.todo2.json.taskhost"))
 
     def claim(self, id: str, name: str) -> taskhost.Claim:
         claim = self.board.agent(name, living=False).claim(id)

@@ -20,9 +20,9 @@ _IMPORTER = "taskhost-import"
 #: How many boards that nobody has any more stay open: each has some ten files, of which a process may often have 1,024.
 _IDLE_MAX = 8
 
-#: By where it is, which of those that were there, and the timeout.
-_Key = tuple[Path, "_Identity | None", float]
 _Identity = tuple[int, int, int]
+#: By where it is, which of those that were there, and the timeout.
+_Key = tuple[Path, _Identity | None, float]
 _open: WeakValueDictionary[_Key, Board] = WeakValueDictionary()
 #: Those that were used last, the latest at the end.
 _recent: OrderedDict[_Key, Board] = OrderedDict()

@@ -286,13 +286,13 @@ class StateFile:
             snapshot.sequence += 1
         self._mirror(board, snapshot, edited={task.id for task in tasks}, is_changed=True)
 
-    def _see(self, snapshot: Snapshot) -> None:
+    def _see(self, now: Snapshot) -> None:
         """Remembers what file and board say, which agree, for this process."""
-        if len(snapshot.todos) < len(snapshot.state["todos"]):
+        if len(now.todos) < len(now.state["todos"]):
             # The next one is to be told again what of the file isn't on the board.
             return
-        of = snapshot
-        seen_files.keep(self._lock.lock_path, Seen(of.text, of.digest, of.state, of.todos, of.memory))
+        seen = Seen(now.text, now.digest, now.state, now.todos, now.memory)
+        seen_files.keep(self._lock.lock_path, seen)
 
     def _mirror(
         self,

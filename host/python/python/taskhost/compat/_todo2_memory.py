@@ -78,10 +78,10 @@ class Memory:
         memory = earlier
         if memory is None or not memory._is_earlier(all, changes):
             memory = cls()
-            said = json.loads(all) if all else {}
-            if said:
+            if all:
+                said = json.loads(all)
                 memory._learn(said)
-            memory._kept = _Kept(all, said.get("id", ""))
+                memory._kept = _Kept(all, said.get("id", ""))
         memory._follow(changes, digest)
         return memory
 
@@ -116,17 +116,18 @@ class Memory:
     def _follow(self, changes: bytes, digest: str) -> None:
         """Learns the changes that it doesn't know yet."""
         kept = self._kept
-        lines = [json.loads(line) for line in changes[len(kept.changes) :].splitlines()]
-        if not kept.changes and (not lines or lines[0]["of"] != kept.id):
+        lines = changes[len(kept.changes) :].splitlines()
+        if lines and not kept.changes and json.loads(lines.pop(0))["of"] != kept.id:
             # They are of what was kept before all of it was written anew.
             changes, lines = b"", []
-        is_torn = bool(lines) and bool(lines[-1].get("is_announced")) and lines[-1]["digest"] != digest
-        for said in lines[:-1] if is_torn else lines:
-            if "known" in said:
-                self._learn(said)
-        last = next((said for said in reversed(lines) if "known" in said), None)
-        is_announced = last is not None and bool(last.get("is_announced")) and not is_torn
-        rest = self._rest(is_announced=is_announced)
+        learned = [json.loads(line) for line in lines]
+        is_announced = bool(learned) and learned[-1]["is_announced"]
+        is_torn = is_announced and learned[-1]["digest"] != digest
+        if is_torn:
+            learned.pop()
+        for said in learned:
+            self._learn(said)
+        rest = self._rest(is_announced=is_announced and not is_torn)
         self._kept = _Kept(kept.all, kept.id, changes, dict(self.known), rest, is_torn)
 
     def _learn(self, said: Mapping[str, Any]) -> None:
