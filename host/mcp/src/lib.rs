@@ -1,0 +1,1 @@
+//! A board for agents that speak the Model Context Protocol.
