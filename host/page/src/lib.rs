@@ -19,9 +19,8 @@
 
 mod html;
 mod model;
+#[cfg(test)]
+mod reckoning;
 
 pub use html::html;
 pub use model::{About, Gathered, Model, Told};
-
-/// The page's scripts that need no browser: they read a [`Model`], and reckon.
-pub const RECKONING: &str = html::RECKONING;

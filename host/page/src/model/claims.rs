@@ -42,6 +42,24 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Every way.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Completed,
+        Self::InReview,
+        Self::Failed,
+        Self::Retried,
+        Self::Released,
+        Self::LeaseOver,
+        Self::HolderDead,
+        Self::Policy,
+        Self::Operator,
+        Self::Blocked,
+        Self::Cancelled,
+        Self::Held,
+        Self::Unknown,
+    ];
+
     /// How this change ends a claim; nothing if it ends none.
     pub(super) fn of(change: &Change) -> Option<Self> {
         Some(match change {

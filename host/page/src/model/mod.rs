@@ -9,7 +9,7 @@ mod events;
 mod ready;
 mod tasks;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod texts;
 
 use serde::Serialize;
