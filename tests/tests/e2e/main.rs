@@ -22,6 +22,7 @@ mod mistakes;
 mod moving;
 mod names;
 mod planted;
+mod page;
 mod policies;
 mod recordings;
 mod regressions;

@@ -143,5 +143,6 @@ function isTelling({ name, value }) {
 }
 
 function detailSays({ name, value }) {
-  return el("span", { class: "detail" }, " ", el("i", {}, words(name)), " ", said(value));
+  const isTime = (name === "lease_until" || name === "not_before") && !Number.isNaN(Date.parse(value));
+  return el("span", { class: "detail" }, " ", el("i", {}, words(name)), " ", isTime ? time(Date.parse(value)) : said(value));
 }

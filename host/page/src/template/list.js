@@ -30,7 +30,7 @@ class LongList {
   }
 
   height() {
-    return parseFloat(getComputedStyle(this.scroller).getPropertyValue("--line")) || 32;
+    return parseFloat(getComputedStyle(this.scroller).getPropertyValue("--step")) || 32;
   }
 
   draw() {

@@ -147,7 +147,7 @@ function columnsOf(flow) {
       picture.append(svg("rect", { ...shape, class: `fill f-${family.name}` }, title));
       if (tall > 13 && step > 12) picture.append(svg("text", { x: at * step + step / 2, y: y + tall / 2 + 4, class: "middle on" }, family.mark));
     }
-    if (stretch.all > 0 && step > 18) picture.append(svg("text", { x: at * step + step / 2, y: y - 5, class: "middle" }, count(stretch.all)));
+    if (stretch.all > 0 && step > 28) picture.append(svg("text", { x: at * step + step / 2, y: y - 5, class: "middle" }, count(stretch.all)));
   });
   picture.append(svg("rect", { x: 0, y: floor, width, height: 1, class: "rule" }), ...flowTicks(flow, step, floor, width));
   return picture;
