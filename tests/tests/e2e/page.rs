@@ -273,7 +273,7 @@ fn page_is_written_as_other_exports_are() {
     let arguments = ["export", "--html", file.to_str().unwrap()];
     board.run(&arguments).exits(0);
     let there = fs::read(&file).unwrap();
-    assert_eq!(board.run(&arguments).exits(3).text("/error/code"), "conflict");
+    assert_eq!(board.run(&arguments).exits(10).text("/error/code"), "conflict");
     assert_eq!(fs::read(&file).unwrap(), there, "what is there is left alone");
     board.run(&["export", "--html", "--format", "todo2", "x"]).exits(2);
     board.run(&["export", "--title", "x"]).exits(2);
