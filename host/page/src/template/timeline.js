@@ -116,8 +116,8 @@ class Timeline {
     return ((ms - this.span.from) / (this.span.to - this.span.from)) * this.width;
   }
 
-  draw(scrollTop = this.scroller.scrollTop, height = this.scroller.clientHeight) {
-    this.width = this.scroller.clientWidth;
+  draw(scrollTop = this.scroller.scrollTop, height = this.scroller.clientHeight, width = this.scroller.clientWidth) {
+    this.width = width;
     if (this.width === 0 || height === 0) return;
     this.ground.style.height = `${Math.max(this.height - height, 0)}px`;
     const scale = window.devicePixelRatio || 1;
@@ -372,10 +372,10 @@ class Timeline {
     requestAnimationFrame(() => this.showTip(claim, box.left + Math.max(this.x(claim.from), 0), box.top + y - this.scroller.scrollTop));
   }
 
-  /** Draws as much as fits a few pages, for paper. */
+  /** Draws as much as fits a page, for paper. */
   print() {
     this.scroller.scrollTop = 0;
-    this.draw(0, Math.min(this.height, 1600));
+    this.draw(0, Math.min(this.height, 1200), 1000);
   }
 }
 
