@@ -78,7 +78,7 @@ function tabs(page) {
 
 function switchZone(page) {
   Object.assign(clock, { isUtc: !clock.isUtc, formats: null });
-  $("zone").setAttribute("aria-pressed", String(clock.isUtc));
+  $("zone").textContent = clock.isUtc ? "Show local time" : "Show UTC";
   head(page);
   markCounts(page.views.tasks.filter.statuses);
   page.views.timeline?.refresh();

@@ -43,12 +43,17 @@ function measurePart(board, measure) {
   return part;
 }
 
+/** Whether pictures are drawn for a phone, so that their words stay large enough. */
+function isNarrow() {
+  return window.innerWidth < 700;
+}
+
 function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
 function histogramOf(bins, title) {
-  const [width, height, floor] = [640, 190, 150];
+  const [width, height, floor] = [isNarrow() ? 400 : 640, 190, 150];
   const step = width / Math.max(bins.length, 6);
   const most = Math.max(...bins.map((bin) => bin.count), 1);
   const says = bins.map((bin) => `${binSays(bin)}: ${bin.count}`).join("; ");
@@ -58,7 +63,7 @@ function histogramOf(bins, title) {
     const x = at * step;
     picture.append(svg("rect", { x: x + 2, y: floor - tall, width: step - 4, height: tall, class: "column" }, svg("title", {}, `${binSays(bin)}: ${bin.count}`)));
     if (bin.count > 0) picture.append(svg("text", { x: x + step / 2, y: floor - tall - 6, class: "middle" }, count(bin.count)));
-    picture.append(svg("text", { x, y: floor + 18, class: at % 2 ? "low edge" : "edge" }, duration(bin.from)));
+    picture.append(svg("text", { x, y: floor + 18, class: "edge" }, duration(bin.from)));
   });
   picture.append(svg("rect", { x: 0, y: floor, width, height: 1, class: "rule" }));
   return picture;
@@ -115,7 +120,7 @@ function waitingPart(board) {
 }
 
 function throughputPart(board) {
-  const flow = throughput(board, window.innerWidth < 700 ? 30 : 60);
+  const flow = throughput(board, isNarrow() ? 20 : 60);
   const part = el("section", { class: "part" }, el("h3", {}, "Claims ended over time"));
   if (!flow) {
     part.append(el("p", {}, "No claim has ended yet."));
@@ -130,7 +135,7 @@ function familiesIn({ stretches }) {
 }
 
 function columnsOf(flow) {
-  const [width, height, floor] = [960, 200, 160];
+  const [width, height, floor] = [isNarrow() ? 400 : 960, 200, 160];
   const step = width / Math.max(flow.stretches.length, 8);
   const most = Math.max(...flow.stretches.map((stretch) => stretch.all), 1);
   const families = familiesIn(flow);
