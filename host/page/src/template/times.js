@@ -63,7 +63,7 @@ function histogramOf(bins, title) {
     const x = at * step;
     picture.append(svg("rect", { x: x + 2, y: floor - tall, width: step - 4, height: tall, class: "column" }, svg("title", {}, `${binSays(bin)}: ${bin.count}`)));
     if (bin.count > 0) picture.append(svg("text", { x: x + step / 2, y: floor - tall - 6, class: "middle" }, count(bin.count)));
-    picture.append(svg("text", { x, y: floor + 18, class: "edge" }, duration(bin.from)));
+    if (step > 46 || at % 2 === 0) picture.append(svg("text", { x, y: floor + 18, class: "edge" }, duration(bin.from)));
   });
   picture.append(svg("rect", { x: 0, y: floor, width, height: 1, class: "rule" }));
   return picture;
