@@ -102,7 +102,7 @@ fn claim(agent: &str, token: u64, at: u64) -> Claim {
         living: false,
         process: None,
     };
-    let now = Instant { wall: Millis(at), boot: BootId::new("boot").unwrap(), boot_ms: at };
+    let now = Instant { wall: Millis(at), boot: BootId("boot".into()), boot_ms: at };
     Claim::new(&agent, Token(token), &now, 60_000)
 }
 
