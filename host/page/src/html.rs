@@ -27,6 +27,7 @@ const SHOWING: &str = concat!(
     include_str!("template/list.js"),
     include_str!("template/details.js"),
     include_str!("template/tasks.js"),
+    include_str!("template/colors.js"),
     include_str!("template/timeline.js"),
     include_str!("template/times.js"),
     include_str!("template/log.js"),
