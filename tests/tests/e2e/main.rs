@@ -21,6 +21,7 @@ mod meta;
 mod mistakes;
 mod moving;
 mod names;
+mod page;
 mod planted;
 mod policies;
 mod recordings;
