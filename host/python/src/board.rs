@@ -435,8 +435,8 @@ impl Board {
         let board = self.inner.get()?;
         in_slices(py, seconds(timeout)?, |deadline| {
             let held = match &task {
-                Some(task) => board.store().hold_task(task, who, deadline),
-                None => board.store().hold_board(who, deadline),
+                Some(task) => board.hold_task_by(task, who, deadline),
+                None => board.hold_board_by(who, deadline),
             };
             Ok(held?)
         })

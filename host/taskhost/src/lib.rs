@@ -27,12 +27,15 @@
 mod announced;
 mod bare;
 mod board;
+mod contexts;
 mod error;
 mod foreign;
+mod looking;
 mod moving;
 mod problem;
 mod recorded;
 mod session;
+mod spans;
 mod system;
 mod tending;
 
