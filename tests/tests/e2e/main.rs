@@ -18,6 +18,7 @@ mod hazards;
 mod interface;
 mod locks;
 mod meta;
+mod metrics;
 mod mistakes;
 mod moving;
 mod names;
