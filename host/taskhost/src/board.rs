@@ -22,7 +22,7 @@ use tracing::field::display;
 
 use crate::announced::Announced;
 use crate::contexts::TracedContexts;
-use crate::spans::{Parts, operation};
+use crate::spans::{Parts, note, operation};
 use crate::tending::Tending;
 use crate::{Error, Session, SessionOptions, bare, problem_of_board, recorded, system};
 
@@ -286,7 +286,7 @@ impl Board {
             |span, changed| {
                 let failure = changed.first_failure();
                 span.record("outcome", if failure.is_none() { "done" } else { "failed" });
-                span.record("error", failure.map(|(_, error)| problem_of_board(error).code));
+                note(span, "error", failure.map(|(_, error)| problem_of_board(error).code));
             },
         )
     }

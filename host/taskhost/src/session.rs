@@ -10,7 +10,7 @@ use taskhost_board::{
 use tracing::Span;
 use tracing::field::{Empty, display};
 
-use crate::spans::operation;
+use crate::spans::{note, operation};
 use crate::{Board, Error, domain, system};
 
 /// A waiter asks again after this long, whatever it heard: a fork of a dead holder may have kept its lock, so that
@@ -296,7 +296,7 @@ fn tell_claim(span: &Span, outcome: &ClaimOutcome, names_task: bool) {
             if !names_task {
                 span.record("task", display(&task.id));
             }
-            span.record("token", task.claim.as_ref().map(|claim| claim.token.0));
+            note(span, "token", task.claim.as_ref().map(|claim| claim.token.0));
             span.record("outcome", if *repeated { "repeated" } else { "claimed" });
         }
         ClaimOutcome::Nothing { why, .. } => {

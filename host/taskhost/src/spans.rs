@@ -99,6 +99,13 @@ impl Operation {
     }
 }
 
+/// Writes a field that was left empty, if it is known: nothing is written as blanks.
+pub(crate) fn note<V: tracing::Value>(span: &Span, field: &'static str, value: Option<V>) {
+    if let Some(value) = value {
+        span.record(field, value);
+    }
+}
+
 /// How long the parts of an operation took together, in microseconds.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spent {
@@ -149,10 +156,14 @@ struct Listening {
 impl Listening {
     fn tell(&self, span: &Span) {
         let Spent { lock_wait, lock_hold, sync, hooks } = SPENT.get().unwrap_or_default();
-        span.record("lock_wait_us", lock_wait);
-        span.record("lock_hold_us", lock_hold);
-        span.record("sync_us", sync);
-        span.record("hooks_us", hooks);
+        for (field, micros) in [
+            ("lock_wait_us", lock_wait),
+            ("lock_hold_us", lock_hold),
+            ("sync_us", sync),
+            ("hooks_us", hooks),
+        ] {
+            note(span, field, micros);
+        }
     }
 }
 
