@@ -13,6 +13,7 @@ mod context;
 mod crashes;
 mod damage;
 mod death;
+mod embedding;
 mod foreign;
 mod hazards;
 mod interface;
