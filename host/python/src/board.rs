@@ -472,12 +472,9 @@ impl Board {
     ) -> PyResult<HandLock> {
         let task = task.map(id).transpose()?;
         let board = self.inner.get()?;
-        in_slices(py, seconds(timeout)?, |deadline| {
-            let held = match &task {
-                Some(task) => board.hold_task_by(task, who, deadline),
-                None => board.hold_board_by(who, deadline),
-            };
-            Ok(held?)
+        in_slices(py, seconds(timeout)?, |deadline| match &task {
+            Some(task) => board.hold_task_by(task, who, deadline),
+            None => board.hold_board_by(who, deadline),
         })
     }
 

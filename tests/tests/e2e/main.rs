@@ -32,6 +32,7 @@ mod replays;
 mod run;
 mod scale;
 mod seeing;
+mod sessions;
 mod spans;
 mod terminal;
 mod trials;
