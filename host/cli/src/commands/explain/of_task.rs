@@ -40,6 +40,16 @@ pub fn explain(context: &Context, board: &Board, id: &TaskId, agent: Option<&Age
     context.output.answer(&answer, |out| write(out, &explanation, &relations, &answer, agent))
 }
 
+/// The same for a view that shows the task besides: the task, and why it can or can't be claimed.
+pub fn in_words(board: &Board, id: &TaskId) -> Result<(Task, String), taskhost::Error> {
+    let explanation = board.explain(id, None)?;
+    let relations = relation::of(&*board.view()?, &explanation.task, &explanation.obstacles)?;
+    let answer = answer(&explanation, &relations, None);
+    let mut text = String::new();
+    write(&mut text, &explanation, &relations, &answer, None);
+    Ok((explanation.task, text))
+}
+
 fn answer(explanation: &Explanation, relations: &Relations, agent: Option<&Agent>) -> Answer {
     let obstacles = explanation.obstacles.iter();
     let task = WireTask::from(&explanation.task);
