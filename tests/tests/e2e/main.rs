@@ -35,3 +35,4 @@ mod trials;
 mod upkeep;
 mod users;
 mod waiting;
+mod watching;

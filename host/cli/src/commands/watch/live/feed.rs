@@ -90,26 +90,25 @@ impl Drop for Feed {
     }
 }
 
-struct Feeding<'a> {
+struct Feeding {
     board: Board,
     reader: Reader,
     wish: Wish,
     reading: Option<Reading>,
     wishes: Receiver<Wish>,
     updates: Sender<Update>,
-    stop: &'a AtomicBool,
 }
 
-impl<'a> Feeding<'a> {
+impl Feeding {
     fn run(
         board: Board,
         wishes: Receiver<Wish>,
         updates: Sender<Update>,
-        stop: &'a AtomicBool,
+        stop: &AtomicBool,
     ) -> Result<(), Error> {
         let reader = Reader::start(board.clone())?;
         let (wish, reading) = (Wish::default(), None);
-        let mut feeding = Self { board, reader, wish, reading, wishes, updates, stop };
+        let mut feeding = Self { board, reader, wish, reading, wishes, updates };
         feeding.show();
         while !stop.load(Ordering::Relaxed) {
             let began = Instant::now();

@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use taskhost::domain::image::Record;
 use taskhost::domain::{Counts, View};
 use taskhost::{Board, Change, Entry, Error, Mark, Millis, Sequence, TaskId, wire};
@@ -41,23 +42,14 @@ impl Happened {
     pub fn new(event: &Event, part: usize) -> Self {
         let json = serde_json::to_value(event).unwrap_or_default();
         let text = |name: &str| json[name].as_str().map(tame);
-        let (who, what, task) = (text("agent"), text("event"), text("task"));
-        // The rest of the event's line, behind what has a column of its own here.
-        let line = event.to_string();
-        let head = format!("{} ", wire::time(event.time()));
-        let rest = line.split_once(&head).map_or("", |(_, rest)| rest);
-        let rest = rest.trim_start();
-        let rest = rest.strip_prefix(json["agent"].as_str().unwrap_or("-")).unwrap_or(rest);
-        let rest = rest.trim_start().strip_prefix(what.as_deref().unwrap_or("")).unwrap_or(rest);
-        let rest = rest.trim_start();
-        let rest = task.as_deref().and_then(|id| rest.strip_prefix(id)).unwrap_or(rest);
+        let (who, what) = (text("agent"), text("event"));
         Self {
             place: (json["sequence"].as_u64().unwrap_or_default(), part),
             time: wire::time(event.time()),
             who: who.unwrap_or_else(|| "-".into()),
             what: what.unwrap_or_default(),
             task: json["task"].as_str().and_then(|id| TaskId::new(id).ok()),
-            more: tame(rest.trim_start()),
+            more: more(&json["details"]),
         }
     }
 
@@ -65,6 +57,36 @@ impl Happened {
         let task = self.task.as_ref().map_or("", TaskId::as_str);
         [task, &self.who, &self.what, &self.more].iter().any(|text| sought.is_in(text))
     }
+}
+
+/// What else there is to know of an event: what somebody said, then the rest by its names. What is the same for nearly every
+/// event isn't worth its place in a line.
+fn more(details: &Value) -> String {
+    const USUAL: [&str; 5] = ["hostname", "kind", "lease_until", "session", "token"];
+    const SAID: [&str; 4] = ["reason", "error", "cause", "detail"];
+    let said = SAID.iter().filter_map(|name| details[name].as_str().map(str::to_owned));
+    let mut parts: Vec<String> = said.collect();
+    for (name, value) in details.as_object().into_iter().flatten() {
+        if SAID.contains(&name.as_str()) || USUAL.contains(&name.as_str()) {
+            continue;
+        }
+        match value {
+            Value::Array(items) => {
+                let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                if !items.is_empty() {
+                    parts.push(format!("{name}={}", items.join(",")));
+                }
+            }
+            Value::Object(assignee) if name == "assignee" => {
+                let who = assignee.get("name").and_then(Value::as_str).unwrap_or_default();
+                parts.push(format!("for {who}"));
+            }
+            Value::String(text) => parts.push(format!("{name}={text}")),
+            Value::Number(number) if number.as_i64() == Some(0) => {}
+            other => parts.push(format!("{name}={other}")),
+        }
+    }
+    tame(&parts.join("  "))
 }
 
 /// A list's rows, and whether the board has more.

@@ -59,9 +59,10 @@ impl List {
 pub struct Row {
     pub id: TaskId,
     pub task_type: String,
-    /// Its holder, or the word for what it is in.
+    pub priority: i32,
+    /// Its holder, or what it was asked.
     pub word: String,
-    /// What else there is to know: what it needs, waits for, or was asked.
+    /// What else there is to know: what it needs, or waits for.
     pub more: String,
     /// Since when it is as it is.
     pub since: Millis,
@@ -85,15 +86,21 @@ impl Row {
                 let (more, until) = waits(task);
                 (String::new(), more, task.created_at, until)
             }
-            List::Parked => {
-                let is_review = task.status == Status::InReview;
-                let word = if is_review { "in review" } else { "blocked" };
-                let why = task.reason.as_deref().unwrap_or_default();
-                (word.into(), tame(why), task.updated_at, None)
-            }
+            List::Parked => (parked(task), String::new(), task.updated_at, None),
         };
         let (id, task_type) = (task.id.clone(), tame(task.task_type.as_str()));
-        Self { id, task_type, word: tame(&word), more, since, until }
+        let (word, priority) = (tame(&word), task.priority);
+        Self { id, task_type, priority, word, more, since, until }
+    }
+}
+
+/// What it was asked; where it waits to be reviewed, that too.
+fn parked(task: &Task) -> String {
+    match (task.status, &task.reason) {
+        (Status::InReview, Some(why)) => format!("in review: {why}"),
+        (Status::InReview, None) => "in review".into(),
+        (_, Some(why)) => why.clone(),
+        (_, None) => "blocked".into(),
     }
 }
 
@@ -102,9 +109,6 @@ fn offered(task: &Task) -> String {
     let assignee = task.assignee.as_ref().map(|who| task_text::assignee(&who.into()));
     let needs: Vec<&str> = task.needs.iter().map(|name| name.as_str()).collect();
     let mut words = Vec::new();
-    if task.priority != 0 {
-        words.push(format!("priority {}", task.priority));
-    }
     words.extend(assignee.map(|who| format!("for {who}")));
     if !needs.is_empty() {
         words.push(format!("needs {}", needs.join(",")));
@@ -268,7 +272,7 @@ mod tests {
         let held = &shelves.rows(List::Held).0[0];
         assert_eq!((held.word.as_str(), held.until), ("alice", Some(Millis(1_000))));
         let parked = &shelves.rows(List::Parked).0[0];
-        assert_eq!((parked.word.as_str(), parked.more.as_str()), ("blocked", "which key?"));
+        assert_eq!(parked.word, "which key?");
     }
 
     #[test]

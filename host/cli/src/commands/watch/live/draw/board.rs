@@ -22,6 +22,14 @@ const OTHER_ROWS: u16 = 3;
 /// The columns of a time, and of a lease.
 const AGE: usize = 5;
 const LEASE: usize = 6;
+/// The columns of a priority.
+const PRIORITY: usize = 5;
+/// The columns of most ids, as `deploy_1a2b3c4d`.
+const ID_USUAL: usize = 15;
+/// The columns of a type.
+const TYPE: usize = 12;
+/// Where a pane has so many columns, a task's type stands beside what else there is to say.
+const ROOMY: usize = 60;
 
 /// Where each part of the board is.
 struct Places {
@@ -158,7 +166,8 @@ impl Drawn<'_> {
         let title = format!(" {} {name}{count} ", self.pane as usize + 1);
         let style = if self.is_in() { Modifier::REVERSED | Modifier::BOLD } else { Modifier::BOLD };
         let columns = match self.pane {
-            Pane::Ready | Pane::Waiting => right("age", AGE),
+            Pane::Ready => right("prio", PRIORITY) + &right("age", AGE),
+            Pane::Waiting => right("age", AGE),
             Pane::Held => right("for", AGE) + &right("lease", LEASE),
             Pane::Parked => right("for", AGE),
             Pane::Events => String::new(),
@@ -215,11 +224,20 @@ impl Drawn<'_> {
 
     fn tasks(&self, list: List, rows: &[std::sync::Arc<Row>]) -> Vec<Line<'static>> {
         let columns = usize::from(self.area.width);
-        let times = if list == List::Held { AGE + LEASE } else { AGE };
+        let times = match list {
+            List::Ready => PRIORITY + AGE,
+            List::Held => AGE + LEASE,
+            List::Waiting | List::Parked => AGE,
+        };
         // A column for the cursor, one behind the id, and one at the end.
         let room = columns.saturating_sub(times + 3);
         let longest = rows.iter().map(|row| width(row.id.as_str())).max().unwrap_or_default();
-        let id_columns = longest.min(room * 3 / 5).max(8.min(room));
+        // What a task was asked, or waits for, is worth more room than the whole of a long id.
+        let most = match list {
+            List::Ready | List::Held => room * 3 / 5,
+            List::Waiting | List::Parked => (room * 2 / 5).max(ID_USUAL).min(room),
+        };
+        let id_columns = longest.clamp(8.min(most), most);
         let line = |row: &Row| {
             let id = left(&cut_id(row.id.as_str(), id_columns), id_columns);
             let (text, style) = self.second(list, row);
@@ -235,12 +253,12 @@ impl Drawn<'_> {
 
     /// What there is to say of a task besides its id, and how it looks.
     fn second(&self, list: List, row: &Row) -> (String, Style) {
-        let joined = |parts: [&str; 2], between: &str| {
-            parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(between)
-        };
+        let is_roomy = usize::from(self.area.width) >= ROOMY;
+        let task_type = if is_roomy { left(&row.task_type, TYPE) + " " } else { String::new() };
         match list {
-            List::Ready => (joined([&row.task_type, &row.more], "  "), self.palette.good()),
-            List::Held => (joined([&row.word, &row.task_type], "  "), self.palette.busy()),
+            List::Ready if row.more.is_empty() => (row.task_type.clone(), self.palette.good()),
+            List::Ready => (task_type + &row.more, self.palette.good()),
+            List::Held => (task_type + &row.word, self.palette.busy()),
             List::Waiting => match row.until {
                 Some(at) if at > self.now => {
                     let time = format!("{} (in {})", clock(at), age(at.0 - self.now.0));
@@ -248,13 +266,15 @@ impl Drawn<'_> {
                 }
                 _ => (format!("for {}", row.more), Style::new()),
             },
-            List::Parked => (joined([&row.word, &row.more], ": "), self.palette.asks()),
+            List::Parked => (row.word.clone(), self.palette.asks()),
         }
     }
 
     fn times(&self, list: List, row: &Row) -> String {
         let since = right(&age(self.now.0.saturating_sub(row.since.0)), AGE);
         match (list, row.until) {
+            (List::Ready, _) if row.priority == 0 => right("", PRIORITY) + &since,
+            (List::Ready, _) => right(&row.priority.to_string(), PRIORITY) + &since,
             (List::Held, Some(until)) if until <= self.now => since + &right("over", LEASE),
             (List::Held, Some(until)) => since + &right(&age(until.0 - self.now.0), LEASE),
             (List::Held, None) => since + &right("", LEASE),

@@ -73,8 +73,16 @@ impl Lines {
     }
 
     fn add(&mut self, text: &str, style: Style) {
-        for line in wrap(text.trim_end(), self.columns) {
-            self.lines.push(Line::styled(format!(" {line}"), style));
+        // What doesn't fit goes on below, set in further than where the line began.
+        const INDENT: usize = 4;
+        let (first, rest) = (wrap(text.trim_end(), self.columns), self.columns - INDENT);
+        let first = &first[0];
+        self.lines.push(Line::styled(format!(" {first}"), style));
+        let behind = &text.trim_end()[first.len()..];
+        let indent = " ".repeat(INDENT + text.len() - text.trim_start().len());
+        let rest = rest.saturating_sub(indent.len() - INDENT).max(INDENT);
+        for line in wrap(behind, rest).iter().filter(|line| !line.is_empty()) {
+            self.lines.push(Line::styled(format!(" {indent}{line}"), style));
         }
     }
 }
