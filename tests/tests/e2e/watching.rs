@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use taskhost_tests::TestBoard;
 
 /// What takes the screen over, and what gives it back.
@@ -67,6 +68,13 @@ impl Terminal {
         read
     }
 
+    /// The process that the script said as `PID=…=`.
+    fn pid(&mut self) -> Pid {
+        let said = self.until("=\r\n");
+        let pid = said.trim_end().trim_matches(|c: char| !c.is_ascii_digit());
+        Pid::from_raw(pid.parse().unwrap()).unwrap()
+    }
+
     fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
@@ -115,14 +123,9 @@ fn live_view_that_is_asked_to_terminate_gives_the_terminal_back() {
     board.add(&["t"]);
     let script = "stty rows 24 cols 80; echo PID=$$=; exec \"$TASKHOST\" watch";
     let mut terminal = Terminal::run(&board, script);
-    let pid = terminal.until("=\r\n");
-    let pid: i32 = pid.trim_end().trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+    let pid = terminal.pid();
     terminal.until("nobody holds anything");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid).unwrap(),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
     let (rest, code) = terminal.end();
     assert!(rest.contains(GIVES), "{rest}");
     assert_eq!(code, Some(0));
@@ -140,6 +143,43 @@ fn board_that_goes_while_it_is_watched_is_said_on_the_usual_screen() {
     let after = rest.split_once(GIVES).expect("it leaves the screen").1;
     assert!(after.contains("no board"), "{after}");
     assert_eq!(code, Some(5));
+}
+
+#[test]
+fn board_that_is_damaged_while_it_is_watched_is_said_on_the_usual_screen() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let mut terminal = Terminal::run(&board, "stty rows 24 cols 80; \"$TASKHOST\" watch");
+    terminal.until("nobody holds anything");
+    let journal = board.path().join("journal-1.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("added", "adder", 1)).unwrap();
+    // Others don't read what they have read before, so that they go on; the view looks at all of the journal.
+    board.add(&["u"]);
+    let (rest, code) = terminal.end();
+    let after = rest.split_once(GIVES).expect("it leaves the screen").1;
+    assert!(after.contains("journal-1.jsonl"), "{after}");
+    assert_eq!(code, Some(9));
+}
+
+// A terminal window was closed: the view never came to an end of what was typed there, and kept a processor busy for ever.
+#[test]
+fn live_view_ends_with_its_terminal() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    // As under `nohup`: no signal ends it.
+    let script = "stty rows 24 cols 80; trap '' HUP; echo PID=$$=; exec \"$TASKHOST\" watch";
+    let mut terminal = Terminal::run(&board, script);
+    let pid = terminal.pid();
+    terminal.until("nobody holds anything");
+    terminal.child.kill().unwrap();
+    terminal.child.wait().unwrap();
+    let is_there = || test_kill_process(pid).is_ok();
+    let began = std::time::Instant::now();
+    while is_there() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "it goes on for ever");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

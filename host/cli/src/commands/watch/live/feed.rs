@@ -1,12 +1,15 @@
 //! What reads the board beside the view: a thread of its own, so that keys are heard while it reads.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use taskhost::{Board, Error, TaskId};
+use taskhost::{Board, Error, OpenError, TaskId};
 
 use super::opened::{self, History, Opened, Reading};
 use super::reader::{Picture, Reader};
@@ -16,10 +19,12 @@ use super::rows::Sought;
 const LOOK_UP: Duration = Duration::from_millis(100);
 /// A look reads the board's newest journal from its start, so each is followed by a pause of this many times its own
 /// length: nobody who only watches is to keep a processor busy.
-const PAUSE_TIMES: u32 = 12;
+const PAUSE_TIMES: u32 = 6;
 /// Nobody reads faster.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often it is checked that the board is still where it was.
+const CHECKED: Duration = Duration::from_secs(1);
 
 /// What the view wants to show besides the board.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,13 +61,14 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub fn start(board: Board) -> Self {
+    /// Reads the board, which was opened at `path`.
+    pub fn start(board: Board, path: PathBuf) -> Self {
         let ((wish, wishes), (update, updates)) = (mpsc::channel(), mpsc::channel());
         let is_over = Arc::new(AtomicBool::new(false));
         let stop = is_over.clone();
         let thread = thread::spawn(move || {
             let told = update.clone();
-            if let Err(error) = Feeding::run(board, wishes, update, &stop) {
+            if let Err(error) = Feeding::run(board, path, wishes, update, &stop) {
                 // Nobody is left to be told if the view has ended.
                 let _ = told.send(Update::Failed(error));
             }
@@ -90,6 +96,39 @@ impl Drop for Feed {
     }
 }
 
+/// Where the board is. Its files stay readable to whoever has them open, also once they are gone for everybody else.
+struct Place {
+    path: PathBuf,
+    /// The file there that is never replaced, while it is this board's.
+    lock: (u64, u64),
+    checked: Instant,
+}
+
+impl Place {
+    fn new(path: PathBuf) -> Result<Self, Error> {
+        let lock = Self::lock(&path)?;
+        Ok(Self { path, lock, checked: Instant::now() })
+    }
+
+    fn lock(path: &Path) -> Result<(u64, u64), Error> {
+        let lock = fs::metadata(path.join("board.lock")).map_err(|_| gone(path))?;
+        Ok((lock.dev(), lock.ino()))
+    }
+
+    /// Says so if the board isn't there any more, or another one is.
+    fn check(&mut self) -> Result<(), Error> {
+        if self.checked.elapsed() < CHECKED {
+            return Ok(());
+        }
+        self.checked = Instant::now();
+        if Self::lock(&self.path)? == self.lock { Ok(()) } else { Err(gone(&self.path)) }
+    }
+}
+
+fn gone(path: &Path) -> Error {
+    Error::Open(OpenError::NoBoard { path: path.to_owned() })
+}
+
 struct Feeding {
     board: Board,
     reader: Reader,
@@ -102,11 +141,13 @@ struct Feeding {
 impl Feeding {
     fn run(
         board: Board,
+        path: PathBuf,
         wishes: Receiver<Wish>,
         updates: Sender<Update>,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let reader = Reader::start(board.clone())?;
+        let mut place = Place::new(path)?;
         let (wish, reading) = (Wish::default(), None);
         let mut feeding = Self { board, reader, wish, reading, wishes, updates };
         feeding.show();
@@ -119,6 +160,7 @@ impl Feeding {
                 feeding.pause(pause)?;
             }
             feeding.hear()?;
+            place.check()?;
             feeding.reader.wait(LOOK_UP)?;
         }
         Ok(())

@@ -15,6 +15,7 @@ mod rows;
 mod screen;
 mod text;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::TryRecvError;
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use ratatui::crossterm::event::{self, Event};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use self::draw::Palette;
@@ -46,7 +49,7 @@ pub fn exec(context: &Context) -> Result<Code> {
         signal_hook::flag::register(signal, stop.clone()).context("signals can't be heard")?;
     }
     let model = Model::new(text::tame(&context.board.to_string_lossy()));
-    let feed = Feed::start(board);
+    let feed = Feed::start(board, context.board.clone());
     is_shown.store(true, Ordering::Relaxed);
     let shown = show(&feed, model, &stop);
     drop(feed);
@@ -80,23 +83,46 @@ fn show(feed: &Feed, mut model: Model, stop: &AtomicBool) -> Result<()> {
 
 /// Waits until there is something to be drawn, no longer than `until`.
 fn wait(feed: &Feed, model: &mut Model, until: Instant, stop: &AtomicBool) -> Result<Next> {
-    while !stop.load(Ordering::Relaxed) {
+    let mut is_gone = hung_up(Duration::ZERO)?;
+    while !stop.load(Ordering::Relaxed) && !is_gone {
         let is_new = read(feed, model)?;
-        let left = until.saturating_duration_since(Instant::now());
-        let at_most = if is_new { Duration::ZERO } else { left.min(LOOK_UP) };
-        if !event::poll(at_most).context("the terminal can't be read")? {
-            if is_new || left.is_zero() {
-                return Ok(Next::Stay);
-            }
-            continue;
+        match typed(model)? {
+            Some(next) => return Ok(next),
+            None if is_new || Instant::now() >= until => return Ok(Next::Stay),
+            None => {}
         }
-        match event::read().context("the terminal can't be read")? {
-            Event::Key(key) => return Ok(keys::press(model, key)),
-            Event::Resize(..) => return Ok(Next::Stay),
-            _ => {}
-        }
+        is_gone = hung_up(until.saturating_duration_since(Instant::now()).min(LOOK_UP))?;
     }
     Ok(Next::Quit)
+}
+
+/// Waits for a key or a signal, no longer than `at_most`; whether the terminal is gone. The library that reads the keys
+/// never comes to an end of a terminal that has hung up, so it is asked only where there is one.
+fn hung_up(at_most: Duration) -> Result<bool> {
+    let stdin = io::stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    let at_most = Timespec::try_from(at_most).context("the time can't be waited for")?;
+    match poll(&mut terminal, Some(&at_most)) {
+        Ok(_) => Ok(terminal[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)),
+        // A signal: the screen has another size, or somebody wants an end.
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error).context("the terminal can't be read"),
+    }
+}
+
+/// Does what the keys say that were typed; nothing if none was.
+fn typed(model: &mut Model) -> Result<Option<Next>> {
+    let mut next = None;
+    while event::poll(Duration::ZERO).context("the terminal can't be read")? {
+        next = match event::read().context("the terminal can't be read")? {
+            Event::Key(key) => Some(keys::press(model, key)),
+            _ => next.or(Some(Next::Stay)),
+        };
+        if next != Some(Next::Stay) {
+            break;
+        }
+    }
+    Ok(next)
 }
 
 /// Takes over what was read of the board; whether there was anything.

@@ -16,7 +16,7 @@ use crate::commands::watch::live::model::{Model, Pane};
 use crate::commands::watch::live::opened::Opened;
 use crate::commands::watch::live::reader::{Happened, Picture, Rows};
 use crate::commands::watch::live::rows::{List, ROWS_MAX, Shelves};
-use crate::commands::watch::live::text::width;
+use crate::commands::watch::live::text::{number, tame, width};
 
 /// Twenty minutes after everything.
 const NOW: Millis = Millis(1_200_000);
@@ -175,7 +175,7 @@ fn large_board_says_how_much_there_is_and_lists_no_more_than_fits() {
     // At the end of what is listed, it is said that there is more.
     model.step_by(isize::MAX / 2);
     let lines = lines(&drawn(&mut model, 80, 24, Palette::coloured()));
-    has(&lines, &format!("… {} more: / finds them", text::number(4_000 - ROWS_MAX as u64)));
+    has(&lines, &format!("… {} more: / finds them", number(4_000 - ROWS_MAX as u64)));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn nothing_that_others_wrote_steers_the_terminal() {
     let steering = "\u{1b}]0;owned\u{7}\u{202e}x\u{9b}31m".to_owned();
     let known =
         Opened { fields: vec![crate::output::visible(&steering)], why: vec!["because".into()] };
-    model.board = text::tame(&steering);
+    model.board = tame(&steering);
     let screens = [drawn(&mut model, 80, 24, Palette::coloured()), {
         let id = task(0).id;
         model.open(id.clone());
@@ -204,7 +204,7 @@ fn nothing_that_others_wrote_steers_the_terminal() {
         drawn(&mut model, 80, 24, Palette::coloured())
     }];
     for line in screens.iter().flat_map(lines) {
-        assert_eq!(line.chars().find(|c| taskhost::wire::steers(*c)), None, "{line:?}");
+        assert_eq!(line.chars().find(|c| wire::steers(*c)), None, "{line:?}");
     }
 }
 
