@@ -40,17 +40,13 @@ impl Terminal {
         Self { child, keys, screen, text: String::new(), bytes: Vec::new() }
     }
 
-    /// Reads on until this was written; everything before and with it.
+    /// Reads on until this was written, as [`plain`] has it; everything until then.
     #[track_caller]
     fn until(&mut self, wanted: &str) -> String {
-        loop {
-            if let Some(at) = self.text.find(wanted) {
-                let rest = self.text.split_off(at + wanted.len());
-                return std::mem::replace(&mut self.text, rest);
-            }
-            let read = self.read();
-            assert!(read > 0, "`{wanted}` never came: {}", self.text);
+        while !self.text.contains(wanted) && !plain(&self.text).contains(wanted) {
+            assert!(self.read() > 0, "`{wanted}` never came: {}", plain(&self.text));
         }
+        std::mem::take(&mut self.text)
     }
 
     fn read(&mut self) -> usize {
@@ -68,10 +64,11 @@ impl Terminal {
         read
     }
 
-    /// The process that the script said as `PID=…=`.
+    /// The process that the script said as `PID=… =PID`.
     fn pid(&mut self) -> Pid {
-        let said = self.until("=\r\n");
-        let pid = said.trim_end().trim_matches(|c: char| !c.is_ascii_digit());
+        let said = self.until(" =PID");
+        let pid = said.split_whitespace().find_map(|word| word.strip_prefix("PID="));
+        let pid = pid.expect("the script says it");
         Pid::from_raw(pid.parse().unwrap()).unwrap()
     }
 
@@ -87,6 +84,18 @@ impl Terminal {
     }
 }
 
+/// What can be read of what was written: a view writes only what is new, and goes around blanks.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
+        plain.push(' ');
+        plain.push_str(&part[end..]);
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn live_view_shows_what_others_do_and_gives_the_terminal_back() {
     let board = TestBoard::new();
@@ -100,15 +109,18 @@ fn live_view_shows_what_others_do_and_gives_the_terminal_back() {
     terminal.until("nobody holds anything");
     board.run(&["claim", "--agent", "QUUX"]).exits(0);
     // Its task in the list of those that are held, and the event.
-    terminal.until("ZZ-QQ-ZZ");
+    terminal.until("2 held 1");
+    // All of it once more, where only what is new was written.
     terminal.press("\u{c}");
-    let screen = terminal.until("q quit");
-    for text in ["2 held 1", "QUUX", "claimed", "nothing is ready"] {
+    let screen = plain(&terminal.until("? help"));
+    for text in ["1 ready 0", "QUUX claimed ZZ-QQ-ZZ", "nothing is ready"] {
         assert!(screen.contains(text), "`{text}`: {screen}");
     }
     terminal.press("2\r");
-    let task = terminal.until("history") + &terminal.until("QUUX");
-    assert!(task.contains("Can it be claimed?"), "{task}");
+    terminal.until("QUUX claimed ZZ-QQ-ZZ");
+    terminal.press("\u{c}");
+    let task = plain(&terminal.until("? help"));
+    assert!(task.contains("Can it be claimed? `ZZ-QQ-ZZ` can't be claimed now"), "{task}");
     terminal.press("q");
     let (rest, code) = terminal.end();
     let after = rest.split_once(GIVES).expect("it leaves the screen").1;
@@ -121,7 +133,7 @@ fn live_view_shows_what_others_do_and_gives_the_terminal_back() {
 fn live_view_that_is_asked_to_terminate_gives_the_terminal_back() {
     let board = TestBoard::new();
     board.add(&["t"]);
-    let script = "stty rows 24 cols 80; echo PID=$$=; exec \"$TASKHOST\" watch";
+    let script = "stty rows 24 cols 80; echo PID=$$ =PID; exec \"$TASKHOST\" watch";
     let mut terminal = Terminal::run(&board, script);
     let pid = terminal.pid();
     terminal.until("nobody holds anything");
@@ -168,7 +180,7 @@ fn live_view_ends_with_its_terminal() {
     let board = TestBoard::new();
     board.add(&["t"]);
     // As under `nohup`: no signal ends it.
-    let script = "stty rows 24 cols 80; trap '' HUP; echo PID=$$=; exec \"$TASKHOST\" watch";
+    let script = "stty rows 24 cols 80; trap '' HUP; echo PID=$$ =PID; exec \"$TASKHOST\" watch";
     let mut terminal = Terminal::run(&board, script);
     let pid = terminal.pid();
     terminal.until("nobody holds anything");
@@ -205,7 +217,7 @@ fn colours_are_left_out_where_none_are_wanted() {
     let drawn = |environment: &str| {
         let script = format!("stty rows 24 cols 80; {environment} \"$TASKHOST\" watch");
         let mut terminal = Terminal::run(&board, &script);
-        let screen = terminal.until("q quit");
+        let screen = terminal.until("nobody holds anything");
         terminal.press("q");
         assert_eq!(terminal.end().1, Some(0));
         screen

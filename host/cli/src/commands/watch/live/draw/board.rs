@@ -159,7 +159,7 @@ impl Drawn<'_> {
             Pane::Ready => "ready",
             Pane::Held => "held",
             Pane::Waiting => "waiting",
-            Pane::Parked => "blocked, in review",
+            Pane::Parked => "blocked/review",
             Pane::Events => "events",
         };
         let count = self.pane.list().map(|list| self.count(list)).unwrap_or_default();

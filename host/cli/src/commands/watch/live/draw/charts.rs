@@ -14,6 +14,8 @@ use crate::commands::watch::live::text::{age, cut, left, number, width};
 
 /// How high the bars are where there is room, and their title above them.
 pub const TALL: u16 = 4;
+/// The columns of most scales, so that the bars don't move with each digit.
+const SCALE: usize = " max 1,234".len();
 
 /// Draws both: in one line each, or with their titles above.
 pub fn draw(frame: &mut Frame, model: &Model, now: Millis, palette: Palette, area: Rect) {
@@ -41,11 +43,13 @@ impl Chart {
     fn draw(&self, frame: &mut Frame, step: Step, area: Rect) {
         if area.height < TALL {
             let label = format!(" {}/{} ", self.name, step.as_str());
-            // The scale follows from what is drawn, and its words take up room of the drawing.
-            let columns =
-                usize::from(area.width).saturating_sub(width(&label) + " max 1,234".len());
+            // The scale follows from what is drawn, and its words take up room of the drawing: room for the longest.
+            let room = usize::from(area.width).saturating_sub(width(&label));
+            let (_, most) = self.last(room);
+            let scale = |max| format!(" max {}", (self.show)(max));
+            let columns = room.saturating_sub(width(&scale(most)).max(SCALE));
             let (values, max) = self.last(columns);
-            let scale = format!(" max {}", (self.show)(max));
+            let scale = scale(max);
             let columns = u16::try_from(columns).unwrap_or(u16::MAX);
             let [name, bars, rest] = Layout::horizontal([
                 Constraint::Length(u16::try_from(width(&label)).unwrap_or(u16::MAX)),
