@@ -72,6 +72,17 @@ impl Terminal {
         Pid::from_raw(pid.parse().unwrap()).unwrap()
     }
 
+    /// The whole view, as soon as this is in it: drawn anew, because else it writes only what is new.
+    fn screen_with(&mut self, wanted: &str) -> String {
+        loop {
+            self.press("\u{c}");
+            let screen = plain(&self.until("? help"));
+            if screen.contains(wanted) {
+                return screen;
+            }
+        }
+    }
+
     fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
@@ -108,18 +119,12 @@ fn live_view_shows_what_others_do_and_gives_the_terminal_back() {
     terminal.until(TAKES);
     terminal.until("nobody holds anything");
     board.run(&["claim", "--agent", "QUUX"]).exits(0);
-    // Its task in the list of those that are held, and the event.
-    terminal.until("2 held 1");
-    // All of it once more, where only what is new was written.
-    terminal.press("\u{c}");
-    let screen = plain(&terminal.until("? help"));
-    for text in ["1 ready 0", "QUUX claimed ZZ-QQ-ZZ", "nothing is ready"] {
+    let screen = terminal.screen_with("QUUX claimed ZZ-QQ-ZZ");
+    for text in ["1 ready 0", "2 held 1", "nothing is ready"] {
         assert!(screen.contains(text), "`{text}`: {screen}");
     }
     terminal.press("2\r");
-    terminal.until("QUUX claimed ZZ-QQ-ZZ");
-    terminal.press("\u{c}");
-    let task = plain(&terminal.until("? help"));
+    let task = terminal.screen_with("QUUX claimed ZZ-QQ-ZZ hostname");
     assert!(task.contains("Can it be claimed? `ZZ-QQ-ZZ` can't be claimed now"), "{task}");
     terminal.press("q");
     let (rest, code) = terminal.end();
