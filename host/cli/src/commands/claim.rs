@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use serde::Serialize;
-use taskhost::wire::{self, WireTask};
-use taskhost::{
-    ClaimOptions, ClaimOutcome, Filter, Millis, Name, NothingWhy, Process, SessionId,
-    SessionOptions, TaskId,
-};
+use taskhost::{ClaimOptions, Filter, Name, Process, SessionId, SessionOptions, TaskId, Token};
+use taskhost_answers::{ClaimAnswer, Claimed, Nothing};
 
 use super::asker::{Asker, Wanted};
 use super::task_text;
@@ -33,6 +29,10 @@ Example: this task; the exit code is 4 if somebody else has it
 Example: a claim that ends when this process does (in a script, its own is `$$`)
 
   taskhost claim --agent alice --holder-pid 4711
+
+Example: after a restart, the claim goes on, and with it what was begun; its end is this shell's from now on
+
+  taskhost claim build_1a2b3c4d --agent alice --token 17 --holder-pid 4711
 
 Keep the token: `complete`, `fail`, `release` and `heartbeat` ask for it.";
 
@@ -62,48 +62,37 @@ pub struct Args {
     /// another namespace of process numbers waits for the lease
     #[arg(long, value_name = "PID")]
     holder_pid: Option<u32>,
+    /// Take up again the claim of this task that an earlier session of this agent made, and that has this token. Refused
+    /// if that session lives, or somebody else was given the task since
+    #[arg(long, value_name = "N", requires = "id", conflicts_with_all = ["key", "types", "labels", "wait"])]
+    token: Option<Token>,
     /// Repeated with the same key, the request gives the same claim again
     #[arg(long, value_name = "KEY", value_parser = parse::key)]
     key: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Claimed {
-    task: WireTask,
-    token: Option<u64>,
-    repeated: bool,
-}
-
-#[derive(Serialize)]
-struct Nothing {
-    task: Option<WireTask>,
-    reason: &'static str,
-    detail: Option<String>,
-    next_ready_at: Option<String>,
 }
 
 pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let session = args.asker.session(&args.agent, args.session.as_ref().map(SessionId::as_str));
     let session = SessionOptions { holder: holder(args.holder_pid)?, ..session };
     let session = context.open()?.session(&session)?;
+    if let (Some(token), Some(id)) = (args.token, &args.id) {
+        let resumed = session.resume(id, token, args.lease)?;
+        answer_claimed(context, &args.agent, &Claimed::again(resumed.task()))?;
+        return Ok(Code::Done);
+    }
     let options = ClaimOptions {
         filter: Filter { only: args.id, ..args.wanted.filter() },
         lease: args.lease,
         wait: args.wait,
         key: args.key,
     };
-    match session.claim_with(&options)? {
-        ClaimOutcome::Claimed { task, repeated } => {
-            let token = task.claim.as_ref().map(|claim| claim.token.0);
-            answer_claimed(
-                context,
-                &args.agent,
-                &Claimed { task: WireTask::from(&*task), token, repeated },
-            )?;
+    match ClaimAnswer::from(&session.claim_with(&options)?) {
+        ClaimAnswer::Claimed(claimed) => {
+            answer_claimed(context, &args.agent, &claimed)?;
             Ok(Code::Done)
         }
-        ClaimOutcome::Nothing { why, detail, next_ready_at, .. } => {
-            answer_nothing(context, why, detail, next_ready_at)?;
+        ClaimAnswer::Nothing(nothing) => {
+            answer_nothing(context, &nothing)?;
             Ok(Code::Nothing)
         }
     }
@@ -135,19 +124,12 @@ fn answer_claimed(context: &Context, agent: &Name, claimed: &Claimed) -> Result<
     Ok(())
 }
 
-fn answer_nothing(
-    context: &Context,
-    why: NothingWhy,
-    detail: Option<String>,
-    next_ready_at: Option<Millis>,
-) -> Result<()> {
-    let next = next_ready_at.map(wire::time);
-    let nothing = Nothing { task: None, reason: why.as_str(), detail, next_ready_at: next };
-    context.output.answer(&nothing, |out| {
-        let said = match why {
-            NothingWhy::Empty => "no task is open",
-            NothingWhy::Waiting => "tasks are open, but none is ready now",
-            NothingWhy::NoMatch => "tasks are ready, but none for this agent and what it asked for",
+fn answer_nothing(context: &Context, nothing: &Nothing) -> Result<()> {
+    context.output.answer(nothing, |out| {
+        let said = match nothing.reason {
+            "empty" => "no task is open",
+            "waiting" => "tasks are open, but none is ready now",
+            _ => "tasks are ready, but none for this agent and what it asked for",
         };
         let said = nothing.detail.as_deref().unwrap_or(said);
         line(out, format_args!("nothing to claim: {said}"));
@@ -160,9 +142,11 @@ fn answer_nothing(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use taskhost::wire::{self, WireTask};
+    use taskhost::{Millis, NothingWhy};
+    use taskhost_answers::sample;
 
     use super::*;
-    use crate::commands::sample;
 
     #[test]
     fn claimed_task_has_the_names_that_are_published() {

@@ -1,6 +1,7 @@
 //! The commands, one file each: the help text, the arguments, `exec`, then helpers in the order of their calls.
 
 mod add;
+mod agents_md;
 mod archive;
 mod asker;
 mod assign;
@@ -13,7 +14,6 @@ mod complete;
 mod config;
 mod context;
 mod doctor;
-mod events;
 mod explain;
 mod export;
 mod fail;
@@ -25,16 +25,15 @@ mod import;
 mod init;
 mod list;
 mod lock;
+mod mcp;
 mod meta;
 mod policy;
+mod prime;
 mod release;
 mod retry;
 mod review;
 mod run;
-#[cfg(test)]
-pub mod sample;
 mod show;
-mod standing;
 mod stats;
 mod status;
 mod task_text;
@@ -42,6 +41,7 @@ mod tree;
 mod unassign;
 mod unblock;
 mod update;
+mod wanted;
 mod watch;
 
 use anyhow::Result;
@@ -78,6 +78,8 @@ pub enum Command {
     Stats(stats::Args),
     Lock(lock::Args),
     Run(run::Args),
+    Prime(prime::Args),
+    Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),
     Compact(compact::Args),
@@ -122,6 +124,8 @@ impl Command {
             Self::Stats(args) => stats::exec(context, &args),
             Self::Lock(args) => lock::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
+            Self::Prime(args) => prime::exec(context, &args),
+            Self::Mcp(args) => mcp::exec(context, &args),
             Self::Export(args) => export::exec(context, &args),
             Self::Import(args) => import::exec(context, &args),
             Self::Compact(args) => compact::exec(context, &args),

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use taskhost::{Board, Error, ListQuery, Mark, Sequence, Status};
+use taskhost_answers::events::{self, Event, Gap, Holders};
 
 use super::Args;
-use crate::commands::events::{self, Event, Gap, Holders};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::Output;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use taskhost::TaskId;
 
-use super::events::Wanted;
+use super::wanted::Wanted;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::Output;

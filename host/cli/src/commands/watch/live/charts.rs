@@ -173,9 +173,9 @@ impl Counting {
 #[cfg(test)]
 mod tests {
     use taskhost::domain::{Command, Request};
+    use taskhost_answers::sample;
 
     use super::*;
-    use crate::commands::sample;
 
     fn count(counting: &mut Counting, at: u64, change: Change) {
         let request = Request::of(Command::Upkeep);

@@ -26,10 +26,10 @@ pub const HELP: [(&str, &str); 12] = [
     ("PgUp PgDn", "move by a page"),
     ("Home End  g G", "move to the first or last row"),
     ("Tab  ← →  h l", "go to the next pane, or the one before"),
-    ("1 … 5", "go to a pane: ready, held, waiting, parked, events"),
-    ("Enter", "open the task: all that is known of it, and why it can't be claimed"),
+    ("1 … 5", "go to a pane: the number stands in its title"),
+    ("Enter", "open the task: all that is known, and why it can't be claimed"),
     ("Esc", "go back; on the board, drop the filter"),
-    ("/", "show only what this text stands in: id, type, label, need, agent, reason"),
+    ("/", "show only what has this text in its id, type, label, agent, …"),
     ("t", "let a bar of the charts be 10 s, 1 min or 10 min"),
     ("Ctrl-L", "draw the screen anew"),
     ("?", "show or leave this help"),
@@ -135,9 +135,9 @@ mod tests {
     use std::sync::Arc;
 
     use taskhost::Status;
+    use taskhost_answers::sample;
 
     use super::*;
-    use crate::commands::sample;
     use crate::commands::watch::live::feed::Update;
     use crate::commands::watch::live::reader::{Picture, Rows};
     use crate::commands::watch::live::rows::{List, Shelves, Sought};

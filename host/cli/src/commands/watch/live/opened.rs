@@ -8,9 +8,9 @@ use std::thread;
 
 use taskhost::wire::WireTask;
 use taskhost::{Board, Error, Sequence, TaskId};
+use taskhost_answers::events::{self, Event, Holders};
 
 use super::feed::{Extent, Update};
-use crate::commands::events::{self, Event, Holders};
 use crate::commands::{explain, task_text};
 use crate::output::visible;
 

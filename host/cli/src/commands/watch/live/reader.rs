@@ -4,16 +4,16 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use taskhost::domain::image::Record;
 use taskhost::domain::{Counts, View};
 use taskhost::{Board, Change, Entry, Error, Mark, Millis, Sequence, TaskId, wire};
+use taskhost_answers::events::{self, Event, Holders};
 
 use super::charts::{Charts, Counting};
 use super::opened::{History, told};
 use super::rows::{List, Row, Shelves, Sought};
 use super::text::tame;
-use crate::commands::events::{self, Event, Holders};
 
 /// Of the past, no more entries are read for the charts and the events.
 const PAST_ENTRIES: u64 = 20_000;
@@ -40,16 +40,13 @@ pub struct Happened {
 
 impl Happened {
     pub fn new(event: &Event, part: usize) -> Self {
-        let json = serde_json::to_value(event).unwrap_or_default();
-        let text = |name: &str| json[name].as_str().map(tame);
-        let (who, what) = (text("agent"), text("event"));
         Self {
-            place: (json["sequence"].as_u64().unwrap_or_default(), part),
-            time: wire::time(event.time()),
-            who: who.unwrap_or_else(|| "-".into()),
-            what: what.unwrap_or_default(),
-            task: json["task"].as_str().and_then(|id| TaskId::new(id).ok()),
-            more: more(&json["details"]),
+            place: (event.sequence, part),
+            time: wire::time(event.time),
+            who: event.agent.as_deref().map_or_else(|| "-".into(), tame),
+            what: event.event.to_owned(),
+            task: event.task.as_ref().and_then(|id| TaskId::new(id.clone()).ok()),
+            more: more(&event.details),
         }
     }
 
@@ -61,12 +58,12 @@ impl Happened {
 
 /// What else there is to know of an event: what somebody said, then the rest by its names. What is the same for nearly every
 /// event isn't worth its place in a line.
-fn more(details: &Value) -> String {
+fn more(details: &Map<String, Value>) -> String {
     const USUAL: [&str; 5] = ["hostname", "kind", "lease_until", "session", "token"];
     const SAID: [&str; 4] = ["reason", "error", "cause", "detail"];
-    let said = SAID.iter().filter_map(|name| details[name].as_str().map(str::to_owned));
+    let said = SAID.iter().filter_map(|name| details.get(*name)?.as_str().map(str::to_owned));
     let mut parts: Vec<String> = said.collect();
-    for (name, value) in details.as_object().into_iter().flatten() {
+    for (name, value) in details {
         if SAID.contains(&name.as_str()) || USUAL.contains(&name.as_str()) {
             continue;
         }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use taskhost::domain::{Order, OrderKey};
 use taskhost::{Millis, Readiness, Status, Task, TaskId, wire};
+use taskhost_answers::reserved_for;
 
 use super::text::tame;
-use crate::commands::task_text;
 
 /// How many rows a list has at most; the numbers in the titles count all.
 pub const ROWS_MAX: usize = 500;
@@ -106,7 +106,7 @@ fn parked(task: &Task) -> String {
 
 /// What an agent must be to be offered it.
 fn offered(task: &Task) -> String {
-    let assignee = task.assignee.as_ref().map(|who| task_text::assignee(&who.into()));
+    let assignee = task.assignee.as_ref().map(|who| reserved_for(&who.into()));
     let needs: Vec<&str> = task.needs.iter().map(|name| name.as_str()).collect();
     let mut words = Vec::new();
     words.extend(assignee.map(|who| format!("for {who}")));
@@ -243,9 +243,9 @@ impl Shelves {
 #[cfg(test)]
 mod tests {
     use taskhost::Name;
+    use taskhost_answers::sample;
 
     use super::*;
-    use crate::commands::sample;
 
     fn ready(born: u64, priority: i32) -> Task {
         let id = TaskId::new(format!("t{born}")).unwrap();

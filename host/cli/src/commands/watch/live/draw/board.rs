@@ -261,8 +261,8 @@ impl Drawn<'_> {
             List::Held => (task_type + &row.word, self.palette.busy()),
             List::Waiting => match row.until {
                 Some(at) if at > self.now => {
-                    let time = format!("{} (in {})", clock(at), age(at.0 - self.now.0));
-                    (format!("until {time}"), Style::new())
+                    let text = format!("its time in {}, {}", age(at.0 - self.now.0), clock(at));
+                    (text, Style::new())
                 }
                 _ => (format!("for {}", row.more), Style::new()),
             },

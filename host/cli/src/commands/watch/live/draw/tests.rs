@@ -7,9 +7,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use taskhost::domain::{Command, Request};
 use taskhost::{Change, Entry, Millis, Name, Readiness, Status, Task, TaskId};
+use taskhost_answers::sample;
 
 use super::*;
-use crate::commands::sample;
 use crate::commands::watch::live::charts::Counting;
 use crate::commands::watch::live::feed::{Extent, Update};
 use crate::commands::watch::live::model::{Model, Pane};
@@ -151,7 +151,7 @@ fn small_board_fits_a_usual_terminal() {
         "max 10m",
         "for parse_1 parse",
         "in review",
-        "which one, \\u{1b}",
+        "which one, \\u{1b",
         "zoë-日本",
         " over",
         "completed",
@@ -271,7 +271,8 @@ fn help_names_every_key() {
     let mut model = model(10);
     model.is_help = true;
     let lines = lines(&drawn(&mut model, 80, 24, Palette::plain()));
-    for (key, _) in HELP {
+    for (key, what) in HELP {
         has(&lines, key);
+        has(&lines, what);
     }
 }

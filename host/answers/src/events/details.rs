@@ -7,13 +7,13 @@ use taskhost::domain::PolicySet;
 use taskhost::wire::{self, WireAssignee, WireTask};
 use taskhost::{Change, Json, Name, Task};
 
-use crate::commands::config::settings;
+use crate::board_settings;
 
 /// What is worth knowing about this change, as JSON; nothing that it doesn't say.
 pub fn of(change: &Change) -> Map<String, Value> {
     let value = match change {
         Change::Added(task) => added(task),
-        Change::Claimed { claim, .. } => json!({
+        Change::Claimed { claim, .. } | Change::Resumed { claim, .. } => json!({
             "token": claim.token.0,
             "session": claim.session.as_str(),
             "kind": wire::kind(claim.kind),
@@ -64,7 +64,7 @@ pub fn of(change: &Change) -> Map<String, Value> {
             json!({ "assignee": assignee.as_ref().map(WireAssignee::from) })
         }
         Change::PoliciesSet(set) => policies(set),
-        Change::SettingsSet(settings) => Value::Object(settings::unusual(settings)),
+        Change::SettingsSet(settings) => Value::Object(board_settings::unusual(settings)),
         Change::Answered { .. }
         | Change::Wake { .. }
         | Change::Woken { .. }
