@@ -40,3 +40,4 @@ mod trials;
 mod upkeep;
 mod users;
 mod waiting;
+mod watching;
