@@ -87,7 +87,7 @@ fn reserved(assignee: &Assignee, asker: Option<&Agent>) -> String {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use taskhost::{Millis, TaskId};
+    use taskhost::{Millis, Status, TaskId};
     use taskhost_answers::Relation;
     use taskhost_answers::sample;
 

@@ -106,7 +106,7 @@ fn drawn(model: &mut Model, columns: u16, rows: u16, palette: Palette) -> Buffer
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     let draw = |frame: &mut Frame| {
         fit(model, frame.area());
-        super::draw(frame, model, NOW, palette);
+        draw(frame, model, NOW, palette);
     };
     terminal.draw(draw).unwrap().buffer.clone()
 }
