@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use taskhost::wire;
+use taskhost_answers::Envelope;
 
 /// In which form answers are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,17 +15,9 @@ pub enum Output {
     Json,
 }
 
-#[derive(Serialize)]
-struct Envelope<'a, T> {
-    schema: u32,
-    #[serde(flatten)]
-    body: &'a T,
-}
-
 /// `body` as the one JSON object that a command prints.
 pub fn json<T: Serialize>(body: &T) -> Result<String> {
-    serde_json::to_string(&Envelope { schema: wire::SCHEMA, body })
-        .context("the answer can't be written as JSON")
+    serde_json::to_string(&Envelope::new(body)).context("the answer can't be written as JSON")
 }
 
 impl Output {

@@ -11,7 +11,7 @@ const LEASE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The longest key, which the board wouldn't take longer either.
 const KEY_BYTES_MAX: usize = 256;
 
-pub use taskhost::domain::quantity::{bytes, duration, show_bytes, show_duration};
+pub use taskhost::domain::quantity::{duration, show_bytes, show_duration};
 
 /// The length of a lease.
 pub fn lease(text: &str) -> Result<Duration, String> {

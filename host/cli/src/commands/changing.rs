@@ -4,16 +4,15 @@
 //! - [`Answer`]: what became of the tasks that were named, what followed for others, and what failed. Its exit code is
 //!   that of the first failure.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use taskhost::wire::WireTask;
-use taskhost::{Action, Board, ChangeRequest, Changed, Name, Outcome, Task, TaskId};
+use taskhost::{Action, Board, ChangeRequest, Changed, Name, TaskId};
+use taskhost_answers::{ChangeAnswer, Difference};
 
 use crate::context::Context;
-use crate::exit::{self, Code, Problem};
+use crate::exit::Code;
 use crate::output::{hanging, line};
 
 /// Which tasks.
@@ -60,179 +59,72 @@ pub fn exec(context: &Context, request: &ChangeRequest) -> Result<Code> {
     Answer::new(&board, request, &changed).give(context)
 }
 
-/// `tasks` are those that were named, as they are now, or as they were when they were archived; `already` says which of
-/// them were so before. `also` are others that changed in consequence. `error` is the first failure's, where all
-/// commands have it.
+/// What became of the tasks, as it is told.
 #[derive(Serialize)]
-pub struct Answer {
-    tasks: Vec<WireTask>,
-    already: Vec<String>,
-    also: Vec<WireTask>,
-    changes: Vec<Difference>,
-    failed: Vec<Failed>,
-    total: usize,
-    dry_run: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Problem>,
-}
-
-/// What changed of a task. `to` is absent if it isn't on the board any more.
-#[derive(Debug, PartialEq, Serialize)]
-struct Difference {
-    id: String,
-    from: Option<&'static str>,
-    to: Option<&'static str>,
-    fields: Map<String, Value>,
-}
-
-#[derive(Serialize)]
-struct Failed {
-    id: String,
-    error: Problem,
-}
-
-/// A task before the first and after the last of the changes.
-type Course<'a> = (Option<&'a Task>, Option<&'a Task>);
+#[serde(transparent)]
+pub struct Answer(ChangeAnswer);
 
 impl Answer {
     /// The answer to a request.
     pub fn new(board: &Board, request: &ChangeRequest, changed: &Changed) -> Self {
-        let (order, courses) = courses(changed);
-        let mut answer = Self {
-            tasks: Vec::new(),
-            already: Vec::new(),
-            also: Vec::new(),
-            changes: order.iter().filter_map(|id| difference(courses[id])).collect(),
-            failed: Vec::new(),
-            total: changed.outcomes.len(),
-            dry_run: request.dry_run,
-            error: None,
-        };
-        for (id, outcome) in &changed.outcomes {
-            match outcome {
-                Outcome::Done => {}
-                Outcome::Already => answer.already.push(id.to_string()),
-                Outcome::Failed(error) => {
-                    let error = || exit::problem(&anyhow::Error::new(error.clone()));
-                    answer.failed.push(Failed { id: id.to_string(), error: error() });
-                    answer.error.get_or_insert_with(error);
-                    continue;
-                }
-            }
-            match courses.get(id).and_then(|(before, after)| after.or(*before)) {
-                Some(task) => answer.tasks.push(WireTask::from(task)),
-                // It was done; that somebody has archived it since, or that it can't be read, undoes nothing.
-                None => answer.tasks.extend(board.task(id).ok().as_ref().map(WireTask::from)),
-            }
-        }
-        let named = |id: &TaskId| changed.outcomes.iter().any(|(named, _)| named == id);
-        let others = order.iter().filter(|id| !named(id));
-        answer.also =
-            others.filter_map(|id| courses[id].1.or(courses[id].0)).map(WireTask::from).collect();
-        answer
+        Self(ChangeAnswer::new(board, request, changed))
     }
 
     /// Gives it, and says with which code to end.
     pub fn give(&self, context: &Context) -> Result<Code> {
         context.output.answer(self, |out| self.write(out))?;
         self.say_more(context);
-        Ok(self.error.as_ref().map_or(Code::Done, |error| error.exit))
+        Ok(self.0.error.as_ref().map_or(Code::Done, |error| error.kind.into()))
     }
 
     /// The first task that was named.
     pub fn first(&self) -> Option<&WireTask> {
-        self.tasks.first()
+        self.0.tasks.first()
     }
 
     /// Whether there was nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.changes.is_empty()
+        self.0.changes.is_empty()
     }
 
     /// What happened, a line for each task.
     pub fn write(&self, out: &mut String) {
-        for id in &self.already {
+        for id in &self.0.already {
             line(out, format_args!("`{id}` was so already"));
         }
-        for change in &self.changes {
-            line(out, change.text());
+        for change in &self.0.changes {
+            line(out, text(change));
         }
     }
 
     /// What people are to know besides.
     pub fn say_more(&self, context: &Context) {
-        for failed in &self.failed {
+        for failed in &self.0.failed {
             context.output.hint(&hanging(&format!("taskhost: {}", failed.error.message)));
         }
-        if self.dry_run {
+        if self.0.dry_run {
             context.output.hint("nothing was changed: this only says what would be");
         }
     }
 }
 
-/// The tasks that were changed in the order of their first change, and how each went from first to last.
-fn courses(changed: &Changed) -> (Vec<&TaskId>, BTreeMap<&TaskId, Course<'_>>) {
-    let mut order = Vec::new();
-    let mut courses: BTreeMap<&TaskId, Course<'_>> = BTreeMap::new();
-    for touched in &changed.touched {
-        let Some(id) = touched.id() else { continue };
-        let (before, after) = (touched.before.as_ref(), touched.after.as_ref());
-        match courses.get_mut(id) {
-            Some(course) => course.1 = after,
-            None => {
-                order.push(id);
-                courses.insert(id, (before, after));
-            }
+/// What changed of a task, as a line.
+fn text(difference: &Difference) -> String {
+    let id = &difference.id;
+    match (difference.from, difference.to) {
+        (Some(from), None) => format!("`{id}`: {from} → archived"),
+        (Some(from), Some(to)) if from != to => {
+            let reason = difference.fields.get("reason").and_then(|reason| reason["to"].as_str());
+            let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("`{id}`: {from} → {to}{reason}")
         }
-    }
-    (order, courses)
-}
-
-/// How a task differs; `None` if people wouldn't see it.
-fn difference((before, after): Course<'_>) -> Option<Difference> {
-    /// What changes with every change, or with the status.
-    const FOLLOWS: [&str; 4] = ["id", "status", "updated_at", "completed_at"];
-    let id = before.or(after)?.id.to_string();
-    let status = |task: Option<&Task>| task.map(|task| task.status.as_str());
-    let mut fields = Map::new();
-    if let (Some(before), Some(after)) = (before, after) {
-        let (before, after) = (values(before), values(after));
-        for (name, now) in after {
-            let was = before.get(&name).cloned().unwrap_or_default();
-            if was != now && !FOLLOWS.contains(&name.as_str()) {
-                fields.insert(name, json!({ "from": was, "to": now }));
-            }
-        }
-    }
-    let (from, to) = (status(before), status(after));
-    (from != to || !fields.is_empty()).then_some(Difference { id, from, to, fields })
-}
-
-fn values(task: &Task) -> Map<String, Value> {
-    match serde_json::to_value(WireTask::from(task)) {
-        Ok(Value::Object(values)) => values,
-        _ => Map::new(),
-    }
-}
-
-impl Difference {
-    fn text(&self) -> String {
-        let id = &self.id;
-        match (self.from, self.to) {
-            (Some(from), None) => format!("`{id}`: {from} → archived"),
-            (Some(from), Some(to)) if from != to => {
-                let reason = self.fields.get("reason").and_then(|reason| reason["to"].as_str());
-                let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                format!("`{id}`: {from} → {to}{reason}")
-            }
-            _ => {
-                let fields = self.fields.iter().map(|(name, change)| match name.as_str() {
-                    // It may be long.
-                    "data" => "data".to_owned(),
-                    _ => format!("{name} {} → {}", short(&change["from"]), short(&change["to"])),
-                });
-                format!("`{id}`: {}", fields.collect::<Vec<_>>().join(", "))
-            }
+        _ => {
+            let fields = difference.fields.iter().map(|(name, change)| match name.as_str() {
+                // It may be long.
+                "data" => "data".to_owned(),
+                _ => format!("{name} {} → {}", short(&change["from"]), short(&change["to"])),
+            });
+            format!("`{id}`: {}", fields.collect::<Vec<_>>().join(", "))
         }
     }
 }
@@ -251,14 +143,14 @@ fn short(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use taskhost::{Assignee, Status};
+    use taskhost::{Assignee, Status, Task};
+    use taskhost_answers::{difference, sample};
 
     use super::*;
-    use crate::commands::sample;
 
     #[track_caller]
-    fn check(before: &Task, after: Option<&Task>, text: &str) {
-        assert_eq!(difference((Some(before), after)).unwrap().text(), text);
+    fn check(before: &Task, after: Option<&Task>, expected: &str) {
+        assert_eq!(text(&difference((Some(before), after)).unwrap()), expected);
     }
 
     #[test]

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use serde::Serialize;
-use taskhost::wire::{self, WireTask};
-use taskhost::{
-    ClaimOptions, ClaimOutcome, Filter, Millis, Name, NothingWhy, Process, SessionId,
-    SessionOptions, TaskId,
-};
+use taskhost::{ClaimOptions, Filter, Name, Process, SessionId, SessionOptions, TaskId};
+use taskhost_answers::{ClaimAnswer, Claimed, Nothing};
 
 use super::asker::{Asker, Wanted};
 use super::task_text;
@@ -67,21 +63,6 @@ pub struct Args {
     key: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Claimed {
-    task: WireTask,
-    token: Option<u64>,
-    repeated: bool,
-}
-
-#[derive(Serialize)]
-struct Nothing {
-    task: Option<WireTask>,
-    reason: &'static str,
-    detail: Option<String>,
-    next_ready_at: Option<String>,
-}
-
 pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let session = args.asker.session(&args.agent, args.session.as_ref().map(SessionId::as_str));
     let session = SessionOptions { holder: holder(args.holder_pid)?, ..session };
@@ -92,18 +73,13 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
         wait: args.wait,
         key: args.key,
     };
-    match session.claim_with(&options)? {
-        ClaimOutcome::Claimed { task, repeated } => {
-            let token = task.claim.as_ref().map(|claim| claim.token.0);
-            answer_claimed(
-                context,
-                &args.agent,
-                &Claimed { task: WireTask::from(&*task), token, repeated },
-            )?;
+    match ClaimAnswer::from(&session.claim_with(&options)?) {
+        ClaimAnswer::Claimed(claimed) => {
+            answer_claimed(context, &args.agent, &claimed)?;
             Ok(Code::Done)
         }
-        ClaimOutcome::Nothing { why, detail, next_ready_at, .. } => {
-            answer_nothing(context, why, detail, next_ready_at)?;
+        ClaimAnswer::Nothing(nothing) => {
+            answer_nothing(context, &nothing)?;
             Ok(Code::Nothing)
         }
     }
@@ -135,19 +111,12 @@ fn answer_claimed(context: &Context, agent: &Name, claimed: &Claimed) -> Result<
     Ok(())
 }
 
-fn answer_nothing(
-    context: &Context,
-    why: NothingWhy,
-    detail: Option<String>,
-    next_ready_at: Option<Millis>,
-) -> Result<()> {
-    let next = next_ready_at.map(wire::time);
-    let nothing = Nothing { task: None, reason: why.as_str(), detail, next_ready_at: next };
-    context.output.answer(&nothing, |out| {
-        let said = match why {
-            NothingWhy::Empty => "no task is open",
-            NothingWhy::Waiting => "tasks are open, but none is ready now",
-            NothingWhy::NoMatch => "tasks are ready, but none for this agent and what it asked for",
+fn answer_nothing(context: &Context, nothing: &Nothing) -> Result<()> {
+    context.output.answer(nothing, |out| {
+        let said = match nothing.reason {
+            "empty" => "no task is open",
+            "waiting" => "tasks are open, but none is ready now",
+            _ => "tasks are ready, but none for this agent and what it asked for",
         };
         let said = nothing.detail.as_deref().unwrap_or(said);
         line(out, format_args!("nothing to claim: {said}"));
@@ -160,9 +129,11 @@ fn answer_nothing(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use taskhost::wire::{self, WireTask};
+    use taskhost::{Millis, NothingWhy};
+    use taskhost_answers::sample;
 
     use super::*;
-    use crate::commands::sample;
 
     #[test]
     fn claimed_task_has_the_names_that_are_published() {

@@ -1,13 +1,11 @@
 //! `history`: what happened on a board, and who did it.
 
-use std::collections::VecDeque;
-use std::str::FromStr;
-
 use anyhow::Result;
-use serde::Serialize;
 use taskhost::{Millis, Sequence, TaskId};
+use taskhost_answers::events::{Event, Gap};
+use taskhost_answers::{Cursor, History};
 
-use super::events::{self, Event, Gap, Holders, Wanted};
+use super::wanted::Wanted;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
@@ -58,78 +56,18 @@ pub struct Args {
     past: Option<u64>,
 }
 
-/// A place in the history: a transaction, and an event in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Cursor {
-    sequence: u64,
-    part: usize,
-}
-
-impl FromStr for Cursor {
-    type Err = std::num::ParseIntError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (sequence, part) = text.split_once('.').unwrap_or((text, "0"));
-        Ok(Self { sequence: sequence.parse()?, part: part.parse()? })
-    }
-}
-
-/// `total` counts what matches in the whole range; `next_cursor` is for `--before`. `begins_with` is the first
-/// sequence that is kept.
-#[derive(Serialize)]
-struct Answer {
-    events: VecDeque<Event>,
-    total: u64,
-    next_cursor: Option<String>,
-    begins_with: u64,
-}
-
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
-    let board = context.open()?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let mut shown: VecDeque<(Cursor, Event)> = VecDeque::new();
-    let mut total = 0;
-    let mut holders = Holders::default();
-    // If nothing at all is kept, the history begins with what comes next.
-    let mut begins = (board.head()?.sequence.next(), None);
-    // From the beginning, because only the claims before tell whose claim an event ended.
-    board.history(Sequence(0), |sequence, entry| {
-        if begins.1.is_none() {
-            begins = (sequence, Some(entry.time));
-        }
-        for (part, event) in
-            events::of_entry(sequence, &entry, &mut holders).into_iter().enumerate()
-        {
-            let place = Cursor { sequence: sequence.0, part };
-            if wanted(args, place, &event) {
-                total += 1;
-                shown.push_back((place, event));
-                if shown.len() > limit {
-                    shown.pop_front();
-                }
-            }
-        }
-        args.before.is_none_or(|before| sequence.0 <= before.sequence)
-    })?;
-    let cut = total > shown.len() as u64;
-    let first = shown.front().map(|(place, _)| *place).filter(|_| cut);
-    let next_cursor = first.map(|place| match place.part {
-        0 => place.sequence.to_string(),
-        part => format!("{}.{part}", place.sequence),
-    });
-    let answer = Answer {
-        events: shown.into_iter().map(|(_, event)| event).collect(),
-        total,
-        next_cursor,
-        begins_with: begins.0.0,
-    };
+    let answer = History::new(&context.open()?, limit, args.before, |event| wanted(args, event))?;
     context
         .output
         .answer(&answer, |out| answer.events.iter().for_each(|event| line(out, event)))?;
-    if let Some(gap) = args.gap(begins.0, begins.1, cut) {
+    let begins = Sequence(answer.begins_with);
+    if let Some(gap) = args.gap(begins, answer.begins_at, answer.is_cut()) {
         context.output.hint(&format!("taskhost: {gap}"));
     }
     if let Some(cursor) = &answer.next_cursor {
-        let shown = answer.events.len();
+        let (shown, total) = (answer.events.len(), answer.total);
         context
             .output
             .hint(&format!("the last {shown} of {total} events; those before: --before {cursor}"));
@@ -149,25 +87,10 @@ impl Args {
     }
 }
 
-fn wanted(args: &Args, place: Cursor, event: &Event) -> bool {
-    args.past.is_none_or(|past| place.sequence > past)
-        && args.before.is_none_or(|before| place < before)
+fn wanted(args: &Args, event: &Event) -> bool {
+    args.past.is_none_or(|past| event.sequence > past)
         && args.id.as_ref().is_none_or(|id| event.is_about(id))
-        && args.since.is_none_or(|since| event.time() >= since)
-        && args.until.is_none_or(|until| event.time() < until)
+        && args.since.is_none_or(|since| event.time >= since)
+        && args.until.is_none_or(|until| event.time < until)
         && args.wanted.has(event)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursor_names_a_transaction_or_an_event_in_it() {
-        let cursor = |text: &str| text.parse::<Cursor>().ok().map(|c| (c.sequence, c.part));
-        assert_eq!(cursor("17"), Some((17, 0)));
-        assert_eq!(cursor("17.3"), Some((17, 3)));
-        assert_eq!(cursor("x"), None);
-        assert!("17.3".parse::<Cursor>().ok() < "18".parse::<Cursor>().ok());
-    }
 }

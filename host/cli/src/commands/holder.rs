@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 use anyhow::Result;
-use serde::Serialize;
 use taskhost::wire::WireTask;
 use taskhost::{Held, Name, Proof, TaskId, Token};
+use taskhost_answers::TaskAnswer;
 
 use crate::context::Context;
 use crate::exit::Usage;
@@ -81,19 +81,13 @@ where
     }
 }
 
-#[derive(Serialize)]
-struct Answer {
-    task: WireTask,
-    repeated: bool,
-}
-
 /// Answers a holder: `text` says in a few words what became of the task.
 pub fn answer(
     context: &Context,
     held: &Held,
     text: impl FnOnce(&WireTask) -> String,
 ) -> Result<()> {
-    let answer = Answer { task: WireTask::from(&*held.task), repeated: held.repeated };
+    let answer = TaskAnswer::from(held);
     context.output.answer(&answer, |out| {
         let again =
             if answer.repeated { " (this was done before by the same request)" } else { "" };

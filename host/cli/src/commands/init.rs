@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 use taskhost::domain::BoardSettings;
 use taskhost::{Board, Error, InitError, InitOptions};
+use taskhost_answers::board_settings as settings;
 
-use super::config::settings;
 use crate::context::Context;
 use crate::exit::{Code, Conflicting, Usage};
 use crate::output::line;

@@ -1,11 +1,9 @@
 //! `list`: the tasks of a board, a page at a time.
 
 use anyhow::Result;
-use serde::Serialize;
-use taskhost::domain::Page;
 use taskhost::{ListQuery, Name, Status, TaskId};
+use taskhost_answers::{Listed, Standing};
 
-use super::standing::Standing;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::{line, table};
@@ -64,13 +62,6 @@ pub struct Args {
     cursor: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Answer {
-    tasks: Vec<Standing>,
-    total: u64,
-    next_cursor: Option<String>,
-}
-
 pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let query = ListQuery {
         statuses: args.statuses,
@@ -84,7 +75,7 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
         past: args.cursor,
         limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
     };
-    let answer = answer(&context.open()?.list(&query)?);
+    let answer = Listed::from(&context.open()?.list(&query)?);
     context.output.answer(&answer, |out| write(out, &answer))?;
     if let Some(cursor) = &answer.next_cursor {
         context.output.hint(&format!("next page: --cursor {cursor}"));
@@ -92,15 +83,7 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     Ok(Code::Done)
 }
 
-fn answer(page: &Page) -> Answer {
-    Answer {
-        tasks: page.tasks.iter().map(Standing::from).collect(),
-        total: page.total,
-        next_cursor: page.next.map(|next| next.to_string()),
-    }
-}
-
-fn write(out: &mut String, answer: &Answer) {
+fn write(out: &mut String, answer: &Listed) {
     if !answer.tasks.is_empty() {
         let rows: Vec<[String; 7]> = answer.tasks.iter().map(row).collect();
         table(out, ["ID", "TYPE", "STATUS", "READY", "PRIORITY", "NEEDS", "WHO"], &rows);
@@ -123,12 +106,14 @@ fn row(standing: &Standing) -> [String; 7] {
 
 #[cfg(test)]
 mod tests {
+    use taskhost::domain::Page;
+
     use super::*;
 
     #[test]
     fn list_says_how_many_there_are_and_where_the_next_page_begins() {
         let json =
-            crate::output::json(&answer(&Page { tasks: vec![], total: 120, next: Some(50) }))
+            crate::output::json(&Listed::from(&Page { tasks: vec![], total: 120, next: Some(50) }))
                 .unwrap();
         assert_eq!(json, r#"{"schema":1,"tasks":[],"total":120,"next_cursor":"50"}"#);
     }

@@ -13,7 +13,6 @@ mod complete;
 mod config;
 mod context;
 mod doctor;
-mod events;
 mod explain;
 mod export;
 mod fail;
@@ -31,10 +30,7 @@ mod release;
 mod retry;
 mod review;
 mod run;
-#[cfg(test)]
-pub mod sample;
 mod show;
-mod standing;
 mod stats;
 mod status;
 mod task_text;
@@ -42,6 +38,7 @@ mod tree;
 mod unassign;
 mod unblock;
 mod update;
+mod wanted;
 mod watch;
 
 use anyhow::Result;

@@ -1,11 +1,9 @@
 //! `show`: everything about one task.
 
 use anyhow::Result;
-use serde::Serialize;
 use taskhost::TaskId;
-use taskhost::wire::WireTask;
+use taskhost_answers::Shown;
 
-use super::standing::Standing;
 use super::task_text;
 use crate::context::Context;
 use crate::exit::Code;
@@ -24,19 +22,8 @@ pub struct Args {
     id: TaskId,
 }
 
-/// Whether a pending task may be claimed stands beside it: a task has the published names and no others here.
-#[derive(Serialize)]
-struct Answer {
-    task: WireTask,
-    readiness: Option<&'static str>,
-    ready_at: Option<String>,
-    waits_for: Vec<String>,
-}
-
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
-    let standing = Standing::from(&context.open()?.task(&args.id)?);
-    let Standing { task, readiness, ready_at, waits_for } = standing;
-    let answer = Answer { task, readiness, ready_at, waits_for };
+    let answer = Shown::from(&context.open()?.task(&args.id)?);
     context.output.answer(&answer, |out| {
         task_text::write(out, &answer.task);
         if let Some(readiness) = answer.readiness {

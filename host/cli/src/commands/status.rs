@@ -1,13 +1,10 @@
 //! `status`: the whole board at a glance.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use serde::Serialize;
-use taskhost::domain::{ByStatus, Counts};
-use taskhost::{Board, Census, Name, Status, wire};
+use taskhost::Status;
+use taskhost_answers::{BoardStatus, Leading};
 
-use super::hook_figures::HookFigures;
+use super::hook_figures;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::{line, table};
@@ -31,99 +28,13 @@ Example: for a program, which reads `ready` for instance
 #[command(after_help = EXAMPLES)]
 pub struct Args {}
 
-/// `waiting` are the pending ones that are neither ready, nor `timed` until some time, nor `unasked`.
-#[derive(Debug, Serialize)]
-struct Answer {
-    total: u64,
-    open: u64,
-    counts: BTreeMap<&'static str, u64>,
-    ready: u64,
-    waiting: u64,
-    timed: u64,
-    unasked: u64,
-    types: BTreeMap<String, BTreeMap<&'static str, u64>>,
-    agents: BTreeMap<String, WithAgent>,
-    policy: Leading,
-    asked: HookFigures,
-    sequence: u64,
-    next_due_at: Option<String>,
-}
-
-/// `holds`: claims. `reserved`: what is reserved for it, by status.
-#[derive(Debug, Default, Serialize)]
-struct WithAgent {
-    holds: u64,
-    reserved: BTreeMap<&'static str, u64>,
-    reserved_open: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Leading {
-    name: String,
-    version: String,
-    digest: String,
-    settings: BTreeMap<String, String>,
-}
-
 pub fn exec(context: &Context, _: &Args) -> Result<Code> {
-    let answer = answer(&context.open()?)?;
+    let answer = BoardStatus::new(&context.open()?)?;
     context.output.answer(&answer, |out| write(out, &answer))?;
     Ok(Code::Done)
 }
 
-fn answer(board: &Board) -> Result<Answer, taskhost::Error> {
-    let view = board.view()?;
-    let (head, census, policies) = (view.head()?, view.census()?, view.policies()?);
-    let pin = policies.leading();
-    let about = board.engine().describe(pin.digest)?;
-    let Counts { ready, timed, unasked, .. } = head.counts;
-    Ok(Answer {
-        total: head.counts.total(),
-        open: head.counts.open(),
-        counts: by_status(&head.counts.by_status, |_| true),
-        ready,
-        waiting: head.counts.of(Status::Pending).saturating_sub(ready + timed + unasked),
-        timed,
-        unasked,
-        types: census
-            .types
-            .iter()
-            .map(|(name, counts)| (name.to_string(), by_status(counts, |count| count > 0)))
-            .collect(),
-        agents: agents(&census),
-        policy: Leading {
-            name: about.name,
-            version: about.version,
-            digest: pin.digest.to_string(),
-            settings: pin.settings.clone(),
-        },
-        asked: HookFigures::new(&board.figures()?),
-        sequence: head.sequence.0,
-        next_due_at: board.next_due()?.map(wire::time),
-    })
-}
-
-fn by_status(counts: &ByStatus, shown: impl Fn(u64) -> bool) -> BTreeMap<&'static str, u64> {
-    let counts = Status::ALL.iter().map(|status| (status.as_str(), counts[*status as usize]));
-    counts.filter(|(_, count)| shown(*count)).collect()
-}
-
-fn agents(census: &Census) -> BTreeMap<String, WithAgent> {
-    let mut agents: BTreeMap<String, WithAgent> = BTreeMap::new();
-    let of = |name: &Name| name.to_string();
-    for (name, holds) in &census.holders {
-        agents.entry(of(name)).or_default().holds = *holds;
-    }
-    for (name, counts) in &census.assignees {
-        let agent = agents.entry(of(name)).or_default();
-        agent.reserved = by_status(counts, |count| count > 0);
-        let open = Status::ALL.iter().filter(|status| !status.is_finished());
-        agent.reserved_open = open.map(|status| counts[*status as usize]).sum();
-    }
-    agents
-}
-
-fn write(out: &mut String, answer: &Answer) {
+fn write(out: &mut String, answer: &BoardStatus) {
     line(out, format_args!("{} tasks, {} open", answer.total, answer.open));
     for status in Status::ALL {
         let count = answer.counts.get(status.as_str()).copied().unwrap_or_default();
@@ -140,7 +51,7 @@ fn write(out: &mut String, answer: &Answer) {
     for (name, value) in settings {
         line(out, format_args!("          {name}={value}"));
     }
-    answer.asked.write_lines(out);
+    hook_figures::write_lines(&answer.asked, out);
     line(out, format_args!("sequence  {}", answer.sequence));
     if let Some(time) = &answer.next_due_at {
         line(out, format_args!("next due  {time}"));
@@ -148,7 +59,7 @@ fn write(out: &mut String, answer: &Answer) {
 }
 
 /// As in `: 3 ready, 2 waiting`.
-fn pending(answer: &Answer) -> String {
+fn pending(answer: &BoardStatus) -> String {
     let kinds = [
         (answer.ready, "ready"),
         (answer.waiting, "waiting"),
@@ -163,7 +74,7 @@ fn pending(answer: &Answer) -> String {
     format!("  {}", kinds.join(", "))
 }
 
-fn write_types(out: &mut String, answer: &Answer) {
+fn write_types(out: &mut String, answer: &BoardStatus) {
     let mut types: Vec<_> = answer.types.iter().collect();
     types.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.values().sum::<u64>()));
     let rows: Vec<[String; 8]> = types
@@ -188,7 +99,7 @@ fn write_types(out: &mut String, answer: &Answer) {
     }
 }
 
-fn write_agents(out: &mut String, answer: &Answer) {
+fn write_agents(out: &mut String, answer: &BoardStatus) {
     let open: Vec<_> =
         answer.agents.iter().filter(|(_, agent)| agent.holds + agent.reserved_open > 0).collect();
     let rows: Vec<[String; 3]> = open
@@ -221,7 +132,9 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::hook_figures::HookFigure;
+    use std::collections::BTreeMap;
+
+    use taskhost_answers::{HookFigure, HookFigures, WithAgent};
 
     fn busy() -> HookFigures {
         let figure = || HookFigure {
@@ -242,7 +155,7 @@ mod tests {
         let counts: BTreeMap<_, _> =
             Status::ALL.iter().map(|status| (status.as_str(), 123_456)).collect();
         let agent = WithAgent { holds: 123_456, reserved: counts.clone(), reserved_open: 123_456 };
-        let answer = Answer {
+        let answer = BoardStatus {
             total: 7,
             open: 4,
             counts: counts.clone(),

@@ -1,6 +1,7 @@
 //! A task as people read it.
 
-use taskhost::wire::{WireAssignee, WireTask};
+use taskhost::wire::WireTask;
+use taskhost_answers::reserved_for;
 
 use crate::output::line;
 
@@ -20,7 +21,7 @@ pub fn write(out: &mut String, task: &WireTask) {
     field("priority", &if task.priority == 0 { String::new() } else { task.priority.to_string() });
     field("labels", &task.labels.join(" "));
     field("needs", &task.needs.join(" "));
-    field("reserved for", &task.assignee.as_ref().map(assignee).unwrap_or_default());
+    field("reserved for", &task.assignee.as_ref().map(reserved_for).unwrap_or_default());
     field("data", &json(Some(&task.data)));
     field("key", task.key.as_deref().unwrap_or_default());
     field("attempts", &if task.attempts == 0 { String::new() } else { task.attempts.to_string() });
@@ -39,14 +40,6 @@ pub fn write(out: &mut String, task: &WireTask) {
     field("created", &task.created_at);
     field("updated", &task.updated_at);
     field("ended", task.completed_at.as_deref().unwrap_or_default());
-}
-
-/// For whom a task is reserved, in a few words.
-pub fn assignee(assignee: &WireAssignee) -> String {
-    let kind =
-        if assignee.kind == "agent" { String::new() } else { format!(" ({})", assignee.kind) };
-    let host = assignee.hostname.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-    format!("{}{kind}{host}", assignee.name)
 }
 
 fn json(value: Option<&serde_json::Value>) -> String {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use taskhost::{Board, Error, ListQuery, Mark, Sequence, Status, TaskId};
+use taskhost_answers::events::{self, Event, Gap, Holders};
 
-use super::events::{self, Event, Gap, Holders, Wanted};
+use super::wanted::Wanted;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::Output;

@@ -6,9 +6,8 @@ mod lines;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use serde::Serialize;
-use taskhost::wire::WireTask;
 use taskhost::{Assignee, Json, Millis, Name, NewTask, TaskId};
+use taskhost_answers::TaskAnswer;
 
 use crate::context::Context;
 use crate::exit::Code;
@@ -84,12 +83,6 @@ struct One {
     not_before: Option<Millis>,
 }
 
-#[derive(Serialize)]
-struct Answer {
-    task: WireTask,
-    repeated: bool,
-}
-
 pub fn exec(context: &Context, args: Args) -> Result<Code> {
     match (args.from, args.task_type) {
         (Some(from), _) => bulk::exec(context, &from, args.atomic, args.key.as_deref()),
@@ -116,7 +109,7 @@ fn add_one(context: &Context, task_type: Name, one: One, key: Option<String>) ->
         ..NewTask::new(task_type)
     };
     for outcome in context.open()?.add(std::slice::from_ref(&new))? {
-        let answer = Answer { task: WireTask::from(&outcome.task), repeated: outcome.repeated };
+        let answer = TaskAnswer::from(&outcome);
         context.output.answer(&answer, |out| line(out, &answer.task.id))?;
         if answer.repeated {
             context.output.hint("this is the task that the same key added before");

@@ -4,10 +4,10 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Shown;
-use super::settings::{self, Setting};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
+use taskhost_answers::board_settings::{self as settings, Setting};
 
 const EXAMPLES: &str = "\
 Example:

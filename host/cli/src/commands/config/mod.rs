@@ -3,14 +3,13 @@
 mod get;
 mod list;
 mod set;
-pub mod settings;
 mod unset;
 
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::{BoardSettings, Name};
+use taskhost_answers::board_settings::{self as settings, Setting};
 
-use self::settings::Setting;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;

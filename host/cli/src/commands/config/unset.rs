@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use taskhost::Name;
+use taskhost_answers::board_settings::{self as settings, Setting};
 
-use super::settings::{self, Setting};
 use crate::context::Context;
 use crate::exit::Code;
 

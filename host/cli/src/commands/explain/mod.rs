@@ -3,7 +3,6 @@
 mod obstacle;
 mod of_agent;
 mod of_task;
-mod relation;
 mod root;
 
 use anyhow::Result;
@@ -47,7 +46,7 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let agent = args.agent.map(|name| asker(&board, &name, &args.asker)).transpose()?;
     match (args.id, agent) {
         (Some(id), agent) => of_task::explain(context, &board, &id, agent.as_ref())?,
-        (None, Some(agent)) => of_agent::explain(context, &board, &agent, args.wanted.filter())?,
+        (None, Some(agent)) => of_agent::explain(context, &board, &agent, &args.wanted.filter())?,
         // The command line isn't accepted without one of them.
         (None, None) => {}
     }

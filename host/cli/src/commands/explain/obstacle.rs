@@ -1,61 +1,13 @@
-//! What stands between a task and being claimed, as JSON and as a line.
+//! What stands between a task and being claimed, as a line.
 
-use serde_json::{Value, json};
-use taskhost::wire::WireAssignee;
 use taskhost::{Agent, Assignee, Name, Obstacle, Status, wire};
+use taskhost_answers::{Relations, reserved_for};
 
 use super::quoted;
-use super::relation::Relations;
-use crate::commands::task_text;
 use crate::output::line;
 
 /// A policy names no more of the tasks that one waits for: where so many are named, there may be others.
 const NAMED_MAX: usize = 64;
-
-/// The obstacle as JSON.
-pub fn json(obstacle: &Obstacle, relations: &Relations) -> Value {
-    match obstacle {
-        Obstacle::Finished(status) => json!({ "kind": "finished", "status": status.as_str() }),
-        Obstacle::Held { claim, lease_until, over } => json!({
-            "kind": "claimed",
-            "holder": claim.agent.as_str(),
-            "session": claim.session.as_str(),
-            "since": wire::time(claim.since),
-            "lease_until": wire::time(*lease_until),
-            "lease_over": over,
-        }),
-        Obstacle::InReview => json!({ "kind": "in_review" }),
-        Obstacle::Blocked(reason) => json!({ "kind": "blocked", "reason": reason }),
-        Obstacle::Waiting { on, why } => {
-            let on: Vec<Value> = on
-                .iter()
-                .map(|(id, status)| {
-                    json!({
-                        "id": id.as_str(),
-                        "status": status.map(Status::as_str),
-                        "relation": relations.get(id).map(|relation| relation.as_str()),
-                    })
-                })
-                .collect();
-            json!({ "kind": "waiting", "on": on, "reason": why })
-        }
-        Obstacle::Until(time) => json!({ "kind": "until", "time": wire::time(*time) }),
-        Obstacle::Never(reason) => json!({ "kind": "never", "reason": reason }),
-        Obstacle::WillBeCancelled(reason) => {
-            json!({ "kind": "will_be_cancelled", "reason": reason })
-        }
-        Obstacle::Reserved(assignee) => {
-            let whole = WireAssignee::from(assignee);
-            json!({ "kind": "reserved", "holder": assignee.name.as_str(), "assignee": whole })
-        }
-        Obstacle::Locked(by) => json!({ "kind": "locked", "holder": by }),
-        Obstacle::Lacks(needs) => {
-            json!({ "kind": "lacks", "needs": needs.iter().map(Name::as_str).collect::<Vec<_>>() })
-        }
-        Obstacle::NotGiven(reason) => json!({ "kind": "not_given", "reason": reason }),
-        Obstacle::Refused(reason) => json!({ "kind": "refused", "reason": reason }),
-    }
-}
 
 /// The obstacle as a line, or as some; `asker` is whom it is in the way of, if somebody was named.
 pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations, asker: Option<&Agent>) {
@@ -111,7 +63,7 @@ pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations, asker
 /// For whom it is reserved; and who asks, if the name alone doesn't tell the two apart.
 fn reserved(assignee: &Assignee, asker: Option<&Agent>) -> String {
     let Some(asker) = asker.filter(|asker| asker.name == assignee.name) else {
-        return format!("it is reserved for `{}`", task_text::assignee(&assignee.into()));
+        return format!("it is reserved for `{}`", reserved_for(&assignee.into()));
     };
     let host = |of: &Option<Name>| of.as_ref().map(|of| format!(" on {of}")).unwrap_or_default();
     let is_elsewhere = assignee.hostname.is_some() && assignee.hostname != asker.hostname;
@@ -123,11 +75,11 @@ fn reserved(assignee: &Assignee, asker: Option<&Agent>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use taskhost::{Millis, TaskId};
-
-    use super::super::relation::Relation;
     use super::*;
-    use crate::commands::sample;
+    use serde_json::{Value, json};
+    use taskhost::{Millis, TaskId};
+    use taskhost_answers::Relation;
+    use taskhost_answers::sample;
 
     fn relations() -> Relations {
         Relations::from([(TaskId::new("other").unwrap(), Relation::Parent)])
@@ -135,7 +87,7 @@ mod tests {
 
     #[track_caller]
     fn check(seen: Obstacle, json: Value, text: &str) {
-        assert_eq!(super::json(&seen, &relations()), json);
+        assert_eq!(taskhost_answers::obstacle(&seen, &relations()), json);
         let mut out = String::new();
         write(&mut out, &seen, &relations(), None);
         assert_eq!(out.trim_end(), text);

@@ -1,82 +1,21 @@
 //! What an agent would get if it asked for work now, and why not the rest.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use serde::Serialize;
-use taskhost::{Agent, Board, Filter, Name, Prospect, Status, wire};
+use taskhost::{Agent, Board, Filter, Status};
+use taskhost_answers::{Prospects, ReadyFor, Standing};
 
-use crate::commands::standing::Standing;
 use crate::context::Context;
 use crate::output::line;
 
 /// How many tasks of a kind are named for people; JSON names 50.
 const NAMED_MAX: usize = 10;
 
-/// `next`: the task that it would get. `ready`: what the ready tasks are to it.
-#[derive(Debug, Serialize)]
-struct Answer {
-    agent: String,
-    next: Option<Standing>,
-    reason: Option<String>,
-    refused: bool,
-    holds: Vec<Standing>,
-    holds_total: u64,
-    reserved: Vec<Standing>,
-    reserved_total: u64,
-    ready: Ready,
-    counts: BTreeMap<&'static str, u64>,
-    next_ready_at: Option<String>,
-    log: Vec<String>,
-}
-
-/// `filtered_out`: of another type, or without a label that is asked for. `lacking`: by capability; a task that needs
-/// two counts for each.
-#[derive(Debug, Serialize)]
-struct Ready {
-    total: u64,
-    matching: u64,
-    filtered_out: u64,
-    for_others: u64,
-    lacking: BTreeMap<String, u64>,
-}
-
-pub fn explain(context: &Context, board: &Board, agent: &Agent, filter: Filter) -> Result<()> {
-    let filter = Filter { capabilities: agent.capabilities.clone(), ..filter };
-    let answer = answer(&agent.name, &board.prospect(agent, &filter)?);
+pub fn explain(context: &Context, board: &Board, agent: &Agent, filter: &Filter) -> Result<()> {
+    let answer = Prospects::new(board, agent, filter)?;
     context.output.answer(&answer, |out| write(out, &answer))
 }
 
-fn answer(agent: &Name, prospect: &Prospect) -> Answer {
-    let counts = &prospect.counts;
-    let standing = |tasks: &[taskhost::Task]| tasks.iter().map(Standing::from).collect();
-    Answer {
-        agent: agent.to_string(),
-        next: prospect.next.as_ref().map(Standing::from),
-        reason: prospect.why.clone(),
-        refused: prospect.refused,
-        holds: standing(&prospect.holds),
-        holds_total: prospect.holds_total,
-        reserved: standing(&prospect.reserved),
-        reserved_total: prospect.reserved_total,
-        ready: Ready {
-            total: counts.ready,
-            matching: prospect.matching,
-            filtered_out: prospect.filtered_out,
-            for_others: prospect.for_others,
-            lacking: prospect
-                .lacking
-                .iter()
-                .map(|(name, count)| (name.to_string(), *count))
-                .collect(),
-        },
-        counts: Status::ALL.iter().map(|status| (status.as_str(), counts.of(*status))).collect(),
-        next_ready_at: prospect.next_ready_at.map(wire::time),
-        log: prospect.log.clone(),
-    }
-}
-
-fn write(out: &mut String, answer: &Answer) {
+fn write(out: &mut String, answer: &Prospects) {
     let agent = &answer.agent;
     let because = answer.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     match &answer.next {
@@ -128,7 +67,7 @@ fn named(standing: &Standing) -> String {
     }
 }
 
-fn write_ready(out: &mut String, ready: &Ready) {
+fn write_ready(out: &mut String, ready: &ReadyFor) {
     let (tasks, are) = if ready.total == 1 { ("task", "is") } else { ("tasks", "are") };
     line(out, format_args!("- {} {tasks} {are} ready, {} match", ready.total, ready.matching));
     let mut less = |count: u64, why: &str| {
@@ -144,7 +83,7 @@ fn write_ready(out: &mut String, ready: &Ready) {
 }
 
 /// The open tasks that aren't ready, by why.
-fn rest(answer: &Answer) -> [(u64, &'static str); 4] {
+fn rest(answer: &Prospects) -> [(u64, &'static str); 4] {
     let of = |status: Status| answer.counts.get(status.as_str()).copied().unwrap_or_default();
     [
         (of(Status::Pending).saturating_sub(answer.ready.total), "wait"),

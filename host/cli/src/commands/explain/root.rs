@@ -1,49 +1,10 @@
 //! Where a task's waiting begins: a task that itself waits for none, and what stands in its way.
 
-use serde_json::{Map, Value, json};
 use taskhost::{Readiness, Status, Task, wire};
 
 use super::quoted;
 
-/// What holds the task up, as JSON: its id, status, a word for what it is, and more about that.
-pub fn json(task: &Task) -> Value {
-    let mut json = match task.status {
-        Status::Completed | Status::Failed | Status::Cancelled => {
-            json!({ "kind": "finished", "reason": task.reason, "error": task.error })
-        }
-        Status::InReview => json!({ "kind": "in_review" }),
-        Status::Blocked => json!({ "kind": "blocked", "reason": task.reason }),
-        Status::InProgress => task.claim.as_ref().map_or_else(
-            || json!({ "kind": "claimed" }),
-            |claim| {
-                json!({
-                    "kind": "claimed",
-                    "holder": claim.agent.as_str(),
-                    "since": wire::time(claim.since),
-                    "lease_until": wire::time(claim.lease.until),
-                })
-            },
-        ),
-        Status::Pending => match &task.readiness {
-            Readiness::Ready(_) => json!({
-                "kind": "ready",
-                "assignee": task.assignee.as_ref().map(|who| who.name.as_str()),
-                "needs": task.needs,
-            }),
-            Readiness::Until(time) => json!({ "kind": "until", "time": wire::time(*time) }),
-            Readiness::Never(reason) => json!({ "kind": "never", "reason": reason }),
-            Readiness::Waiting { why, .. } => json!({ "kind": "waiting", "reason": why }),
-            Readiness::Unasked => json!({ "kind": "unasked" }),
-        },
-    };
-    let mut root = Map::new();
-    root.insert("id".into(), task.id.as_str().into());
-    root.insert("status".into(), task.status.as_str().into());
-    root.append(json.as_object_mut().unwrap_or(&mut Map::new()));
-    Value::Object(root)
-}
-
-/// The same as a part of a sentence, as in `which failed: no disk`.
+/// What holds the task up, as a part of a sentence, as in `which failed: no disk`.
 pub fn in_words(task: &Task) -> String {
     let because =
         |why: &Option<String>| why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -89,14 +50,14 @@ mod tests {
     use taskhost::{Millis, Name};
 
     use super::*;
-    use crate::commands::sample;
+    use taskhost_answers::sample;
 
     #[track_caller]
     fn check(edit: impl FnOnce(&mut Task), kind: &str, text: &str) {
         let mut task = Task { claim: None, status: Status::Pending, ..sample::task() };
         edit(&mut task);
         assert_eq!(in_words(&task), text);
-        let json = json(&task);
+        let json = taskhost_answers::root(&task);
         assert_eq!((&json["id"], &json["kind"]), (&"build_1".into(), &kind.into()), "{json}");
     }
 

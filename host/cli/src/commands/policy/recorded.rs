@@ -12,10 +12,10 @@ use taskhost_trial::{Instead, Replayed};
 
 use super::check;
 use super::subject::runner;
-use crate::commands::events;
 use crate::context::Context;
 use crate::exit::{Code, NoSuchValue, Usage};
 use crate::output::line;
+use taskhost_answers::events;
 
 /// `same`: whether what came is what was recorded. `came` and `recorded.ending` say `outcome`: `answered` (with
 /// `answer`), `refused` (with `reason`), `failed` (with `kind`, `policy`, `hook`, `detail`), or `unknown` (with the

@@ -7,10 +7,10 @@ use taskhost::domain::PolicyPin;
 
 use super::described::Described;
 use super::limits::{self, Limit};
-use crate::commands::hook_figures::HookFigures;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
+use taskhost_answers::HookFigures;
 
 const EXAMPLES: &str = "\
 Example:
@@ -66,7 +66,7 @@ pub fn exec(context: &Context, _: &Args) -> Result<Code> {
             line(out, "what it leaves open is decided by");
             answer.standard.write(out);
         }
-        answer.asked.write_table(out);
+        crate::commands::hook_figures::write_table(&answer.asked, out);
     })?;
     Ok(Code::Done)
 }

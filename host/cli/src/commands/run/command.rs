@@ -219,7 +219,7 @@ mod tests {
     use taskhost::Json;
 
     use super::*;
-    use crate::commands::sample;
+    use taskhost_answers::sample;
 
     fn task(data: &str) -> Task {
         Task { data: Json::parse(data).unwrap(), ..sample::task() }

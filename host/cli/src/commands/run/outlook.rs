@@ -248,7 +248,7 @@ mod tests {
             Outlook::new(Vec::new(), agents)
         };
         let task =
-            Task { needs: vec![Name::new("gpu").unwrap()], ..crate::commands::sample::task() };
+            Task { needs: vec![Name::new("gpu").unwrap()], ..taskhost_answers::sample::task() };
         assert!(gpu(&[]).is_ours(&task));
         assert!(gpu(&["build"]).is_ours(&task));
         assert!(!gpu(&["train"]).is_ours(&task));

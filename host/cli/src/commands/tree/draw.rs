@@ -1,8 +1,7 @@
 //! A tree as people read it.
 
-use super::forest::{Node, Tally, Tree};
-use crate::commands::standing::Standing;
 use crate::output::line;
+use taskhost_answers::{Node, Standing, Tally, Tree};
 
 /// How many of the tasks that one comes after are named.
 const AFTER_MAX: usize = 5;

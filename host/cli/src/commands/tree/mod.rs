@@ -1,12 +1,11 @@
 //! `tree`: parents and their children.
 
 mod draw;
-mod forest;
 
 use anyhow::Result;
 use taskhost::TaskId;
+use taskhost_answers::{Bounds, Forest, TREE_DEPTH_MAX};
 
-use self::forest::{Bounds, Forest};
 use crate::context::Context;
 use crate::exit::Code;
 
@@ -46,8 +45,7 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         None => Forest::of_board(&*view)?,
     };
     let bounds = Bounds {
-        // Deeper ones would overflow the stack of whoever reads the nested JSON.
-        depth: args.depth.unwrap_or(DEPTH_MAX).min(DEPTH_MAX),
+        depth: args.depth.unwrap_or(TREE_DEPTH_MAX),
         open: args.open,
         limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
     };
@@ -55,6 +53,3 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     context.output.answer(&answer, |out| draw::write(out, &answer))?;
     Ok(Code::Done)
 }
-
-/// The most levels that are shown below the topmost tasks.
-const DEPTH_MAX: usize = 48;

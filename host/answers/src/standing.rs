@@ -4,10 +4,11 @@ use serde::Serialize;
 use taskhost::wire::{self, WireTask};
 use taskhost::{Readiness, Status, Task};
 
-use super::task_text;
+use crate::reserved_for;
 
 /// A task, and whether it may be claimed. `readiness` is null where the task isn't pending.
 #[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the names that users see")]
 pub struct Standing {
     #[serde(flatten)]
     pub task: WireTask,
@@ -36,8 +37,25 @@ impl Standing {
     /// Who holds it, or for whom it is.
     pub fn who(&self) -> Option<String> {
         let reserved =
-            || self.task.assignee.as_ref().map(|who| format!("for {}", task_text::assignee(who)));
+            || self.task.assignee.as_ref().map(|who| format!("for {}", reserved_for(who)));
         self.task.claim.as_ref().map(|claim| claim.agent.clone()).or_else(reserved)
+    }
+}
+
+/// One task, and beside it whether it may be claimed: there the task has the published names and no others.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the names that users see")]
+pub struct Shown {
+    pub task: WireTask,
+    pub readiness: Option<&'static str>,
+    pub ready_at: Option<String>,
+    pub waits_for: Vec<String>,
+}
+
+impl From<&Task> for Shown {
+    fn from(task: &Task) -> Self {
+        let Standing { task, readiness, ready_at, waits_for } = Standing::from(task);
+        Self { task, readiness, ready_at, waits_for }
     }
 }
 
@@ -57,7 +75,7 @@ mod tests {
     use taskhost::{Millis, TaskId};
 
     use super::*;
-    use crate::commands::sample;
+    use crate::sample;
 
     fn pending(readiness: Readiness) -> Standing {
         let status = Status::Pending;

@@ -2,8 +2,8 @@
 
 use taskhost::Name;
 use taskhost::domain::Command;
+use taskhost_answers::events::Event;
 
-use super::Event;
 use crate::parse;
 
 /// Which events are asked for.

@@ -6,7 +6,11 @@ use serde::Serialize;
 use taskhost::domain::{Error as BoardError, Family, View};
 use taskhost::{Error, ListQuery, Status, Task, TaskId};
 
-use crate::commands::standing::Standing;
+use crate::Standing;
+
+/// The most levels that are shown below the topmost tasks: deeper ones would overflow the stack of whoever reads the
+/// nested JSON.
+pub const TREE_DEPTH_MAX: usize = 48;
 
 /// How many tasks stand in each status; none that are none.
 pub type Tally = BTreeMap<&'static str, u64>;
@@ -14,7 +18,7 @@ pub type Tally = BTreeMap<&'static str, u64>;
 /// Which part of a forest is shown.
 #[derive(Debug)]
 pub struct Bounds {
-    /// How many levels below the topmost ones.
+    /// How many levels below the topmost ones, no more than [`TREE_DEPTH_MAX`].
     pub depth: usize,
     /// Only what is open, and what leads to it.
     pub open: bool,
@@ -22,9 +26,10 @@ pub struct Bounds {
     pub limit: usize,
 }
 
-/// `total` counts every task there is, shown or not; `hidden` those of the topmost tasks, and of what is below them,
+/// Tasks below their parents. `total` counts every task there is, shown or not; `hidden` those of the topmost tasks, and of what is below them,
 /// that aren't shown.
 #[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the names that users see")]
 pub struct Tree {
     pub tree: Vec<Node>,
     pub shown: usize,
@@ -35,6 +40,7 @@ pub struct Tree {
 /// A task with its children. `children_total` counts those that aren't shown too; `hidden` counts these by status,
 /// together with everything below them.
 #[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the names that users see")]
 pub struct Node {
     pub task: Standing,
     /// What it comes after that isn't completed.
@@ -109,7 +115,8 @@ impl Forest {
     /// As much of it as the bounds allow, from the top.
     pub fn tree(&self, bounds: &Bounds) -> Tree {
         let mut left = bounds.limit;
-        let (tree, hidden) = self.nodes(&self.roots, bounds, bounds.depth, &mut left);
+        let (tree, hidden) =
+            self.nodes(&self.roots, bounds, bounds.depth.min(TREE_DEPTH_MAX), &mut left);
         Tree { tree, shown: bounds.limit - left, total: self.tasks.len(), hidden }
     }
 
@@ -173,7 +180,7 @@ impl Forest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::sample;
+    use crate::sample;
 
     fn task(id: &str, parent: Option<&str>, status: Status) -> Task {
         let id_of = |text: &str| TaskId::new(text).unwrap();

@@ -7,7 +7,7 @@ use taskhost::domain::PolicySet;
 use taskhost::wire::{self, WireAssignee, WireTask};
 use taskhost::{Change, Json, Name, Task};
 
-use crate::commands::config::settings;
+use crate::board_settings;
 
 /// What is worth knowing about this change, as JSON; nothing that it doesn't say.
 pub fn of(change: &Change) -> Map<String, Value> {
@@ -64,7 +64,7 @@ pub fn of(change: &Change) -> Map<String, Value> {
             json!({ "assignee": assignee.as_ref().map(WireAssignee::from) })
         }
         Change::PoliciesSet(set) => policies(set),
-        Change::SettingsSet(settings) => Value::Object(settings::unusual(settings)),
+        Change::SettingsSet(settings) => Value::Object(board_settings::unusual(settings)),
         Change::Answered { .. }
         | Change::Wake { .. }
         | Change::Woken { .. }

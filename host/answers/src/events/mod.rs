@@ -1,11 +1,10 @@
 //! What happened on a board, as `history` and `watch` show it: one event, as `--json` shows it and as a line.
 //!
-//! [`Event`]: something that happened. [`Wanted`]: which of them are asked for. [`Gap`]: what isn't kept. `who`: whose deed it was, and whose
+//! [`Event`]: something that happened. [`Gap`]: what isn't kept. `who`: whose deed it was, and whose
 //! claim it was about; `details`: what else there is to say.
 
 mod details;
 mod gap;
-mod wanted;
 mod who;
 
 use std::fmt;
@@ -17,22 +16,22 @@ use taskhost::{Entry, Millis, Name, Sequence, TaskId, wire};
 
 pub use self::details::of as details;
 pub use self::gap::Gap;
-pub use self::wanted::Wanted;
 pub use self::who::Holders;
 
 /// Something that happened. `agent` is who did it; `holder` is whose claim it was about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the names that users see")]
 pub struct Event {
-    sequence: u64,
+    pub sequence: u64,
     #[serde(serialize_with = "time")]
-    time: Millis,
+    pub time: Millis,
     #[serde(serialize_with = "word")]
-    command: Command,
-    event: &'static str,
-    agent: Option<String>,
-    holder: Option<String>,
-    task: Option<String>,
-    details: Map<String, Value>,
+    pub command: Command,
+    pub event: &'static str,
+    pub agent: Option<String>,
+    pub holder: Option<String>,
+    pub task: Option<String>,
+    pub details: Map<String, Value>,
 }
 
 /// What happened in one transaction.
@@ -58,11 +57,6 @@ impl Event {
     /// Whether it happened to this task.
     pub fn is_about(&self, id: &TaskId) -> bool {
         self.task.as_deref() == Some(id.as_str())
-    }
-
-    /// When it happened.
-    pub fn time(&self) -> Millis {
-        self.time
     }
 
     /// Whether an agent of this name did it, or held what it happened to.
@@ -106,7 +100,7 @@ mod tests {
     use taskhost::{Assignee, Change, Json, Status, TaskUpdate, Verb};
 
     use super::*;
-    use crate::commands::sample;
+    use crate::sample;
 
     fn id() -> TaskId {
         TaskId::new("a").unwrap()

@@ -8,8 +8,11 @@ use taskhost::{Error, Obstacle, Task, TaskId};
 /// What a task is to one that waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
+    /// Its parent.
     Parent,
+    /// What it comes after.
     Dependency,
+    /// Its child.
     Child,
 }
 

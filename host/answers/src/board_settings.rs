@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use taskhost::domain::Limits;
+use taskhost::domain::quantity::{bytes, duration, show_bytes, show_duration};
 use taskhost::{BoardSettings, HookLimits, PolicyLimits};
-
-use crate::parse;
 
 /// The setting whose value is a directory that has to be shared too.
 pub const SHARED_FILES: &str = "shared_files";
 
 /// One of the board's own settings.
 pub struct Setting {
+    /// Its name.
     pub name: &'static str,
+    /// What it means.
     pub doc: &'static str,
     read: fn(&mut BoardSettings, &str) -> Result<(), String>,
     unset: fn(&mut BoardSettings),
@@ -64,7 +65,7 @@ pub static ALL: [Setting; 10] = [
         unset: |settings| settings.policy_limits.deadline_ms = None,
         show: |settings| {
             let usual = || millis(HookLimits::default().deadline);
-            parse::show_duration(settings.policy_limits.deadline_ms.unwrap_or_else(usual))
+            show_duration(settings.policy_limits.deadline_ms.unwrap_or_else(usual))
         },
     },
     Setting {
@@ -77,7 +78,7 @@ pub static ALL: [Setting; 10] = [
         unset: |settings| settings.policy_limits.memory_bytes = None,
         show: |settings| {
             let usual = || HookLimits::default().memory_bytes_max as u64;
-            parse::show_bytes(settings.policy_limits.memory_bytes.unwrap_or_else(usual))
+            show_bytes(settings.policy_limits.memory_bytes.unwrap_or_else(usual))
         },
     },
     Setting {
@@ -98,7 +99,7 @@ pub static ALL: [Setting; 10] = [
             Ok(())
         },
         unset: |settings| settings.history.age_ms = None,
-        show: |settings| settings.history.age_ms.map_or("forever".into(), parse::show_duration),
+        show: |settings| settings.history.age_ms.map_or("forever".into(), show_duration),
     },
     Setting {
         name: "history_size",
@@ -108,7 +109,7 @@ pub static ALL: [Setting; 10] = [
             Ok(())
         },
         unset: |settings| settings.history.bytes = None,
-        show: |settings| settings.history.bytes.map_or("unlimited".into(), parse::show_bytes),
+        show: |settings| settings.history.bytes.map_or("unlimited".into(), show_bytes),
     },
     Setting {
         name: "compact_size",
@@ -118,7 +119,7 @@ pub static ALL: [Setting; 10] = [
             Ok(())
         },
         unset: |settings| settings.compact_bytes = None,
-        show: |settings| settings.compact_bytes().map_or("never".into(), parse::show_bytes),
+        show: |settings| settings.compact_bytes().map_or("never".into(), show_bytes),
     },
     Setting {
         name: "keys_kept",
@@ -128,7 +129,7 @@ pub static ALL: [Setting; 10] = [
             Ok(())
         },
         unset: |settings| settings.keys_kept_ms = None,
-        show: |settings| parse::show_duration(settings.keys_kept_ms()),
+        show: |settings| show_duration(settings.keys_kept_ms()),
     },
 ];
 
@@ -201,7 +202,7 @@ pub fn directory(text: &str) -> Result<Option<String>, String> {
 }
 
 fn deadline_ms(text: &str) -> Result<u64, String> {
-    let deadline = parse::duration(text)?;
+    let deadline = duration(text)?;
     let allowed = Duration::from_millis(1)..=HookLimits::DEADLINE_SETTABLE_MAX;
     if allowed.contains(&deadline) {
         Ok(millis(deadline))
@@ -211,7 +212,7 @@ fn deadline_ms(text: &str) -> Result<u64, String> {
 }
 
 fn memory_bytes(text: &str) -> Result<u64, String> {
-    let bytes = parse::bytes(text)?;
+    let bytes = bytes(text)?;
     if (1 << 20..=HookLimits::MEMORY_SETTABLE_MAX).contains(&bytes) {
         Ok(bytes)
     } else {
@@ -236,7 +237,7 @@ fn compact_bytes(text: &str) -> Result<u64, String> {
 }
 
 fn keys_kept_ms(text: &str) -> Result<u64, String> {
-    let kept = parse::duration(text)?;
+    let kept = duration(text)?;
     if kept >= Duration::from_secs(60) {
         Ok(millis(kept))
     } else {
@@ -245,11 +246,11 @@ fn keys_kept_ms(text: &str) -> Result<u64, String> {
 }
 
 fn duration_or(text: &str, word: &str) -> Result<Option<u64>, String> {
-    if text == word { Ok(None) } else { Ok(Some(millis(parse::duration(text)?))) }
+    if text == word { Ok(None) } else { Ok(Some(millis(duration(text)?))) }
 }
 
 fn bytes_or(text: &str, word: &str) -> Result<Option<u64>, String> {
-    if text == word { Ok(None) } else { Ok(Some(parse::bytes(text)?)) }
+    if text == word { Ok(None) } else { Ok(Some(bytes(text)?)) }
 }
 
 fn millis(duration: Duration) -> u64 {
