@@ -24,11 +24,12 @@ fn inspect(board: &TestBoard, more: &[&str], arguments: &[&str]) -> Answer {
     Answer::of(inspector.output().unwrap())
 }
 
-/// What it prints for a request that succeeds.
+/// The result that it prints for a request that succeeds.
 fn inspected(board: &TestBoard, arguments: &[&str]) -> Value {
     let answer = inspect(board, &["--agent", "ada"], arguments).exits(0);
-    serde_json::from_str(&answer.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", answer.stdout))
+    let mut said: Value = serde_json::from_str(&answer.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", answer.stdout));
+    said["result"].take()
 }
 
 /// Calls a tool, and gives its structured content.
