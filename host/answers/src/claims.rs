@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use taskhost::wire::{self, WireTask};
-use taskhost::{AddOutcome, ClaimOutcome, Held};
+use taskhost::{AddOutcome, ClaimOutcome, Held, Task};
 
 /// The answer to an agent that asks for work.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,14 @@ pub struct Claimed {
     pub task: WireTask,
     pub token: Option<u64>,
     pub repeated: bool,
+}
+
+impl Claimed {
+    /// A claim that the asker had before.
+    pub fn again(task: &Task) -> Self {
+        let token = task.claim.as_ref().map(|claim| claim.token.0);
+        Self { task: WireTask::from(task), token, repeated: true }
+    }
 }
 
 /// Why there is nothing for the asker. `task` is null.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use taskhost_board::{
     Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, ListQuery,
-    Mark, Millis, Name, Process, Proof, SessionId, Status, Task, TaskId,
+    Mark, Millis, Name, Process, Proof, SessionId, Status, Task, TaskId, Token,
 };
 
 use crate::{Board, Error, domain, system};
@@ -160,9 +160,7 @@ impl Session {
         ClaimRequest {
             agent: self.agent.clone(),
             filter,
-            lease_ms: options
-                .lease
-                .map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
+            lease_ms: options.lease.map(millis),
             key: options.key.clone(),
         }
     }
@@ -182,10 +180,28 @@ impl Session {
         Ok(tasks.filter(own).map(|task| self.claimed(task)).collect())
     }
 
+    /// Takes up again the claim with this token, which an earlier session of this agent's name made: it is this session's
+    /// from now on. Refused while that session lives.
+    pub fn resume(
+        &self,
+        id: &TaskId,
+        token: Token,
+        lease: Option<Duration>,
+    ) -> Result<Claimed, Error> {
+        let engine = self.board.engine();
+        let deadline = self.board.deadline();
+        let held = engine.resume(id, token, &self.agent, lease.map(millis), deadline)?;
+        Ok(self.claimed(*held.task))
+    }
+
     /// The handle of a task that this session claimed.
     pub fn claimed(&self, task: Task) -> Claimed {
         Claimed { session: self.clone(), task }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What to claim, and how.

@@ -105,6 +105,7 @@ fn is_of_a_command(change: &Change) -> bool {
         Change::Added(_)
             | Change::Claimed { .. }
             | Change::Renewed { .. }
+            | Change::Resumed { .. }
             | Change::Released { .. }
             | Change::Finished { verb: Some(_), .. }
             | Change::Updated { .. }

@@ -13,7 +13,7 @@ use crate::board_settings;
 pub fn of(change: &Change) -> Map<String, Value> {
     let value = match change {
         Change::Added(task) => added(task),
-        Change::Claimed { claim, .. } => json!({
+        Change::Claimed { claim, .. } | Change::Resumed { claim, .. } => json!({
             "token": claim.token.0,
             "session": claim.session.as_str(),
             "kind": wire::kind(claim.kind),

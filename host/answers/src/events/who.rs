@@ -50,7 +50,7 @@ fn was_asked_for(command: Command, change: &Change) -> bool {
         Change::Recovered { .. } | Change::Kept { .. } | Change::FellBack { .. } => false,
         Change::Added(_) => command == Command::Add,
         Change::Claimed { .. } => command == Command::Claim,
-        Change::Renewed { .. } => command == Command::Heartbeat,
+        Change::Renewed { .. } | Change::Resumed { .. } => command == Command::Heartbeat,
         Change::Released { .. } => command == Command::Release,
         Change::Retried { .. } => command == Command::Fail,
         Change::Updated { .. } => command == Command::Update,

@@ -27,6 +27,7 @@ impl Change {
                     claim.lease = lease.clone();
                 }
             }
+            Self::Resumed { claim, .. } => task.claim = Some((**claim).clone()),
             Self::Kept { lease, .. } => {
                 if let Some(claim) = &mut task.claim {
                     claim.lease = lease.clone();

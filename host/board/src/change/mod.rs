@@ -188,6 +188,13 @@ pub enum Change {
         /// Until when it holds now.
         lease: Lease,
     },
+    /// A later session of the same agent took the claim up, by its token: neither that nor its attempt is counted anew.
+    Resumed {
+        /// The task.
+        id: TaskId,
+        /// The hold on it, which is that session's now.
+        claim: Box<Claim>,
+    },
     /// The policy left the task with a holder that is late or dead, until this lease ends.
     Kept {
         /// The task.
@@ -388,10 +395,11 @@ pub struct TaskUpdate {
 
 impl Change {
     /// Every word that [`Change::event`] gives.
-    pub const EVENTS: [&'static str; 23] = [
+    pub const EVENTS: [&'static str; 24] = [
         "added",
         "claimed",
         "renewed",
+        "resumed",
         "kept",
         "released",
         "recovered",
@@ -420,6 +428,7 @@ impl Change {
             Self::Added(task) | Self::Archived(task) => Some(&task.id),
             Self::Claimed { id, .. }
             | Self::Renewed { id, .. }
+            | Self::Resumed { id, .. }
             | Self::Kept { id, .. }
             | Self::Released { id, .. }
             | Self::Recovered { id, .. }
@@ -449,6 +458,7 @@ impl Change {
             Self::Added(_) => "added",
             Self::Claimed { .. } => "claimed",
             Self::Renewed { .. } => "renewed",
+            Self::Resumed { .. } => "resumed",
             Self::Kept { .. } => "kept",
             Self::Released { .. } => "released",
             Self::Recovered { .. } => "recovered",

@@ -113,11 +113,7 @@ impl Engine {
         lease_ms: Option<u64>,
         deadline: Deadline,
     ) -> Result<Held, Error> {
-        if lease_ms.is_some_and(|ms| ms == 0 || ms > LEASE_MS_MAX) {
-            return Err(Error::Invalid(
-                "a lease must be longer than nothing and at most 30 days".into(),
-            ));
-        }
+        check_lease(lease_ms)?;
         self.transact(&request(Command::Heartbeat, proof), deadline, |work| {
             let Standing::Holds(claim) = work.standing(id, proof, Verb::Heartbeat)? else {
                 return Err(Error::Invalid("a heartbeat is never answered from memory".into()));
@@ -155,7 +151,17 @@ impl Engine {
     }
 }
 
-fn request(command: Command, proof: &Proof) -> Request {
+/// Checks that a lease is of a length that can be.
+pub(super) fn check_lease(lease_ms: Option<u64>) -> Result<(), Error> {
+    if lease_ms.is_some_and(|ms| ms == 0 || ms > LEASE_MS_MAX) {
+        return Err(Error::Invalid(
+            "a lease must be longer than nothing and at most 30 days".into(),
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn request(command: Command, proof: &Proof) -> Request {
     Request { command, agent: Some(proof.agent.clone()), session: None, filter: None }
 }
 

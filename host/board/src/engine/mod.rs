@@ -20,6 +20,7 @@ mod meta;
 mod operate;
 mod planted;
 mod prospect;
+mod resume;
 mod set_policy;
 mod settle;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use taskhost::{ClaimOptions, Filter, Name, Process, SessionId, SessionOptions, TaskId};
+use taskhost::{ClaimOptions, Filter, Name, Process, SessionId, SessionOptions, TaskId, Token};
 use taskhost_answers::{ClaimAnswer, Claimed, Nothing};
 
 use super::asker::{Asker, Wanted};
@@ -29,6 +29,10 @@ Example: this task; the exit code is 4 if somebody else has it
 Example: a claim that ends when this process does (in a script, its own is `$$`)
 
   taskhost claim --agent alice --holder-pid 4711
+
+Example: after a restart, the claim goes on, and with it what was begun; its end is this shell's from now on
+
+  taskhost claim build_1a2b3c4d --agent alice --token 17 --holder-pid 4711
 
 Keep the token: `complete`, `fail`, `release` and `heartbeat` ask for it.";
 
@@ -58,6 +62,10 @@ pub struct Args {
     /// another namespace of process numbers waits for the lease
     #[arg(long, value_name = "PID")]
     holder_pid: Option<u32>,
+    /// Take up again the claim of this task that an earlier session of this agent made, and that has this token. Refused
+    /// if that session lives, or somebody else was given the task since
+    #[arg(long, value_name = "N", requires = "id", conflicts_with_all = ["key", "types", "labels", "wait"])]
+    token: Option<Token>,
     /// Repeated with the same key, the request gives the same claim again
     #[arg(long, value_name = "KEY", value_parser = parse::key)]
     key: Option<String>,
@@ -67,6 +75,11 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let session = args.asker.session(&args.agent, args.session.as_ref().map(SessionId::as_str));
     let session = SessionOptions { holder: holder(args.holder_pid)?, ..session };
     let session = context.open()?.session(&session)?;
+    if let (Some(token), Some(id)) = (args.token, &args.id) {
+        let resumed = session.resume(id, token, args.lease)?;
+        answer_claimed(context, &args.agent, &Claimed::again(resumed.task()))?;
+        return Ok(Code::Done);
+    }
     let options = ClaimOptions {
         filter: Filter { only: args.id, ..args.wanted.filter() },
         lease: args.lease,

@@ -9,6 +9,7 @@ use taskhost::domain::BoardSettings;
 use taskhost::{Board, Error, InitError, InitOptions};
 use taskhost_answers::board_settings as settings;
 
+use super::agents_md::{self, Written};
 use crate::context::Context;
 use crate::exit::{Code, Conflicting, Usage};
 use crate::output::line;
@@ -21,7 +22,11 @@ Example: a board in `.taskhost`
 
 Example: one elsewhere, whose tasks are tried three times
 
-  taskhost --board /srv/nightly init --setting retries=2 --setting backoff=10m";
+  taskhost --board /srv/nightly init --setting retries=2 --setting backoff=10m
+
+Example: one whose project tells its agents about it
+
+  taskhost init --agents-md";
 
 /// Make a board
 #[derive(Debug, clap::Args)]
@@ -36,6 +41,10 @@ pub struct Args {
     /// A directory that policies of several boards may read and write
     #[arg(long, value_name = "DIR")]
     shared_files: Option<String>,
+    /// Add a paragraph to AGENTS.md in this directory that tells coding agents how to work with the board; once, and
+    /// also for a board that is there already
+    #[arg(long)]
+    agents_md: bool,
 }
 
 #[derive(Serialize)]
@@ -43,6 +52,8 @@ struct Answer {
     board: String,
     created: bool,
     policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agents_md: Option<String>,
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
@@ -53,7 +64,10 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         Err(Error::Init(InitError::Exists)) => (existing(context, args, &options)?, false),
         Err(error) => return Err(error.into()),
     };
+    let told =
+        args.agents_md.then(|| agents_md::add(Path::new("."), &context.taskhost())).transpose()?;
     let answer = Answer {
+        agents_md: told.as_ref().map(|(path, _)| path.display().to_string()),
         board: std::path::absolute(&context.board)?.display().to_string(),
         created,
         policy: board.policies()?.leading().digest.to_string(),
@@ -61,6 +75,14 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     context.output.answer(&answer, |out| {
         let what = if created { "made a board" } else { "there is such a board already" };
         line(out, format_args!("{what} in `{}`", context.board.display()));
+        if let Some((path, written)) = &told {
+            let what = match written {
+                Written::Created => "made, with a paragraph about the board",
+                Written::Added => "given a paragraph about the board",
+                Written::Already => "left as it is: it tells of a board already",
+            };
+            line(out, format_args!("`{}` was {what}", path.display()));
+        }
     })?;
     if created {
         context

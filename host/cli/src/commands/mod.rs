@@ -1,6 +1,7 @@
 //! The commands, one file each: the help text, the arguments, `exec`, then helpers in the order of their calls.
 
 mod add;
+mod agents_md;
 mod archive;
 mod asker;
 mod assign;
@@ -24,8 +25,10 @@ mod import;
 mod init;
 mod list;
 mod lock;
+mod mcp;
 mod meta;
 mod policy;
+mod prime;
 mod release;
 mod retry;
 mod review;
@@ -75,6 +78,8 @@ pub enum Command {
     Stats(stats::Args),
     Lock(lock::Args),
     Run(run::Args),
+    Prime(prime::Args),
+    Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),
     Compact(compact::Args),
@@ -119,6 +124,8 @@ impl Command {
             Self::Stats(args) => stats::exec(context, &args),
             Self::Lock(args) => lock::exec(context, &args),
             Self::Run(args) => run::exec(context, args),
+            Self::Prime(args) => prime::exec(context, &args),
+            Self::Mcp(args) => mcp::exec(context, &args),
             Self::Export(args) => export::exec(context, &args),
             Self::Import(args) => import::exec(context, &args),
             Self::Compact(args) => compact::exec(context, &args),

@@ -23,7 +23,7 @@ use taskhost_board::Generation;
 /// | format | what changed |
 /// | --- | --- |
 /// | 1 | the first one |
-/// | 2 | entries that the first version doesn't know: tasks that are updated, reopened, accepted, archived; the workflow's metadata; fallbacks; processes of claims; more settings |
+/// | 2 | entries that the first version doesn't know: tasks that are updated, reopened, accepted, archived; the workflow's metadata; fallbacks; processes of claims; claims that are taken up again; more settings |
 pub(crate) const FORMAT: u32 = 2;
 
 /// The first 8 bytes of a SHA-256: enough to notice accidents, not to withstand forgers, who could rewrite the

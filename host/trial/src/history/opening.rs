@@ -61,6 +61,7 @@ fn status_before(change: &Change) -> Option<Status> {
     match change {
         Change::Claimed { .. } => Some(Status::Pending),
         Change::Renewed { .. }
+        | Change::Resumed { .. }
         | Change::Kept { .. }
         | Change::Released { .. }
         | Change::Recovered { .. }

@@ -1,6 +1,6 @@
 //! What stands between a task and being claimed, as a line.
 
-use taskhost::{Agent, Assignee, Name, Obstacle, Status, wire};
+use taskhost::{Agent, Assignee, Name, Obstacle, wire};
 use taskhost_answers::{Relations, reserved_for};
 
 use super::quoted;

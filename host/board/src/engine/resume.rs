@@ -1,0 +1,60 @@
+//! A session goes on with a claim that an earlier session of the same agent made: it presents the token, and from then
+//! on its own life is what the claim stands on.
+//!
+//! A session that is known to live keeps its claims: two sessions of one name never have the same task, whatever either
+//! of them has read. Where nothing proves that the earlier one lives, the token decides, as it does for every other
+//! request about a claim.
+
+use std::time::Instant as Deadline;
+
+use super::hold::{Standing, Verb, check_lease, request};
+use super::{Engine, Error, Held, Proof, Work};
+use crate::{Agent, Change, Claim, Command, TaskId, Token, Vital};
+
+impl Engine {
+    /// Takes up again the claim with this token for the session that `agent` is, and extends its lease to `lease_ms` from
+    /// now, or by its own length.
+    pub fn resume(
+        &self,
+        id: &TaskId,
+        token: Token,
+        agent: &Agent,
+        lease_ms: Option<u64>,
+        deadline: Deadline,
+    ) -> Result<Held, Error> {
+        check_lease(lease_ms)?;
+        let proof = Proof { agent: agent.name.clone(), token: Some(token) };
+        let mut entry = request(Command::Heartbeat, &proof);
+        entry.session = Some(agent.session.clone());
+        self.transact(&entry, deadline, |work| work.resume(id, &proof, agent, lease_ms))
+    }
+}
+
+impl Work<'_> {
+    fn resume(
+        &mut self,
+        id: &TaskId,
+        proof: &Proof,
+        agent: &Agent,
+        lease_ms: Option<u64>,
+    ) -> Result<Held, Error> {
+        let Standing::Holds(held) = self.standing(id, proof, Verb::Heartbeat)? else {
+            return Err(Error::Invalid("a heartbeat is never answered from memory".into()));
+        };
+        if held.session != agent.session && self.is_living(&held) {
+            let lease_until = held.lease.ends(self.tx().now());
+            return Err(Error::Held { id: id.clone(), claim: held, lease_until });
+        }
+        let now = self.tx().now();
+        let lease_ms = lease_ms.unwrap_or(held.lease_ms);
+        let claim = Claim { since: held.since, ..Claim::new(agent, held.token, now, lease_ms) };
+        self.tx_mut().apply(Change::Resumed { id: id.clone(), claim: Box::new(claim) })?;
+        Ok(Held { task: Box::new(self.task(id)?), repeated: false })
+    }
+
+    /// Whether something vouches for its holder, and isn't known to have ended.
+    fn is_living(&mut self, claim: &Claim) -> bool {
+        let vitals: Vec<Vital> = claim.vitals().collect();
+        !vitals.is_empty() && self.opened.dead(&vitals).is_empty()
+    }
+}

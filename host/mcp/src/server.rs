@@ -1,0 +1,153 @@
+//! The protocol's requests.
+//!
+//! What a board does may wait for its lock, so it is done on threads beside the one that listens.
+
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation,
+    InitializeRequestParams, InitializeResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
+use serde_json::{Map, Value};
+
+use crate::seat::Seat;
+use crate::tools::Call;
+use crate::{ServeError, resources, tools};
+
+/// A server for one client.
+pub struct Server {
+    seat: Arc<Seat>,
+}
+
+impl Server {
+    /// A server for the agent that will sit there.
+    pub fn new(seat: Seat) -> Self {
+        Self { seat: Arc::new(seat) }
+    }
+}
+
+/// Serves until the client goes.
+pub async fn run(server: Server) -> Result<(), ServeError> {
+    use rmcp::service::ServerInitializeError as Initialize;
+    match server.serve(rmcp::transport::stdio()).await {
+        Ok(running) => {
+            // How it went is for the client to know: here it is over.
+            let _ = running.waiting().await;
+            Ok(())
+        }
+        // Who comes and goes without a word has asked for nothing.
+        Err(Initialize::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(ServeError::Client(error.to_string())),
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> InitializeResult {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        InitializeResult::new(capabilities)
+            .with_server_info(Implementation::new("taskhost", env!("CARGO_PKG_VERSION")))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut info = self.negotiate_initialize(&request)?;
+        let (seat, client) = (self.seat.clone(), request.client_info.name);
+        let session = off_the_ear(move || {
+            let session = seat.session(Some(&client)).map_err(|error| error.to_string())?;
+            Ok::<_, String>(session.agent().clone())
+        });
+        // If it can't begin, each tool says why.
+        if let Ok(agent) = session.await? {
+            info.instructions = Some(format!(
+                "You are `{}`, session `{}`. {INSTRUCTIONS}",
+                agent.name, agent.session
+            ));
+        }
+        Ok(info)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::list()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = tools::find(&request.name) else {
+            let names: Vec<&str> = tools::ALL.iter().map(|tool| tool.name).collect();
+            let message =
+                format!("there is no tool `{}`: there are {}", request.name, names.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let client = context.peer.peer_info().map(|info| info.client_info.name.clone());
+        let (seat, cancelled) = (self.seat.clone(), context.ct.clone());
+        let arguments = request.arguments.unwrap_or_default();
+        let answer = off_the_ear(move || {
+            let is_cancelled = || cancelled.is_cancelled();
+            let call = Call { seat: &seat, client: client.as_deref(), is_cancelled: &is_cancelled };
+            tool.call(&call, arguments)
+        });
+        Ok(match answer.await? {
+            Ok(answer) => CallToolResult::structured(answer).into(),
+            Err(failure) => CallToolResult::structured_error(tools::failed(&failure)).into(),
+        })
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Ok(ListResourcesResult::with_all_items(resources::list()))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let seat = self.seat.clone();
+        off_the_ear(move || resources::read(seat.board(), &request.uri)).await?.map(Into::into)
+    }
+}
+
+/// What an agent reads before it calls anything.
+const INSTRUCTIONS: &str = "This board gives each task to one agent. Loop: board_next claims a task; do the work; \
+board_finish ends it (complete, fail, release, or block with a question for a human). On long work call \
+board_heartbeat before lease_until. A `claimed` or `stale_token` error means that the task is somebody else's now: \
+stop working on it. Add what you find to be done with board_add.";
+
+/// Does on another thread what may wait.
+async fn off_the_ear<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ErrorData> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        ErrorData::internal_error(format!("the request ended unexpectedly: {error}"), None)
+    })
+}
+
+/// Arguments as they come.
+pub type Arguments = Map<String, Value>;
