@@ -5,7 +5,8 @@ use taskhost_sdk::{About, Description};
 
 impl About for Standard {
     fn describe() -> Description {
-        let summary = "Highest priority first; dependencies, parents, leases, retries and limits.";
+        let summary =
+            "Highest priority first; dependencies, parents, leases, retries, limits and reviews.";
         Description::new("standard", env!("CARGO_PKG_VERSION"), summary)
             .with(&settings::PARENT)
             .with(&settings::CASCADE)
@@ -14,5 +15,6 @@ impl About for Standard {
             .with(&settings::RETRIES)
             .with(&settings::BACKOFF)
             .with(&settings::MAX_CLAIMS_PER_AGENT)
+            .with(&settings::REVIEW)
     }
 }

@@ -1,4 +1,4 @@
-//! What follows from what happened? A failure may be retried; a parent whose children come first isn't
+//! What follows from what happened? What is completed may have to be reviewed first; a failure may be retried; a parent whose children come first isn't
 //! completed before them, and what would make both wait for ever is refused. Everything else is accepted as it is.
 
 use std::iter;
@@ -25,7 +25,11 @@ impl Lifecycle for Standard {
             // The host itself asks about the parent again: a step here for each of very many children would go over
             // the bound on steps.
             "created" => no_circle(view, task),
-            "completed" | "reviewed" => finished(task),
+            "completed" => match finished(task) {
+                Answer::Accept if settings::is_reviewed(|| task.labels()) => Answer::Review,
+                answer => answer,
+            },
+            "reviewed" => finished(task),
             "failed" => failed(task),
             _ => Answer::Accept,
         }

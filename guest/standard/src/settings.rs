@@ -62,6 +62,18 @@ pub const MAX_CLAIMS_PER_AGENT: Setting<i64> = Setting::integer(
     "How many tasks the sessions of one agent may hold together. 0 or less for no limit.",
 );
 
+/// Read through [`is_reviewed`].
+pub const REVIEW: Setting<String> = Setting::choice(
+    "review",
+    &["off", "all", "labelled"],
+    "off",
+    "Which tasks are in review when they are completed, until somebody other than who completed them \
+     accepts them or sends them back: `off`, none; `all`; `labelled`, those with the label `review`.",
+);
+
+/// What makes a task one that is reviewed under `review=labelled`.
+const REVIEW_LABEL: &str = "review";
+
 /// What a parent means to its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParentRule {
@@ -91,6 +103,16 @@ pub enum Cascade {
 impl Cascade {
     pub fn get() -> Self {
         if CASCADE.get() == "cancel" { Self::Cancel } else { Self::Block }
+    }
+}
+
+/// Whether a task is reviewed before it counts as completed. Its labels are asked for only where they tell.
+pub fn is_reviewed(labels: impl FnOnce() -> Vec<String>) -> bool {
+    match REVIEW.get().as_str() {
+        "all" => true,
+        "labelled" => labels().iter().any(|label| label == REVIEW_LABEL),
+        // The host accepts no other word than the three.
+        _ => false,
     }
 }
 

@@ -30,6 +30,7 @@ mod replays;
 mod run;
 mod scale;
 mod seeing;
+mod sessions;
 mod terminal;
 mod trials;
 mod upkeep;

@@ -18,7 +18,10 @@ pub fn json(obstacle: &Obstacle, relations: &Relations) -> Value {
             "lease_until": wire::time(*lease_until),
             "lease_over": over,
         }),
-        Obstacle::InReview => json!({ "kind": "in_review" }),
+        Obstacle::InReview { completed_by } => json!({
+            "kind": "in_review",
+            "completed_by": completed_by.as_ref().map(Name::as_str),
+        }),
         Obstacle::Blocked(reason) => json!({ "kind": "blocked", "reason": reason }),
         Obstacle::Waiting { on, why } => {
             let on: Vec<Value> = on

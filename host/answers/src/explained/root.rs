@@ -9,7 +9,10 @@ pub fn json(task: &Task) -> Value {
         Status::Completed | Status::Failed | Status::Cancelled => {
             json!({ "kind": "finished", "reason": task.reason, "error": task.error })
         }
-        Status::InReview => json!({ "kind": "in_review" }),
+        Status::InReview => json!({
+            "kind": "in_review",
+            "completed_by": task.closed.as_ref().map(|closed| closed.agent.as_str()),
+        }),
         Status::Blocked => json!({ "kind": "blocked", "reason": task.reason }),
         Status::InProgress => task.claim.as_ref().map_or_else(
             || json!({ "kind": "claimed" }),

@@ -23,7 +23,10 @@ pub enum Obstacle {
         over: bool,
     },
     /// It was completed and waits to be accepted.
-    InReview,
+    InReview {
+        /// Who completed it, and so can't accept it.
+        completed_by: Option<Name>,
+    },
     /// It is parked.
     Blocked(Option<String>),
     /// It waits for these.
@@ -117,7 +120,9 @@ fn for_everybody(
         Status::Completed | Status::Failed | Status::Cancelled => {
             Some(Obstacle::Finished(task.status))
         }
-        Status::InReview => Some(Obstacle::InReview),
+        Status::InReview => Some(Obstacle::InReview {
+            completed_by: task.closed.as_ref().map(|closed| closed.agent.clone()),
+        }),
         Status::Blocked => Some(Obstacle::Blocked(task.reason.clone())),
         Status::InProgress => task.claim.clone().map(|claim| Obstacle::Held {
             lease_until: claim.lease.ends(tx.now()),

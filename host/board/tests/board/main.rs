@@ -17,3 +17,4 @@ mod posted;
 mod properties;
 mod recording;
 mod regressions;
+mod resuming;

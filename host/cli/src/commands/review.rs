@@ -16,7 +16,13 @@ Example: to be done again
 
   taskhost review build_1a2b3c4d --send-back --reason 'the tests are missing'
 
-Which tasks are in review when they are completed is for the policy to say.";
+Example: every task is to be reviewed from now on, or those with the label `review`
+
+  taskhost policy set current --setting review=all
+  taskhost policy set current --setting review=labelled
+
+Which tasks are in review when they are completed is for the policy to say. Whoever completed one can send it back, but \
+not accept it.";
 
 /// Accept work that is in review, or send it back
 #[derive(Debug, clap::Args)]

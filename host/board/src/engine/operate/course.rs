@@ -4,7 +4,7 @@ use super::super::Proof;
 use super::super::hold::Standing;
 use super::{Error, Work};
 use crate::transaction::finish;
-use crate::{Cause, Change, Event, Status, Task, TaskId, Verb};
+use crate::{Cause, Change, Event, Name, Status, Task, TaskId, Verb};
 
 impl Work<'_> {
     /// Cancels a task, and with `cascade` what waits for it. Whoever holds it finds out at the next heartbeat.
@@ -163,15 +163,25 @@ impl Work<'_> {
         Ok(true)
     }
 
+    /// Accepts a task, or sends it back. Whoever completed it doesn't accept it, under whatever policy: that a second
+    /// one looks is what a review is, and a policy isn't told who reviews.
     pub(super) fn review(
         &mut self,
         id: &TaskId,
         accept: bool,
         reason: Option<&str>,
+        by: Option<&Name>,
     ) -> Result<bool, Error> {
         let task = self.task(id)?;
         if task.status != Status::InReview {
             return Err(Self::wrong_status(&task, "it doesn't wait for a review"));
+        }
+        let completed_by = task.closed.as_ref().map(|closed| &closed.agent);
+        if accept && by.is_some() && by == completed_by {
+            return Err(Self::wrong_status(
+                &task,
+                "its own agent can't accept it: somebody else has to",
+            ));
         }
         let reason = reason.map(str::to_owned);
         let detail = reason.clone().unwrap_or_default();

@@ -231,7 +231,7 @@ impl Engine {
                 outcomes.extend(ids.iter().map(|id| (id.clone(), Outcome::Done)));
             } else {
                 for id in ids {
-                    let changed = work.operate(id, &request.action)?;
+                    let changed = work.operate(id, &request.action, request.by.as_ref())?;
                     let outcome = if changed { Outcome::Done } else { Outcome::Already };
                     outcomes.push((id.clone(), outcome));
                 }
@@ -248,7 +248,7 @@ impl Engine {
 
 impl Work<'_> {
     /// Stages one action on one task; `false` if there was nothing to do.
-    fn operate(&mut self, id: &TaskId, action: &Action) -> Result<bool, Error> {
+    fn operate(&mut self, id: &TaskId, action: &Action, by: Option<&Name>) -> Result<bool, Error> {
         match action {
             Action::Assign(assignee) => self.assign(id, assignee),
             Action::Unassign(from) => self.unassign(id, from.as_ref()),
@@ -260,7 +260,7 @@ impl Work<'_> {
             }
             Action::Unblock { reason } => self.unblock(id, reason.as_deref()),
             Action::Release { reason } => self.release_by_force(id, reason.as_deref()),
-            Action::Review { accept, reason } => self.review(id, *accept, reason.as_deref()),
+            Action::Review { accept, reason } => self.review(id, *accept, reason.as_deref(), by),
             Action::Archive => self.archive(std::slice::from_ref(id)).map(|()| true),
         }
     }

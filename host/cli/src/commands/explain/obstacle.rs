@@ -25,7 +25,7 @@ pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations, asker
             }
         }
         Obstacle::Locked(by) => format!("it is locked by hand, by {by}"),
-        Obstacle::InReview => "it was completed, and waits to be accepted".into(),
+        Obstacle::InReview { completed_by } => in_review(completed_by.as_ref()),
         Obstacle::Blocked(reason) => format!("it is parked{}", because(reason)),
         Obstacle::Waiting { on, why } => {
             let tasks = if on.len() == 1 { "task" } else { "tasks" };
@@ -58,6 +58,16 @@ pub fn write(out: &mut String, obstacle: &Obstacle, relations: &Relations, asker
         Obstacle::Refused(reason) => format!("the policy refuses this agent: {reason}"),
     };
     line(out, format_args!("- {text}"));
+}
+
+/// Who completed it can't accept it.
+fn in_review(completed_by: Option<&Name>) -> String {
+    match completed_by {
+        Some(agent) => {
+            format!("`{agent}` completed it, and it waits to be accepted by somebody else")
+        }
+        None => "it was completed, and waits to be accepted".into(),
+    }
 }
 
 /// For whom it is reserved; and who asks, if the name alone doesn't tell the two apart.

@@ -13,7 +13,12 @@ pub fn in_words(task: &Task) -> String {
         Status::Failed if task.error.is_some() => format!("which failed{}", because(&task.error)),
         Status::Failed => format!("which failed{}", because(&task.reason)),
         Status::Cancelled => format!("which was cancelled{}", because(&task.reason)),
-        Status::InReview => "which was completed, and waits to be accepted".into(),
+        Status::InReview => match &task.closed {
+            Some(closed) => {
+                format!("which `{}` completed, and which waits to be accepted", closed.agent)
+            }
+            None => "which was completed, and waits to be accepted".into(),
+        },
         Status::Blocked => format!("which is parked{}", because(&task.reason)),
         Status::InProgress => task.claim.as_ref().map_or_else(
             || "which somebody works on".into(),

@@ -1,0 +1,75 @@
+//! A later session of an agent goes on with what an earlier one claimed, and nobody else does.
+
+use taskhost_board::{Agent, ClaimOutcome, Error, Finish, SessionId, Status, Store, Task, Token};
+
+use crate::common::{Board, agent, board, id, proof, request, soon, task, token};
+
+/// Another session of the agent of this name, which holds a life lock of its own.
+fn session(name: &str, session: &str) -> Agent {
+    Agent { session: SessionId::new(session).unwrap(), living: true, ..agent(name) }
+}
+
+fn claimed(board: &Board, agent: &Agent) -> Task {
+    match board.claim(&request(agent)).unwrap() {
+        ClaimOutcome::Claimed { task, .. } => *task,
+        ClaimOutcome::Nothing { why, .. } => panic!("nothing to claim: {why:?}"),
+    }
+}
+
+#[test]
+fn later_session_goes_on_with_the_claim_of_one_that_has_ended() {
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let (first, second) = (session("ada", "s-1"), session("ada", "s-2"));
+    let life = board.store.live(&first.session).unwrap();
+    let before = claimed(&board, &first);
+    drop(life);
+    let _life = board.store.live(&second.session).unwrap();
+    let resumed = board.engine.resume(&id("t"), token(&before.claim), &second, None, soon());
+    let after = *resumed.unwrap().task;
+    assert_eq!(after.claim.as_ref().unwrap().session, second.session);
+    assert_eq!((token(&after.claim), after.attempts), (token(&before.claim), 1));
+    // It stands on the later session's life now.
+    assert!(board.next("bob").is_none());
+    assert_eq!(board.complete(&after).status, Status::Completed);
+    board.assert_sound();
+}
+
+#[test]
+fn session_that_lives_keeps_its_claim_whoever_knows_the_token() {
+    // Two sessions of one agent worked on one task, because a token could be read from the board.
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let (first, second) = (session("ada", "s-1"), session("ada", "s-2"));
+    let _lives = [&first, &second].map(|agent| board.store.live(&agent.session).unwrap());
+    let held = claimed(&board, &first);
+    let refused = board.engine.resume(&id("t"), token(&held.claim), &second, None, soon());
+    assert!(matches!(refused, Err(Error::Held { .. })), "{refused:?}");
+    assert_eq!(board.task("t").claim, held.claim);
+    // Its own session may say so as often as it likes.
+    let again = board.engine.resume(&id("t"), token(&held.claim), &first, None, soon()).unwrap();
+    assert_eq!(again.task.claim.unwrap().session, first.session);
+}
+
+#[test]
+fn claim_that_was_given_away_or_ended_is_not_taken_up_again() {
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let (first, second) = (session("ada", "s-1"), session("ada", "s-2"));
+    let life = board.store.live(&first.session).unwrap();
+    let before = claimed(&board, &first);
+    drop(life);
+    let _life = board.store.live(&second.session).unwrap();
+    // Nobody's guess, and no other agent's.
+    for (agent, with) in [(&second, Token(99)), (&session("eve", "s-3"), token(&before.claim))] {
+        let refused = board.engine.resume(&id("t"), with, agent, None, soon());
+        assert!(matches!(refused, Err(Error::Stale { .. })), "{refused:?}");
+    }
+    let others = board.next("bob").unwrap();
+    let late = board.engine.resume(&id("t"), token(&before.claim), &second, None, soon());
+    assert!(matches!(late, Err(Error::Stale { .. })), "{late:?}");
+    board.finish("t", &proof(&others), &Finish::Complete(None)).unwrap();
+    let ended = board.engine.resume(&id("t"), token(&others.claim), &agent("bob"), None, soon());
+    assert!(matches!(ended, Err(Error::Transition { .. })), "{ended:?}");
+    board.assert_sound();
+}

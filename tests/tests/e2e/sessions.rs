@@ -1,0 +1,117 @@
+//! Agents' sessions from the command line: primed at their start, going on with earlier claims; and what people decide
+//! about their work.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use taskhost_tests::TestBoard;
+
+fn sleeper() -> std::process::Child {
+    Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// Ends a process and takes note of it.
+fn end(mut child: std::process::Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn later_process_goes_on_with_a_claim_by_its_token() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let (first, second) = (sleeper(), sleeper());
+    let pid = first.id().to_string();
+    let claim = board.run(&["claim", "--agent", "ada", "--holder-pid", &pid]).exits(0);
+    let token = claim.number("/token").to_string();
+    let pid = second.id().to_string();
+    let resume =
+        ["claim", "t", "--agent", "ada", "--token", token.as_str(), "--holder-pid", pid.as_str()];
+    // As long as the first one lives, the claim is its own.
+    let taken = board.run(&resume).exits(4);
+    assert_eq!(taken.text("/error/code"), "claimed");
+    end(first);
+    let resumed = board.run(&resume).exits(0);
+    assert_eq!(resumed.number("/token").to_string(), token);
+    assert_eq!(resumed.number("/task/attempts"), 1);
+    board.run(&["claim", "--agent", "bob"]).exits(3);
+    let events = board.run(&["history", "t", "--event", "resumed"]).exits(0);
+    assert_eq!(events.number("/total"), 1);
+    // And it ends with the second one.
+    end(second);
+    let given = board.run(&["claim", "--agent", "bob"]).exits(0);
+    assert_eq!(given.text("/task/id"), "t");
+    let late = board.run(&resume[..6]).exits(4);
+    assert_eq!(
+        (late.text("/error/code"), late.text("/error/holder")),
+        ("stale_token".into(), "bob".into())
+    );
+    board.assert_healthy();
+}
+
+#[test]
+fn reviewed_task_is_accepted_by_somebody_else() {
+    let board = TestBoard::with(&["--setting", "review=all"]);
+    board.add(&["t"]);
+    let claim = |agent: &str| {
+        board.run(&["claim", "t", "--agent", agent]).exits(0).number("/token").to_string()
+    };
+    let complete = |agent: &str| {
+        let token = claim(agent);
+        board.run(&["complete", "t", "--agent", agent, "--token", &token]).exits(0)
+    };
+    assert_eq!(complete("ada").text("/task/status"), "in_review");
+    let why = board.run(&["explain", "t"]).exits(0);
+    assert_eq!(why.text("/obstacles/0/kind"), "in_review");
+    assert_eq!(why.text("/obstacles/0/completed_by"), "ada");
+    let own = board.run(&["review", "t", "--accept", "--by", "ada"]).exits(10);
+    assert_eq!(own.text("/error/code"), "invalid_transition");
+    board.run(&["review", "t", "--send-back", "--by", "carol", "--reason", "no tests"]).exits(0);
+    // Whoever gets it next is told why.
+    let again = board.run(&["claim", "t", "--agent", "bob"]).exits(0);
+    assert_eq!(again.text("/task/reason"), "no tests");
+    let token = again.number("/token").to_string();
+    board.run(&["complete", "t", "--agent", "bob", "--token", &token]).exits(0);
+    board.run(&["review", "t", "--accept", "--by", "ada"]).exits(0);
+    assert_eq!(board.task("t")["status"], "completed");
+    let events: Vec<String> = board.run(&["history", "t"]).exits(0).json()["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["event"].as_str().unwrap().to_owned())
+        .collect();
+    let expected =
+        ["added", "claimed", "in_review", "sent_back", "claimed", "in_review", "accepted"];
+    assert_eq!(events, expected);
+}
+
+#[test]
+fn prime_says_who_one_is_what_one_holds_and_what_is_ready() {
+    let board = TestBoard::new();
+    board.add(&["a", "b", "c"]);
+    board.run(&["block", "c", "--reason", "which key?"]).exits(0);
+    let fresh = board.run(&["prime", "--agent", "ada"]).exits(0).json();
+    assert_eq!((&fresh["holds_total"], &fresh["ready_total"]), (&0.into(), &2.into()));
+    assert_eq!((&fresh["next"]["id"], &fresh["blocked_total"]), (&"a".into(), &1.into()));
+    let token = board.run(&["claim", "--agent", "ada"]).exits(0).number("/token");
+    let text = board.run_plain(&["prime", "--agent", "ada"]).exits(0).stdout;
+    assert!(text.contains(&format!("`a` (work): token {token}, session ")), "{text}");
+    assert!(text.contains("complete ID --agent ada --token N"), "{text}");
+    assert!(text.len() < 2_000, "an agent reads {} bytes each time", text.len());
+}
+
+#[test]
+fn agents_md_is_told_of_the_board_once() {
+    let board = TestBoard::missing();
+    let md = board.folder().join("AGENTS.md");
+    fs::write(&md, "# Ours\n").unwrap();
+    let init = || {
+        let mut init = board.command(&["init", "--agents-md"]);
+        assert!(init.current_dir(board.folder()).stderr(Stdio::null()).status().unwrap().success());
+        fs::read_to_string(&md).unwrap()
+    };
+    let first = init();
+    assert!(first.starts_with("# Ours\n\n<!-- taskhost -->\n"), "{first}");
+    assert!(first.contains("prime --agent"), "{first}");
+    assert_eq!(init(), first);
+}
