@@ -135,6 +135,21 @@ impl Client {
         content(&result)
     }
 
+    /// Calls a tool as soon as a holder that was killed is gone.
+    #[track_caller]
+    pub fn call_when_free(&mut self, tool: &str, arguments: &Value) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let id = self.start(tool, arguments);
+            let result = self.answer(id).unwrap_or_else(|error| panic!("{error}"));
+            let is_held = result["structuredContent"]["error"]["code"] == "claimed";
+            if !is_held || Instant::now() > deadline {
+                assert_ne!(result["isError"], true, "{result}");
+                return content(&result);
+            }
+        }
+    }
+
     /// Calls a tool, which refuses, and gives the error.
     #[track_caller]
     pub fn refused(&mut self, tool: &str, arguments: &Value) -> Value {

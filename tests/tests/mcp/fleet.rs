@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
@@ -44,11 +44,10 @@ struct Worker {
 }
 
 impl Worker {
-    /// One that goes on to the end, or stops at its claim of this number.
-    fn start(library: Library, board: &TestBoard, name: &str, stops_at: Option<u32>) -> Self {
+    /// One that stops at its claims of these numbers, with the task in its hands.
+    fn start(library: Library, board: &TestBoard, name: &str, stops_at: &str) -> Self {
         let mut script = library.script("worker");
-        script.arg(Server::on(board, &[]).for_client(name)).arg(done(board));
-        script.arg(stops_at.unwrap_or(0).to_string());
+        script.arg(Server::on(board, &[]).for_client(name)).arg(done(board)).arg(stops_at);
         Self { child: script.spawn().unwrap() }
     }
 
@@ -57,6 +56,11 @@ impl Worker {
         let mut line = String::new();
         BufReader::new(self.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         line.strip_prefix("holding ").unwrap().trim().to_owned()
+    }
+
+    /// Lets it go on after it had stopped.
+    fn go_on(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
     fn kill(mut self) {
@@ -132,14 +136,28 @@ fn files(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// Starts these clients and has them begin together, each with its first task.
+fn begin<const N: usize>(
+    board: &TestBoard,
+    clients: [(Library, &str); N],
+    stops_at: &str,
+) -> [Worker; N] {
+    clients.map(|(library, name)| Worker::start(library, board, name, stops_at))
+}
+
 #[test]
 fn two_hundred_tasks_are_each_done_once_though_two_of_four_clients_are_killed() {
     let board = board(40);
-    let mut dying = [(Library::Python, "py-1"), (Library::TypeScript, "ts-1")]
-        .map(|(library, name)| Worker::start(library, &board, name, Some(8)));
-    let living = [(Library::Python, "py-2"), (Library::TypeScript, "ts-2")]
-        .map(|(library, name)| Worker::start(library, &board, name, None));
-    let held = [dying[0].holding(), dying[1].holding()];
+    let mut dying =
+        begin(&board, [(Library::Python, "py-1"), (Library::TypeScript, "ts-1")], "1,3");
+    let mut living = begin(&board, [(Library::Python, "py-2"), (Library::TypeScript, "ts-2")], "1");
+    for worker in dying.iter_mut().chain(&mut living) {
+        worker.holding();
+    }
+    for worker in dying.iter_mut().chain(&mut living) {
+        worker.go_on();
+    }
+    let held = dying.each_mut().map(Worker::holding);
     // The clients, not their servers, which have to notice by themselves.
     for worker in dying {
         worker.kill();
@@ -154,10 +172,11 @@ fn two_hundred_tasks_are_each_done_once_though_two_of_four_clients_are_killed() 
 #[test]
 fn what_a_killed_server_held_comes_back_at_once_and_its_client_hears_of_it() {
     let board = board(8);
-    let mut dying = [(Library::Python, "py-1"), (Library::TypeScript, "ts-1")]
-        .map(|(library, name)| Worker::start(library, &board, name, Some(3)));
-    let living = Worker::start(Library::TypeScript, &board, "ts-2", None);
+    let mut dying = begin(&board, [(Library::Python, "py-1"), (Library::TypeScript, "ts-1")], "3");
+    let [mut living] = begin(&board, [(Library::TypeScript, "ts-2")], "1");
+    living.holding();
     let held = dying.each_mut().map(Worker::holding);
+    living.go_on();
     for worker in &dying {
         kill_server(server_of(&worker.child));
     }

@@ -60,3 +60,33 @@ fn client_events(client: &mut Client, event: &str) -> Value {
         .cloned()
         .unwrap_or_else(|| panic!("no `{event}` in {shown}"))
 }
+
+#[test]
+fn work_in_review_is_sent_back_and_accepted_by_another_client_and_not_by_its_own() {
+    let board = TestBoard::with(&["--setting", "review=all"]);
+    board.add(&["t"]);
+    let [mut worker, mut reviewer] = two(&board, ["ada", "rita"]);
+    let done = json!({ "id": "t", "outcome": "complete", "result": "first" });
+    let accept = json!({ "id": "t", "verdict": "accept" });
+    worker.call("board_next", &json!({}));
+    let finished = worker.call("board_finish", &done);
+    assert_eq!(finished["task"]["status"], "in_review");
+    worker.refused("board_review", &accept);
+    assert_eq!(board.task("t")["status"], "in_review", "nobody accepts their own work");
+
+    let open = reviewer.call("board_list", &json!({ "statuses": ["in_review"] }));
+    assert_eq!(open["tasks"][0]["id"], "t");
+    let back = json!({ "id": "t", "verdict": "send_back", "text": "no tests" });
+    reviewer.call("board_review", &back);
+    assert_eq!(board.task("t")["status"], "pending");
+
+    let again = worker.call("board_next", &json!({ "wait_s": 30 }));
+    assert_eq!(again["task"]["id"], "t");
+    let shown = worker.call("board_show", &json!({ "id": "t", "events": 20 })).to_string();
+    assert!(shown.contains("no tests"), "{shown}");
+    worker.call("board_finish", &done);
+    reviewer.call("board_review", &accept);
+    assert_eq!(reviewer.call("board_show", &json!({ "id": "t" }))["task"]["status"], "completed");
+    worker.close();
+    reviewer.close();
+}

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use taskhost_tests::TestBoard;
 
-use crate::client::{Client, Library};
+use crate::client::{Client, Library, kill_server};
 use crate::server::{Server, Wire};
 
 // Two windows of one editor are two agents under one name: they shared a claim, both did the work, and the second one's
@@ -61,14 +61,16 @@ fn new_session_takes_a_claim_up_again_by_its_token() {
         let mut first = Client::named(library, &board, "ada");
         let claim = claimed(&mut first);
         let mut second = Client::named(library, &board, "ada");
+        // As long as the first one lives it is its own: what both may have read proves nothing.
+        assert_eq!(second.refused("board_next", &claim)["code"], "claimed");
         let session = board.task("t")["claim"]["session"].clone();
-        let resumed = second.call("board_next", &claim);
+        kill_server(first.server());
+        first.kill();
+        let resumed = second.call_when_free("board_next", &claim);
         assert_eq!(resumed["repeated"], true, "{resumed}");
         assert_eq!(resumed["task"], board.task("t"));
         assert_ne!(resumed["task"]["claim"]["session"], session, "it is the new session's");
         assert_eq!(resumed["task"]["attempts"], 1, "it is the same attempt");
-        // Nothing comes back because the earlier session ends.
-        first.kill();
         second.call("board_heartbeat", &json!({ "id": "t" }));
         second.call("board_finish", &json!({ "id": "t", "outcome": "complete" }));
         second.close();

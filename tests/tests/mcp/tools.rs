@@ -41,7 +41,7 @@ fn tasks_are_added_all_or_none_and_shown_and_listed_as_the_command_line_does() {
             json!({ "tasks": [{ "type": "code", "id": "c" }, { "type": "code", "after": ["?"] }] });
         client.refused("board_add", &bad);
         let missing = json!({ "tasks": [{ "type": "code", "id": "c" }, { "type": "code", "after": ["no"] }] });
-        assert_eq!(client.refused("board_add", &missing)["code"], "unknown_task");
+        assert_eq!(client.refused("board_add", &missing)["code"], "no_such_task");
         board.run(&["show", "c"]).exits(5);
 
         let list = |client: &mut Client, arguments: Value| client.call("board_list", &arguments);

@@ -1,7 +1,7 @@
 // An agent that works off a board through the TypeScript library, and leaves a file for each task that it has done.
 //
-// Its second argument is the directory of the files, and the third how many tasks it claims before it stops at the next one:
-// then it says so, and goes on when it is told to. Ends with 3 when its server is gone.
+// Its second argument is the directory of the files, and the third which of its claims it stops at, as in `1,3`: then it says
+// so, and goes on when it is told to by a line. Ends with 3 when its server is gone.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -16,12 +16,7 @@ async function call(client, name, given) {
   return result.structuredContent;
 }
 
-async function told() {
-  const lines = readline.createInterface({ input: process.stdin });
-  for await (const _ of lines) break;
-}
-
-async function work(client, done, stopsAt) {
+async function work(client, done, stopsAt, lines) {
   for (let claims = 0; ; ) {
     const got = await call(client, 'board_next', { wait_s: 30 });
     const task = got.task;
@@ -30,9 +25,9 @@ async function work(client, done, stopsAt) {
       continue;
     }
     claims += 1;
-    if (claims === stopsAt) {
+    if (stopsAt.includes(claims)) {
       console.log(`holding ${task.id}`);
-      await told();
+      await lines.next();
     }
     await call(client, 'board_heartbeat', { id: task.id });
     for (const other of task.after) {
@@ -46,11 +41,13 @@ async function work(client, done, stopsAt) {
 }
 
 async function main() {
-  const [done, stopsAt] = [process.argv[3], Number(process.argv[4])];
+  const [done, stopsAt] = [process.argv[3], process.argv[4].split(',').map(Number)];
+  const input = readline.createInterface({ input: process.stdin });
   const client = await connect();
   try {
-    await work(client, done, stopsAt);
+    await work(client, done, stopsAt, input[Symbol.asyncIterator]());
     await client.close();
+    input.close();
   } catch (error) {
     console.error(error.message);
     // Without a server there is nothing to talk through any more.

@@ -1,7 +1,7 @@
 """An agent that works off a board through the Python library, and leaves a file for each task that it has done.
 
-Its second argument is the directory of the files, and the third how many tasks it claims before it stops at the next one: then
-it says so, and goes on when it is told to. Ends with 3 when its server is gone.
+Its second argument is the directory of the files, and the third which of its claims it stops at, as in `1,3`: then it says so,
+and goes on when it is told to by a line. Ends with 3 when its server is gone.
 """
 
 import sys
@@ -36,7 +36,7 @@ async def work(client, done, stops_at):
                 return
             continue
         claims += 1
-        if claims == stops_at:
+        if claims in stops_at:
             print(f"holding {task['id']}", flush=True)
             await anyio.to_thread.run_sync(sys.stdin.readline)
         await call(client, "board_heartbeat", {"id": task["id"]})
@@ -49,7 +49,8 @@ async def work(client, done, stops_at):
 
 
 async def main():
-    done, stops_at = Path(sys.argv[2]), int(sys.argv[3])
+    done = Path(sys.argv[2])
+    stops_at = [int(number) for number in sys.argv[3].split(",")]
     code = 0
     try:
         async with connect() as client:
