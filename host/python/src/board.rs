@@ -18,6 +18,7 @@ use crate::error::{invalid, raised};
 use crate::foreign;
 use crate::guarded::Guarded;
 use crate::locks::{HandLock, in_slices};
+use crate::looking::{self, Wanted};
 use crate::parse::{self, id, json, name, names, seconds};
 use crate::session::Session;
 
@@ -203,6 +204,44 @@ impl Board {
             });
             Ok(types.collect())
         })
+    }
+
+    /// What happened: the newest events that match, the newest last.
+    #[expect(clippy::too_many_arguments, reason = "they are what a history is asked for by")]
+    fn history(
+        &self,
+        py: Python<'_>,
+        task: Option<&str>,
+        agent: Option<&str>,
+        kinds: Vec<String>,
+        past: u64,
+        before: Option<&str>,
+        limit: Option<usize>,
+    ) -> PyResult<String> {
+        let not_a_cursor = |_| invalid("`before` is the `next_cursor` of the page after it");
+        let wanted = Wanted {
+            task: task.map(id).transpose()?,
+            agent: agent.map(name).transpose()?,
+            kinds,
+            past,
+            before: before.map(str::parse).transpose().map_err(not_a_cursor)?,
+            limit: limit.unwrap_or(usize::MAX),
+        };
+        self.answer(py, |board| looking::history(board, &wanted))
+    }
+
+    /// Why a task can or can't be claimed now.
+    fn explain(
+        &self,
+        py: Python<'_>,
+        task: &str,
+        agent: Option<String>,
+        kind: &str,
+        capabilities: Vec<String>,
+    ) -> PyResult<String> {
+        let (task, kind) = (id(task)?, parse::kind(kind)?);
+        let agent = agent.map(|name| (name, kind, capabilities));
+        self.answer(py, |board| looking::explain(board, &task, agent))
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the fields of a session's options")]
@@ -433,12 +472,9 @@ impl Board {
     ) -> PyResult<HandLock> {
         let task = task.map(id).transpose()?;
         let board = self.inner.get()?;
-        in_slices(py, seconds(timeout)?, |deadline| {
-            let held = match &task {
-                Some(task) => board.store().hold_task(task, who, deadline),
-                None => board.store().hold_board(who, deadline),
-            };
-            Ok(held?)
+        in_slices(py, seconds(timeout)?, |deadline| match &task {
+            Some(task) => board.hold_task_by(task, who, deadline),
+            None => board.hold_board_by(who, deadline),
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! - `board`: [`board::Board`] and what it does. `session`: [`session::Session`], a running agent.
 //! - `locks`: a task's or a board's lock, and locks on any file. `error`: exceptions. `foreign`: the files of other systems. `parse`, `action`: what comes from Python.
+//! - `looking`: the history, and why tasks can or can't be claimed.
 //! - `guarded`: handles of this process, which a forked child doesn't use.
 //!
 //! Invariants: the interpreter's lock is let go of before anything that may wait, a file or a lock; what waits for long
@@ -17,6 +18,7 @@ mod error;
 mod foreign;
 mod guarded;
 mod locks;
+mod looking;
 mod parse;
 mod session;
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskhost_board::Meter;
+
 use crate::hand::InheritedLocks;
 
 /// How far something slow has come.
@@ -29,6 +31,9 @@ pub struct OpenOptions {
     pub inherited: InheritedLocks,
     /// Told about rebuilding an index and the like.
     pub progress: Option<OnProgress>,
+    /// Told about everything that is measured and counted, besides the board's own figures: in the thread that it
+    /// happens in, also while the board's lock is held.
+    pub measured: Option<Arc<dyn Meter>>,
     /// A bug to behave by, so that tests can show that they would find it.
     #[cfg(any(test, feature = "simulation"))]
     pub planted: Option<PlantedBug>,
@@ -41,6 +46,7 @@ impl Default for OpenOptions {
             lock_wait: Duration::from_secs(30),
             inherited: InheritedLocks::default(),
             progress: None,
+            measured: None,
             #[cfg(any(test, feature = "simulation"))]
             planted: None,
         }

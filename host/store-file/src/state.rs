@@ -173,7 +173,7 @@ impl Inner {
         };
         let inherited = Inherited::verify(&options.inherited, &*disk);
         let outer = inherited.file(&Lockable::Board).map(|file| Outer { file });
-        let recorder = Arc::<Recorder>::default();
+        let recorder = Arc::new(Recorder::telling(options.measured.clone()));
         Self {
             lock: Arc::new(BoardLock::new(disk.clone(), outer, recorder.clone())),
             recorder,

@@ -8,20 +8,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use taskhost_board::recording::OnKept;
 use taskhost_board::{
-    AddOutcome, Agent, BoardSettings, Census, ChangeRequest, Changed, Contexts, Digest, Engine,
-    Entry, Explanation, Family, Filter, Finish, Head, Held, Json, Limits, ListQuery, Mark, Millis,
-    Name, NewTask, Page, Policies, PolicyChange, PolicyPin, PolicySet, Proof, Prospect, Retention,
-    Sequence, Store, Task, TaskId, View,
+    AddOutcome, BoardSettings, ChangeRequest, Changed, Contexts, Digest, Engine, Finish, Held,
+    Json, Limits, Mark, Millis, Name, NewTask, Policies, PolicyChange, PolicyPin, PolicySet, Proof,
+    Retention, Store, TaskId,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
-    DiskUse, FileStore, HandLock, InheritedLocks, InitPlan, Measured, Notice, OnProgress,
-    OpenError, OpenOptions as StoreOptions, Report,
+    FileStore, HandLock, InheritedLocks, InitPlan, Notice, OnProgress, OpenError,
+    OpenOptions as StoreOptions, Report,
 };
 
+use tracing::field::display;
+
 use crate::announced::Announced;
+use crate::contexts::TracedContexts;
+use crate::spans::{Parts, note, operation};
 use crate::tending::Tending;
-use crate::{Error, Session, SessionOptions, bare, recorded, system};
+use crate::{Error, Session, SessionOptions, bare, problem_of_board, recorded, system};
 
 /// The standard policy that this version makes new boards with.
 pub const STANDARD_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
@@ -80,31 +83,38 @@ pub struct InitOptions {
 pub struct Board {
     store: Arc<FileStore>,
     engine: Engine,
+    path: Arc<Path>,
     timeout: Duration,
     tending: Arc<Tending>,
 }
 
 impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Board").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("Board")
+            .field("path", &self.path)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
 impl Board {
     /// Makes a board in the directory `path`, decided by the standard policy.
     pub fn init(path: impl AsRef<Path>, options: &InitOptions) -> Result<Self, Error> {
-        let digest = Digest::of(STANDARD_POLICY);
-        let standard = PolicyPin { digest, settings: options.policy_settings.clone() };
-        let runtime = bare::runtime()?;
-        let limits = Limits::default().of_policies(&options.settings.policy_limits);
-        (&runtime as &dyn Policies).check_pin(&standard, STANDARD_POLICY, &limits)?;
-        let plan = InitPlan {
-            policies: PolicySet { custom: None, standard },
-            components: BTreeMap::from([(digest, STANDARD_POLICY.to_vec())]),
-            settings: options.settings.clone(),
-        };
-        let store = FileStore::init(path.as_ref(), &plan, store_options(&options.open))?;
-        Self::recorded(store, &options.open)
+        let path = path.as_ref();
+        operation!("taskhost.init", path).run(|| {
+            let digest = Digest::of(STANDARD_POLICY);
+            let standard = PolicyPin { digest, settings: options.policy_settings.clone() };
+            let runtime = bare::runtime()?;
+            let limits = Limits::default().of_policies(&options.settings.policy_limits);
+            (&runtime as &dyn Policies).check_pin(&standard, STANDARD_POLICY, &limits)?;
+            let plan = InitPlan {
+                policies: PolicySet { custom: None, standard },
+                components: BTreeMap::from([(digest, STANDARD_POLICY.to_vec())]),
+                settings: options.settings.clone(),
+            };
+            let store = FileStore::init(path, &plan, store_options(&options.open))?;
+            Self::recorded(store, path, &options.open)
+        })
     }
 
     /// Opens the board in the directory `path`.
@@ -114,17 +124,24 @@ impl Board {
 
     /// Opens the board in the directory `path`.
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        Self::recorded(FileStore::open(path.as_ref(), store_options(options))?, options)
+        let path = path.as_ref();
+        operation!("taskhost.open", path)
+            .run(|| Self::recorded(FileStore::open(path, store_options(options))?, path, options))
     }
 
     /// A board over a store that was opened in a way of the caller's own; its commands wait this long for the board's
     /// lock.
     pub fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
-        Self::recorded(store, &OpenOptions { timeout, ..OpenOptions::default() })
+        let options = OpenOptions { timeout, ..OpenOptions::default() };
+        Self::recorded(store, Path::new(""), &options)
     }
 
     /// A board over an open store, whose decisions are recorded if the options say so.
-    pub(crate) fn recorded(store: FileStore, options: &OpenOptions) -> Result<Self, Error> {
+    pub(crate) fn recorded(
+        store: FileStore,
+        path: &Path,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
         let store = Arc::new(store);
         let recorder = options.record.clone().map(|kept| recorded::recorder(&store, kept));
         let mut powers = store.powers();
@@ -142,7 +159,13 @@ impl Board {
         if recorder.is_some() {
             engine = engine.without_combining();
         }
-        Ok(Self { store, engine, timeout: options.timeout, tending: Arc::default() })
+        Ok(Self {
+            store,
+            engine,
+            path: path.into(),
+            timeout: options.timeout,
+            tending: Arc::default(),
+        })
     }
 
     /// The same, whose commands have this bug, so that tests can show that they would find it.
@@ -155,6 +178,11 @@ impl Board {
     /// The commands, with all their options.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The directory of the board, as it was named when it was opened; empty if it was a store that was given.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the board is kept.
@@ -173,12 +201,18 @@ impl Board {
 
     /// Adds all of these tasks, or none.
     pub fn add(&self, tasks: &[NewTask]) -> Result<Vec<AddOutcome>, Error> {
-        Ok(self.engine.add(tasks, self.deadline())?)
+        operation!("taskhost.add", self.path(), tasks = tasks.len())
+            .run(|| Ok(self.engine.add(tasks, self.deadline())?))
     }
 
     /// Starts a running agent.
     pub fn session(&self, options: &SessionOptions) -> Result<Session, Error> {
-        Session::start(self.clone(), options)
+        operation!("taskhost.session", self.path(), agent = %options.name, session = tracing::field::Empty).run_told(
+            || Session::start(self.clone(), options),
+            |span, session| {
+                span.record("session", session.agent().session.as_str());
+            },
+        )
     }
 
     /// Starts an agent of this name that holds its life lock.
@@ -188,7 +222,33 @@ impl Board {
 
     /// Ends a claim, by the proof that its holder has.
     pub fn finish(&self, id: &TaskId, proof: &Proof, how: &Finish) -> Result<Held, Error> {
-        Ok(self.engine.finish(id, proof, how, self.deadline())?)
+        self.finish_by(id, proof, how, self.deadline())
+    }
+
+    /// The same, but waits for the board's lock no longer than until `deadline`.
+    pub fn finish_by(
+        &self,
+        id: &TaskId,
+        proof: &Proof,
+        how: &Finish,
+        deadline: Instant,
+    ) -> Result<Held, Error> {
+        let (agent, token) = (&proof.agent, proof.token.map(|token| token.0));
+        let operation = match how {
+            Finish::Complete(_) => {
+                operation!("taskhost.complete", self.path(), %agent, task = %id, token)
+            }
+            Finish::Fail(_) => operation!("taskhost.fail", self.path(), %agent, task = %id, token),
+            Finish::Release(_) => {
+                operation!("taskhost.release", self.path(), %agent, task = %id, token)
+            }
+        };
+        operation.run_told(
+            || Ok(self.engine.finish(id, proof, how, deadline)?),
+            |span, held| {
+                span.record("outcome", held.task.status.as_str());
+            },
+        )
     }
 
     /// Extends a lease, by the proof that its holder has.
@@ -198,92 +258,37 @@ impl Board {
         proof: &Proof,
         lease: Option<Duration>,
     ) -> Result<Held, Error> {
-        let lease_ms = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
-        Ok(self.engine.heartbeat(id, proof, lease_ms, self.deadline())?)
+        self.heartbeat_by(id, proof, lease, self.deadline())
     }
 
-    /// One task as it is now.
-    pub fn task(&self, id: &TaskId) -> Result<Task, Error> {
-        Ok(self.engine.task(id)?)
-    }
-
-    /// The board at one instant: what is read from it belongs together, whatever others change meanwhile.
-    pub fn view(&self) -> Result<Box<dyn View>, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view)
-    }
-
-    /// Tasks in the order of their creation.
-    pub fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.list(query)?)
-    }
-
-    /// The board's sequence, last token and counters.
-    pub fn head(&self) -> Result<Head, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.head()?)
-    }
-
-    /// When the next lease ends or the next task's time comes, if that is known.
-    pub fn next_due(&self) -> Result<Option<Millis>, Error> {
-        let (view, now) = self.store.snapshot()?;
-        Ok(view.next_due(&now)?)
-    }
-
-    /// Why a task can or can't be claimed now.
-    pub fn explain(&self, id: &TaskId, asker: Option<&Agent>) -> Result<Explanation, Error> {
-        Ok(self.engine.explain(id, asker)?)
-    }
-
-    /// Hands over every entry after `past`, oldest first, until `each` says `false`.
-    pub fn history(
+    /// The same, but waits for the board's lock no longer than until `deadline`.
+    pub fn heartbeat_by(
         &self,
-        past: Sequence,
-        mut each: impl FnMut(Sequence, Entry) -> bool,
-    ) -> Result<(), Error> {
-        Ok(self.store.history(past, &mut each)?)
+        id: &TaskId,
+        proof: &Proof,
+        lease: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<Held, Error> {
+        let (agent, token) = (&proof.agent, proof.token.map(|token| token.0));
+        let lease_ms = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+        operation!("taskhost.heartbeat", self.path(), %agent, task = %id, token)
+            .run(|| Ok(self.engine.heartbeat(id, proof, lease_ms, deadline)?))
     }
 
     /// Does something with tasks that one doesn't hold, or says what it would do.
     pub fn change(&self, request: &ChangeRequest) -> Result<Changed, Error> {
-        Ok(self.engine.change(request, self.deadline())?)
-    }
-
-    /// What an agent would get if it asked for this now, and what stands in the way of the rest.
-    pub fn prospect(&self, asker: &Agent, filter: &Filter) -> Result<Prospect, Error> {
-        Ok(self.engine.prospect(asker, filter)?)
-    }
-
-    /// How many tasks stand where. Its cost grows with the board.
-    pub fn census(&self) -> Result<Census, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.census()?)
-    }
-
-    /// The children of a task in the order of their ids, those after `past`, at most `limit`.
-    pub fn children(
-        &self,
-        parent: &TaskId,
-        past: Option<&TaskId>,
-        limit: usize,
-    ) -> Result<Vec<Task>, Error> {
-        let (view, _) = self.store.snapshot()?;
-        let ids = view.children(parent, Family::Every, past, limit)?;
-        let tasks: Result<Vec<Option<Task>>, _> = ids.iter().map(|id| view.task(id)).collect();
-        Ok(tasks?.into_iter().flatten().collect())
-    }
-
-    /// A value of the workflow's own metadata.
-    pub fn meta(&self, key: &TaskId) -> Result<Option<Json>, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.meta(key)?)
-    }
-
-    /// All of the workflow's own metadata, by key.
-    pub fn metas(&self) -> Result<Vec<(TaskId, Json)>, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.metas()?)
+        let ChangeRequest { ids, action, by, .. } = request;
+        let verb = action.command().as_str();
+        let (tasks, task) = (ids.len(), ids.first().filter(|_| ids.len() == 1).map(display));
+        let agent = by.as_ref().map(display);
+        operation!("taskhost.change", self.path(), verb, tasks, task, agent).run_told(
+            || Ok(self.engine.change(request, self.deadline())?),
+            |span, changed| {
+                let failure = changed.first_failure();
+                span.record("outcome", if failure.is_none() { "done" } else { "failed" });
+                note(span, "error", failure.map(|(_, error)| problem_of_board(error).code));
+            },
+        )
     }
 
     /// Sets a value of the workflow's own metadata, or removes it; with `expected`, only if it is still that.
@@ -294,12 +299,22 @@ impl Board {
         expected: Option<&Json>,
         by: Option<&Name>,
     ) -> Result<(), Error> {
-        Ok(self.engine.set_meta(key, value, expected, by, self.deadline())?)
+        operation!("taskhost.set_meta", self.path(), agent = by.map(display))
+            .run(|| Ok(self.engine.set_meta(key, value, expected, by, self.deadline())?))
     }
 
     /// Changes the board's own settings; `edit` may be called more than once. A directory that it newly sets as
     /// `shared_files` is shared with this board's policies, as by [`Board::share_files`].
     pub fn configure(
+        &self,
+        edit: &dyn Fn(&mut BoardSettings) -> Result<(), String>,
+        by: Option<&Name>,
+    ) -> Result<BoardSettings, Error> {
+        operation!("taskhost.configure", self.path(), agent = by.map(display))
+            .run(|| self.configure_and_share(edit, by))
+    }
+
+    fn configure_and_share(
         &self,
         edit: &dyn Fn(&mut BoardSettings) -> Result<(), String>,
         by: Option<&Name>,
@@ -325,68 +340,70 @@ impl Board {
     /// must be able to write there.
     pub fn share_files(&self, settings: &BoardSettings) -> Result<(), Error> {
         let Some(directory) = &settings.shared_files else { return Ok(()) };
-        let shared = self.store.share_files(directory);
-        Ok(shared.map_err(|error| OpenError::Io { path: directory.into(), error })?)
+        operation!("taskhost.share_files", self.path()).run(|| {
+            let shared = self.store.share_files(directory);
+            Ok(shared.map_err(|error| OpenError::Io { path: directory.into(), error })?)
+        })
     }
 
     /// The large values beside the board.
     pub fn contexts(&self) -> Arc<dyn Contexts> {
-        self.store.contexts()
-    }
-
-    /// What the board's processes measured about themselves.
-    pub fn figures(&self) -> Result<Measured, Error> {
-        Ok(self.store.figures()?)
-    }
-
-    /// What the board takes up on disk.
-    pub fn disk_use(&self) -> Result<DiskUse, Error> {
-        Ok(self.store.disk_use()?)
+        Arc::new(TracedContexts { path: self.path.clone(), behind: self.store.contexts() })
     }
 
     /// Makes the journal short again, and removes what of the history isn't kept. Others go on working meanwhile.
     pub fn compact(&self) -> Result<(), Error> {
-        Ok(self.store.compact(self.deadline()).map_err(taskhost_board::Error::from)?)
+        operation!("taskhost.compact", self.path())
+            .run(|| Ok(self.store.compact(self.deadline()).map_err(taskhost_board::Error::from)?))
     }
 
     /// Compacts if the journal is long enough for that and nobody is at it already; says whether it did.
     pub fn compact_if_due(&self) -> Result<bool, Error> {
-        let done = self.store.compact_if_due(self.deadline());
-        Ok(done.map_err(taskhost_board::Error::from)?)
+        operation!("taskhost.compact_if_due", self.path()).run(|| {
+            let done = self.store.compact_if_due(self.deadline());
+            Ok(done.map_err(taskhost_board::Error::from)?)
+        })
     }
 
     /// Locks a task by hand: nobody is given it meanwhile, but whoever runs inside.
     pub fn hold_task(&self, id: &TaskId, who: Option<&str>) -> Result<HandLock, Error> {
-        Ok(self.store.hold_task(id, who, self.deadline())?)
+        self.hold_task_by(id, who, self.deadline())
+    }
+
+    /// The same, but waits no longer than until `deadline`.
+    pub fn hold_task_by(
+        &self,
+        id: &TaskId,
+        who: Option<&str>,
+        deadline: Instant,
+    ) -> Result<HandLock, Error> {
+        operation!("taskhost.hold_task", self.path(), task = %id, agent = who)
+            .run(|| Ok(self.store.hold_task(id, who, deadline)?))
     }
 
     /// Locks the board by hand: nobody changes it meanwhile, but whoever runs inside. This handle isn't inside.
     pub fn hold_board(&self, who: Option<&str>) -> Result<HandLock, Error> {
-        Ok(self.store.hold_board(who, self.deadline())?)
+        self.hold_board_by(who, self.deadline())
     }
 
-    /// The policies that decide, and their settings.
-    pub fn policies(&self) -> Result<PolicySet, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.policies()?)
-    }
-
-    /// The board's own settings.
-    pub fn settings(&self) -> Result<BoardSettings, Error> {
-        let (view, _) = self.store.snapshot()?;
-        Ok(view.settings()?)
+    /// The same, but waits no longer than until `deadline`.
+    pub fn hold_board_by(&self, who: Option<&str>, deadline: Instant) -> Result<HandLock, Error> {
+        operation!("taskhost.hold_board", self.path(), agent = who)
+            .run(|| Ok(self.store.hold_board(who, deadline)?))
     }
 
     /// Sets another policy or other settings, for every process at one instant.
     pub fn set_policy(&self, change: &PolicyChange) -> Result<PolicySet, Error> {
-        let (set, _) = self.engine.set_policy(change, self.deadline())?;
-        Ok(set)
+        operation!("taskhost.set_policy", self.path()).run(|| {
+            let (set, _) = self.engine.set_policy(change, self.deadline())?;
+            Ok(set)
+        })
     }
 
     /// Looks at every part of the board and says what is wrong with it. Repairs nothing. A board that is too
     /// damaged to be opened is examined by [`examine`](crate::examine).
     pub fn doctor(&self) -> Report {
-        self.store.doctor()
+        operation!("taskhost.doctor", self.path()).run_surely(|| self.store.doctor())
     }
 
     /// What the store mended by itself since the board was opened.
@@ -402,7 +419,12 @@ impl Board {
     /// Waits until something was committed or a holder may have died since `past`, or `timeout` has passed; says
     /// what to wait past next.
     pub fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, Error> {
-        Ok(self.store.wait(past, timeout)?)
+        operation!("taskhost.wait", self.path()).run_told(
+            || Ok(self.store.wait(past, timeout)?),
+            |span, now| {
+                span.record("outcome", if *now == past { "nothing" } else { "woken" });
+            },
+        )
     }
 
     /// The same, but no longer than until the wall clock says `until`.
@@ -425,5 +447,6 @@ pub(crate) fn store_options(options: &OpenOptions) -> StoreOptions {
     store.allow_unsafe_fs = options.allow_unsafe_file_system;
     store.progress.clone_from(&options.progress);
     store.inherited.clone_from(&options.inherited);
+    store.measured = Some(Arc::new(Parts));
     store
 }

@@ -10,6 +10,7 @@ use taskhost_board::{
 };
 use taskhost_formats::{Foreign, Format, ReadOptions, Remark};
 
+use crate::spans::operation;
 use crate::{Board, Error};
 
 /// How many imported values stand among the metadata at most.
@@ -68,7 +69,12 @@ pub fn check_foreign(foreign: &Foreign) -> Result<(), Error> {
 impl Board {
     /// Brings what was read of another system onto this board. What the board has already, tasks and metadata, stays as
     /// it is, so doing it again changes nothing; if it is cut short, doing it again does the rest.
-    pub fn adopt(&self, mut foreign: Foreign, archived: Archived) -> Result<Imported, Error> {
+    pub fn adopt(&self, foreign: Foreign, archived: Archived) -> Result<Imported, Error> {
+        operation!("taskhost.adopt", self.path(), tasks = foreign.arrivals.len())
+            .run(|| self.take_in(foreign, archived))
+    }
+
+    fn take_in(&self, mut foreign: Foreign, archived: Archived) -> Result<Imported, Error> {
         check_foreign(&foreign)?;
         let mut imported = Imported::default();
         if archived == Archived::Stay {
@@ -217,9 +223,11 @@ impl Board {
     /// Writes all tasks, and the metadata, as another system has them; says what it has no like of. Nothing that is there
     /// is written over.
     pub fn write_foreign(&self, format: Format, path: &Path) -> Result<Vec<Remark>, Error> {
-        let view = self.view()?;
-        let all = ListQuery { limit: usize::MAX, ..ListQuery::default() };
-        let (tasks, metas) = (view.list(&all)?.tasks, self.all_metadata(&*view)?);
-        Ok(taskhost_formats::write(format, &tasks, &metas, path)?)
+        operation!("taskhost.write_foreign", self.path()).run(|| {
+            let view = self.view()?;
+            let all = ListQuery { limit: usize::MAX, ..ListQuery::default() };
+            let (tasks, metas) = (view.list(&all)?.tasks, self.all_metadata(&*view)?);
+            Ok(taskhost_formats::write(format, &tasks, &metas, path)?)
+        })
     }
 }

@@ -18,6 +18,7 @@
 //! - [`Board`]: an open board, and the commands over it; cheap to clone, safe to share between threads.
 //! - [`Session`]: a running agent, which holds its life lock: if the process dies, its tasks come back at once.
 //! - [`Claimed`]: a task that a session holds; every method presents the claim's fencing token.
+//! - [`guide`]: how to embed it: claims and heartbeats, errors, cancellation, traces, and a runtime to copy.
 //! - [`wire`]: the JSON that enters and leaves taskhost. [`formats`]: the files of other systems.
 //!
 //! What an answer stands on is durable before it is given. An error of kind
@@ -27,12 +28,16 @@
 mod announced;
 mod bare;
 mod board;
+mod contexts;
 mod error;
 mod foreign;
+pub mod guide;
+mod looking;
 mod moving;
 mod problem;
 mod recorded;
 mod session;
+mod spans;
 mod system;
 mod tending;
 

@@ -8,18 +8,21 @@ use taskhost_board::Digest;
 use taskhost_store_file::{FileStore, RepairOptions, Repaired};
 
 use crate::board::store_options;
+use crate::spans::operation;
 use crate::{Board, Error, OpenOptions, STANDARD_POLICY};
 
 impl Board {
     /// Writes the whole board, as it is at one instant, as JSON lines: tasks, history, tokens, policies, metadata and
     /// large values. Others go on working meanwhile. Says how many lines there were.
     pub fn export(&self, out: &mut dyn Write) -> Result<u64, Error> {
-        let mut lines = 0;
-        self.store().export(&mut |line| {
-            lines += 1;
-            out.write_all(&line.encode()?)
-        })?;
-        Ok(lines)
+        operation!("taskhost.export", self.path()).run(|| {
+            let mut lines = 0;
+            self.store().export(&mut |line| {
+                lines += 1;
+                out.write_all(&line.encode()?)
+            })?;
+            Ok(lines)
+        })
     }
 
     /// Makes a board in the directory `path` of what [`Board::export`] wrote, whole or not at all. It is the same
@@ -29,8 +32,11 @@ impl Board {
         lines: impl BufRead,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let store = FileStore::import(path.as_ref(), lines, store_options(options))?;
-        Self::recorded(store, options)
+        let path = path.as_ref();
+        operation!("taskhost.import", path).run(|| {
+            let store = FileStore::import(path, lines, store_options(options))?;
+            Self::recorded(store, path, options)
+        })
     }
 }
 
@@ -43,5 +49,6 @@ pub fn repair(
 ) -> Result<Repaired, Error> {
     let components = BTreeMap::from([(Digest::of(STANDARD_POLICY), STANDARD_POLICY.to_vec())]);
     let options = RepairOptions { open: store_options(options), lossy, components };
-    Ok(FileStore::repair(path.as_ref(), options)?)
+    let path = path.as_ref();
+    operation!("taskhost.repair", path).run(|| Ok(FileStore::repair(path, options)?))
 }

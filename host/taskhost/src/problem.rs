@@ -238,7 +238,7 @@ pub fn of_board(error: &BoardError) -> Problem {
     }
 }
 
-fn of_context(error: &ContextFailure) -> Problem {
+pub(crate) fn of_context(error: &ContextFailure) -> Problem {
     match error {
         ContextFailure::TooLarge => new(Kind::Usage, "too_large", false),
         ContextFailure::Begin(error) => of_begin(error),

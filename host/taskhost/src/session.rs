@@ -7,7 +7,10 @@ use taskhost_board::{
     Agent, AgentKind, ClaimOutcome, ClaimRequest, Filter, Finish, Held, Json, LifeGuard, ListQuery,
     Mark, Millis, Name, Process, Proof, SessionId, Status, Task, TaskId, Token,
 };
+use tracing::Span;
+use tracing::field::{Empty, display};
 
+use crate::spans::{note, operation};
 use crate::{Board, Error, domain, system};
 
 /// A waiter asks again after this long, whatever it heard: a fork of a dead holder may have kept its lock, so that
@@ -102,6 +105,22 @@ impl Session {
 
     /// A task that matches, or why there is none; waits for one as long as the options say.
     pub fn claim_with(&self, options: &ClaimOptions) -> Result<ClaimOutcome, Error> {
+        let Agent { name, session, .. } = &self.agent;
+        operation!(
+            "taskhost.claim",
+            self.board.path(),
+            agent = %name,
+            %session,
+            task = options.filter.only.as_ref().map(display),
+            token = Empty
+        )
+        .run_told(
+            || self.claim_or_wait(options),
+            |span, outcome| tell_claim(span, outcome, options.filter.only.is_some()),
+        )
+    }
+
+    fn claim_or_wait(&self, options: &ClaimOptions) -> Result<ClaimOutcome, Error> {
         let request = self.request(options);
         if options.wait.is_zero() {
             let answer = self.board.engine().claim(&request, self.board.deadline());
@@ -130,7 +149,13 @@ impl Session {
     /// Whether a claim with these options may be answered otherwise than with nothing: looked up without the board's
     /// lock. That a holder has died it doesn't see.
     pub fn may_claim(&self, options: &ClaimOptions) -> Result<bool, Error> {
-        Ok(self.board.engine().may_claim(&self.request(options))?)
+        let Agent { name, session, .. } = &self.agent;
+        operation!("taskhost.may_claim", self.board.path(), agent = %name, %session).run_told(
+            || Ok(self.board.engine().may_claim(&self.request(options))?),
+            |span, may| {
+                span.record("outcome", if *may { "maybe" } else { "no" });
+            },
+        )
     }
 
     /// Waits until the request may be answered otherwise than with nothing, no longer than until the wall clock says
@@ -245,8 +270,12 @@ impl Claimed {
 
     /// Extends the lease by its own length from now.
     pub fn heartbeat(&self) -> Result<Held, Error> {
-        let board = &self.session.board;
-        Ok(board.engine().heartbeat(self.id(), &self.proof(), None, board.deadline())?)
+        self.heartbeat_by(self.session.board.deadline())
+    }
+
+    /// The same, but waits for the board's lock no longer than until `deadline`.
+    pub fn heartbeat_by(&self, deadline: Instant) -> Result<Held, Error> {
+        self.session.board.heartbeat_by(self.id(), &self.proof(), None, deadline)
     }
 
     /// The task is done. It may be in review instead, if the policy says so.
@@ -265,7 +294,29 @@ impl Claimed {
     }
 
     fn finish(&self, how: &Finish) -> Result<Status, Error> {
-        let board = &self.session.board;
-        Ok(board.engine().finish(self.id(), &self.proof(), how, board.deadline())?.task.status)
+        self.finish_by(how, self.session.board.deadline())
+    }
+
+    /// Ends the claim in any of these ways, waiting for the board's lock no longer than until `deadline`.
+    pub fn finish_by(&self, how: &Finish, deadline: Instant) -> Result<Status, Error> {
+        let held = self.session.board.finish_by(self.id(), &self.proof(), how, deadline)?;
+        Ok(held.task.status)
+    }
+}
+
+/// Notes what an agent was given, if anything.
+fn tell_claim(span: &Span, outcome: &ClaimOutcome, names_task: bool) {
+    match outcome {
+        ClaimOutcome::Claimed { task, repeated } => {
+            // A field that is written twice is shown twice.
+            if !names_task {
+                span.record("task", display(&task.id));
+            }
+            note(span, "token", task.claim.as_ref().map(|claim| claim.token.0));
+            span.record("outcome", if *repeated { "repeated" } else { "claimed" });
+        }
+        ClaimOutcome::Nothing { why, .. } => {
+            span.record("outcome", why.as_str());
+        }
     }
 }

@@ -469,7 +469,7 @@ fn obstacle(obstacle: &domain::Obstacle) -> Obstacle {
     match obstacle {
         domain::Obstacle::Finished(_) => Obstacle::Finished,
         domain::Obstacle::Held { .. } => Obstacle::Held,
-        domain::Obstacle::InReview => Obstacle::InReview,
+        domain::Obstacle::InReview { .. } => Obstacle::InReview,
         domain::Obstacle::Blocked(_) => Obstacle::Blocked,
         domain::Obstacle::Waiting { on, .. } => {
             Obstacle::Waiting(on.iter().map(|(id, _)| id.to_string()).collect())

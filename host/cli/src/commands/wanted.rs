@@ -21,6 +21,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether nothing in particular is asked for.
+    pub fn is_everything(&self) -> bool {
+        self.agent.is_none() && self.events.is_empty() && self.commands.is_empty()
+    }
+
     /// Whether `event` is one of them.
     pub fn has(&self, event: &Event) -> bool {
         (self.events.is_empty() || self.events.contains(&event.event))

@@ -38,6 +38,7 @@ from taskhost.errors import (
 )
 from taskhost.files import ImportReport, NotMapped, Remark
 from taskhost.locks import FileLock, HeldLock
+from taskhost.looking import Event, Explanation, History
 from taskhost.task import Assignee, ClaimInfo, Task
 
 __all__ = [
@@ -49,8 +50,11 @@ __all__ = [
     "Claim",
     "ClaimInfo",
     "Counts",
+    "Event",
+    "Explanation",
     "FileLock",
     "HeldLock",
+    "History",
     "ImportReport",
     "Invalid",
     "LockTimeout",

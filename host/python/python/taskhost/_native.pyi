@@ -37,6 +37,18 @@ class Board:
     ) -> str: ...
     def counts(self) -> str: ...
     def census(self) -> dict[str, dict[str, int]]: ...
+    def history(
+        self,
+        task: str | None,
+        agent: str | None,
+        kinds: list[str],
+        past: int,
+        before: str | None,
+        limit: int | None,
+    ) -> str: ...
+    def explain(
+        self, task: str, agent: str | None, kind: str, capabilities: list[str]
+    ) -> str: ...
     def session(
         self,
         agent: str,

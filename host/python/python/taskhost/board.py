@@ -17,6 +17,7 @@ from taskhost.agent import Agent
 from taskhost.errors import NotFound, TaskhostError, _from_native
 from taskhost.files import ImportReport, Remark
 from taskhost.locks import HeldLock
+from taskhost.looking import Event, Explanation, History
 from taskhost.task import Assignee, Task
 
 __all__ = ["Board", "Changed", "Counts", "Page", "board_id", "shaped"]
@@ -249,6 +250,39 @@ class Board:
     def census(self) -> dict[str, dict[str, int]]:
         """How many tasks of each type are of each status, at one instant. Its cost grows with the board."""
         return self._native.census()
+
+    def history(
+        self,
+        id: str | None = None,
+        *,
+        agent: str | None = None,
+        event: str | Iterable[str] = (),
+        past: int = 0,
+        limit: int | None = 100,
+        before: str | None = None,
+    ) -> History:
+        """What happened on the board, the newest last: to one task, by or to one agent, of these kinds of ``event``.
+
+        ``past`` leaves out what was there at a :attr:`sequence` that was read before; together with :meth:`wait` it
+        follows the board. ``before`` is the ``next_cursor`` of a page, for what happened before it. Its cost grows
+        with the history that is kept.
+        """
+        text = self._native.history(id, agent, _several(event), past, before, limit)
+        page = json.loads(text)
+        events = tuple(Event._read(wire) for wire in page["events"])
+        return History(events, page["total"], page["next_cursor"], page["begins_with"])
+
+    def explain(
+        self,
+        id: str,
+        *,
+        agent: str | None = None,
+        kind: str = "agent",
+        capabilities: Iterable[str] = (),
+    ) -> Explanation:
+        """Why a task can or can't be claimed now: by ``agent``, who can do this, or by anybody."""
+        answer = self._native.explain(id, agent, kind, list(capabilities))
+        return Explanation._read(json.loads(answer))
 
     def wait(self, timeout: float, *, past: int | None = None) -> bool:
         """Sleeps until something happens on the board, at most ``timeout`` seconds; says whether it did.

@@ -62,6 +62,8 @@ impl FileStore {
 #[derive(Default)]
 pub(crate) struct Recorder {
     entry: RwLock<Option<Entry>>,
+    /// Whoever else is told.
+    told: Option<Arc<dyn Meter>>,
 }
 
 #[derive(Clone)]
@@ -74,19 +76,33 @@ struct Entry {
 
 impl Meter for Recorder {
     fn record(&self, what: Measure, took: Duration) {
+        if let Some(told) = &self.told {
+            told.record(what, took);
+        }
         self.with(|page, whose| page.record(whose, what, took));
     }
 
     fn memory(&self, what: Measure, bytes: u64) {
+        if let Some(told) = &self.told {
+            told.memory(what, bytes);
+        }
         self.with(|page, whose| page.memory(whose, what, bytes));
     }
 
     fn count(&self, what: Tally) {
+        if let Some(told) = &self.told {
+            told.count(what);
+        }
         self.with(|page, whose| page.count(whose, what));
     }
 }
 
 impl Recorder {
+    /// Records, and tells somebody else of the same.
+    pub(crate) fn telling(told: Option<Arc<dyn Meter>>) -> Self {
+        Self { told, ..Self::default() }
+    }
+
     fn with(&self, act: impl Fn(&Page, Whose)) {
         // Whoever is changing the entry does so for an instant.
         let entry = self.entry.read();

@@ -8,6 +8,8 @@ mod root;
 use anyhow::Result;
 use taskhost::{Agent, Board, Name, TaskId};
 
+pub use self::of_task::in_words;
+
 use super::asker::{Asker, Wanted};
 use crate::context::Context;
 use crate::exit::Code;

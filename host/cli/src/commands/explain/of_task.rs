@@ -16,6 +16,14 @@ pub fn explain(context: &Context, board: &Board, id: &TaskId, agent: Option<&Age
     context.output.answer(&answer, |out| write(out, &answer, agent))
 }
 
+/// The same for a view that shows the task besides: the task, and why it can or can't be claimed.
+pub fn in_words(board: &Board, id: &TaskId) -> Result<(Task, String), taskhost::Error> {
+    let answer = Explained::new(board, id, None)?;
+    let mut text = String::new();
+    write(&mut text, &answer, None);
+    Ok((answer.explanation.task, text))
+}
+
 fn write(out: &mut String, answer: &Explained, agent: Option<&Agent>) {
     let explanation = &answer.explanation;
     let by = answer.agent.as_ref().map(|name| format!(" by `{name}`")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use taskhost::domain::Error as BoardError;
-use taskhost::{Claim, Claimed};
+use taskhost::{Claim, Claimed, Error};
 
 use super::Run;
 use super::progress::Repeats;
@@ -64,17 +64,19 @@ impl<'a> Lease<'a> {
 
     fn beat(&mut self) {
         let deadline = Instant::now() + BEAT_WAITS;
-        let (id, proof) = (self.claimed.id(), self.claimed.proof());
-        match self.run.board.engine().heartbeat(id, &proof, None, deadline) {
+        match self.claimed.heartbeat_by(deadline) {
             Ok(_) => {
                 self.missed = None;
                 self.next_beat = Instant::now() + self.interval;
             }
-            Err(BoardError::Transition { .. }) => self.hold = Hold::Settled,
-            Err(error) if is_lost(&error) => self.hold = Hold::Lost(error.to_string()),
+            Err(Error::Board(BoardError::Transition { .. })) => self.hold = Hold::Settled,
+            Err(Error::Board(error)) if is_lost(&error) => {
+                self.hold = Hold::Lost(error.to_string());
+            }
             // It didn't get through; that may change.
             Err(error) => {
                 if self.missed.get_or_insert_default().is_due() {
+                    let id = self.claimed.id();
                     self.run
                         .progress
                         .say(&format!("a heartbeat for `{id}` didn't get through: {error}"));

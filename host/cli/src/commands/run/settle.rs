@@ -117,8 +117,10 @@ impl Teller<'_> {
             let error = match self.try_once(how) {
                 Ok(status) => return Ok(Told::Outcome(outcome(status))),
                 // The command itself may have ended the claim before it exited.
-                Err(BoardError::Transition { .. }) => return self.look().map(Told::ByCommand),
-                Err(error) => Error::Board(error),
+                Err(Error::Board(BoardError::Transition { .. })) => {
+                    return self.look().map(Told::ByCommand);
+                }
+                Err(error) => error,
             };
             let passes = error.problem().retryable
                 && !matches!(&error, Error::Board(error) if is_lost(error));
@@ -132,11 +134,8 @@ impl Teller<'_> {
         }
     }
 
-    fn try_once(&self, how: &Finish) -> Result<Status, BoardError> {
-        let deadline = Instant::now() + TRY_WAITS;
-        let proof = self.claimed.proof();
-        let held = self.run.board.engine().finish(self.claimed.id(), &proof, how, deadline)?;
-        Ok(held.task.status)
+    fn try_once(&self, how: &Finish) -> Result<Status, Error> {
+        self.claimed.finish_by(how, Instant::now() + TRY_WAITS)
     }
 
     /// What the command made of the task itself.

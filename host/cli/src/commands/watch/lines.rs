@@ -1,4 +1,4 @@
-//! `watch`: what happens on a board, as it happens.
+//! What happens on a board as it happens, an event a line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use taskhost::{Board, Error, ListQuery, Mark, Sequence, Status, TaskId};
+use taskhost::{Board, Error, ListQuery, Mark, Sequence, Status};
 use taskhost_answers::events::{self, Event, Gap, Holders};
 
-use super::wanted::Wanted;
+use super::Args;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::Output;
-use crate::parse;
 
 /// How long a request to stop may go unheard.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -24,44 +23,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long to wait for an entry to become durable that is already written.
 const SETTLING: Duration = Duration::from_millis(5);
 
-const EXAMPLES: &str = "\
-Example: everything that happens from now on, an event a line
-
-  taskhost watch
-
-Example: a program that follows what ends, from where it stopped the last time
-
-  taskhost watch --since 4711 --event completed --event failed --json
-
-Example: a script that waits until everything is done
-
-  taskhost watch --until-idle --for 1h
-
-If the board wasn't idle by then, the exit code is 3.
-
-How long the history is kept is up to the board's settings. If what is to be shown isn't kept any more, standard error \
-says so; with `--json`, one object does: `{\"schema\":1,\"event\":\"gap\",\"from\":FIRST,\"to\":LAST}`.";
-
-/// Show what happens on the board as it happens, until Ctrl-C
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// First what happened after the transaction of this sequence; 0 for everything
-    #[arg(long, value_name = "SEQUENCE")]
-    since: Option<u64>,
-    /// Only what happens to this task
-    #[arg(long, value_name = "ID")]
-    task: Option<TaskId>,
-    #[command(flatten)]
-    wanted: Wanted,
-    /// End after this time
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse::duration)]
-    at_most: Option<Duration>,
-    /// End once nothing is open on the board; the exit code is 3 if `--for` ended it before
-    #[arg(long)]
-    until_idle: bool,
-}
-
+/// Shows events until somebody asks it to stop, or what was asked for has come.
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let began = Instant::now();
     let board = context.open()?;
