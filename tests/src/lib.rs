@@ -5,6 +5,7 @@
 //! - [`Answer`]: how a command ended, with checks that say what it printed when they fail.
 //! - [`Holder`]: another program that holds a lock; [`signal`] stops one; [`python`]: one that has what such programs need.
 //! - [`policy`]: a policy of this workspace, built once for all tests; [`tools`]: what others are built with.
+//! - [`clients`]: clients of the Model Context Protocol, of other makers.
 
 #![expect(
     clippy::expect_used,
@@ -20,6 +21,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 pub use programs::{HOLD, Holder, signal};
 use serde_json::Value;
+use taskhost_clients::Clients;
 use tempfile::TempDir;
 
 /// The command under test: the `taskhost` that was built beside this test.
@@ -97,6 +99,21 @@ pub fn python() -> Command {
     Command::new(python)
 }
 
+/// Clients of the Model Context Protocol, of other makers: those that `cargo xtask setup --for-tests` gets.
+pub fn clients() -> Clients {
+    Clients::find(&tools()).unwrap_or_else(|_| {
+        panic!(
+            "the clients of the Model Context Protocol aren't in `{}`, or are damaged: `cargo xtask setup --for-tests` installs them",
+            tools().display()
+        )
+    })
+}
+
+/// Where compiled policies are kept for all tests, so that each is compiled once.
+pub fn cache() -> PathBuf {
+    taskhost_guest_build::target_dir(&workspace()).join("test-cache")
+}
+
 /// A Node.js: the user's, or the one that policies in JavaScript are built with.
 pub fn node() -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -150,10 +167,7 @@ impl TestBoard {
             command.env_remove(name);
         }
         command.current_dir(self.folder()).stdin(Stdio::null());
-        command.env(
-            "XDG_CACHE_HOME",
-            taskhost_guest_build::target_dir(&workspace()).join("test-cache"),
-        );
+        command.env("XDG_CACHE_HOME", cache());
         command
     }
 

@@ -29,4 +29,4 @@ pub use build::{Built, Examine, Options, Outcome};
 pub use error::{Error, Result};
 pub use languages::Language;
 pub use project::Project;
-pub use tools::{Installing, Tools};
+pub use tools::{Installing, Locked, Node, Suits, Tools};

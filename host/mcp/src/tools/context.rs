@@ -51,7 +51,7 @@ struct Value {
 
 #[derive(Serialize)]
 struct Entries {
-    entries: Vec<OneEntry>,
+    values: Vec<OneEntry>,
     total: usize,
 }
 
@@ -90,7 +90,7 @@ fn list(call: &Call<'_>, owner: &Owner) -> Answer {
             changed_at: wire::time(entry.changed_at),
         })
         .collect();
-    answer(&Entries { total: entries.len(), entries })
+    answer(&Entries { total: entries.len(), values: entries })
 }
 
 fn read(call: &Call<'_>, owner: &Owner, key: &TaskId) -> Answer {

@@ -6,7 +6,7 @@ use taskhost::{
 };
 use taskhost_answers::{Failure, TaskAnswer};
 
-use super::{Answer, Call, Tool, answer, failure};
+use super::{Answer, Call, Tool, answer};
 use crate::arguments;
 use crate::server::Arguments;
 
@@ -83,7 +83,7 @@ fn ended(call: &Call<'_>, id: &TaskId, held: Result<Held, Error>) -> Answer {
         }
         Err(error) => {
             call.seat.forget_if_lost(id, &error);
-            Err(failure(&error))
+            Err(call.refused(id, &error))
         }
     }
 }

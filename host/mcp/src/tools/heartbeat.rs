@@ -6,7 +6,7 @@ use serde::Deserialize;
 use taskhost::{TaskId, Token};
 use taskhost_answers::{Failure, TaskAnswer};
 
-use super::{Answer, Call, Tool, answer, failure};
+use super::{Answer, Call, Tool, answer};
 use crate::arguments::{self, Seconds};
 use crate::server::Arguments;
 
@@ -39,7 +39,7 @@ fn run(call: &Call<'_>, arguments: Arguments) -> Answer {
     let proof = call.seat.proof(call.session()?, &beat.id, beat.token);
     let held = call.board().heartbeat(&beat.id, &proof, lease(beat.lease_s)?);
     let held = held.inspect_err(|error| call.seat.forget_if_lost(&beat.id, error));
-    answer(&TaskAnswer::from(&held.map_err(|error| failure(&error))?))
+    answer(&TaskAnswer::from(&held.map_err(|error| call.refused(&beat.id, &error))?))
 }
 
 /// The length of a lease.

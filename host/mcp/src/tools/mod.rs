@@ -18,7 +18,9 @@ use std::sync::Arc;
 use rmcp::model::{Tool as Listed, ToolAnnotations};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use taskhost::{Board, Error, Session};
+use taskhost::domain::Error as BoardError;
+use taskhost::wire::WireClaim;
+use taskhost::{Board, Error, Session, TaskId};
 use taskhost_answers::{Envelope, Failure};
 
 use crate::seat::Seat;
@@ -104,6 +106,30 @@ impl<'a> Call<'a> {
 
     fn session(&self) -> Result<&'a Session, Failure> {
         self.seat.session(self.client).map_err(|error| failure(&error))
+    }
+
+    /// Why a request about a claim is refused. Where no token was said or kept, the claim is another session's: whose
+    /// it is tells the agent more than that a token is missing.
+    fn refused(&self, id: &TaskId, error: &Error) -> Failure {
+        let mut failure = failure(error);
+        if !matches!(error, Error::Board(BoardError::TokenNeeded { .. })) {
+            return failure;
+        }
+        let claim = self.board().task(id).ok().and_then(|task| task.claim);
+        let Some(claim) = claim.as_ref().map(WireClaim::from) else {
+            failure.message = format!("nobody holds `{id}`: claim it first, with `board_next`");
+            return failure;
+        };
+        failure.message = format!(
+            "`{id}` is claimed by `{}`, not by this session: leave it to them, or say the `token` if the claim is yours",
+            claim.agent
+        );
+        for (name, value) in
+            [("holder", claim.agent), ("since", claim.since), ("lease_until", claim.lease_until)]
+        {
+            failure.details.insert(name.into(), value.into());
+        }
+        failure
     }
 }
 
