@@ -24,6 +24,10 @@ mod listed;
 mod prospects;
 mod reserved;
 #[cfg(any(test, feature = "sample"))]
+#[cfg_attr(
+    not(test),
+    expect(clippy::unwrap_used, reason = "these are names that can be, for tests alone")
+)]
 pub mod sample;
 mod standing;
 mod status;

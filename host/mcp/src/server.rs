@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation,
+    CallToolRequestParams, CallToolResponse, CallToolResult, DiscoverResult, Implementation,
     InitializeRequestParams, InitializeResult, ListResourceTemplatesResult, ListResourcesResult,
     ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
     ServerCapabilities,
@@ -60,19 +60,18 @@ impl ServerHandler for Server {
     ) -> Result<InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
         let mut info = self.negotiate_initialize(&request)?;
-        let (seat, client) = (self.seat.clone(), request.client_info.name);
-        let session = off_the_ear(move || {
-            let session = seat.session(Some(&client)).map_err(|error| error.to_string())?;
-            Ok::<_, String>(session.agent().clone())
-        });
-        // If it can't begin, each tool says why.
-        if let Ok(agent) = session.await? {
-            info.instructions = Some(format!(
-                "You are `{}`, session `{}`. {INSTRUCTIONS}",
-                agent.name, agent.session
-            ));
-        }
+        info.instructions = Some(self.instructions(Some(request.client_info.name)).await?);
         Ok(info)
+    }
+
+    async fn discover(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let client = context.client_info().map(|info| info.name);
+        let info = self.get_info().with_instructions(self.instructions(client).await?);
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, info))
     }
 
     async fn list_tools(
@@ -135,7 +134,24 @@ impl ServerHandler for Server {
     }
 }
 
-/// What an agent reads before it calls anything.
+impl Server {
+    /// What an agent reads before it calls anything: who it is, and how to work.
+    async fn instructions(&self, client: Option<String>) -> Result<String, ErrorData> {
+        let seat = self.seat.clone();
+        let agent = off_the_ear(move || {
+            seat.session(client.as_deref()).ok().map(|session| session.agent().clone())
+        });
+        Ok(match agent.await? {
+            Some(agent) => {
+                format!("You are `{}`, session `{}`. {INSTRUCTIONS}", agent.name, agent.session)
+            }
+            // If the session can't begin, each tool says why.
+            None => INSTRUCTIONS.to_owned(),
+        })
+    }
+}
+
+/// How to work.
 const INSTRUCTIONS: &str = "This board gives each task to one agent. Loop: board_next claims a task; do the work; \
 board_finish ends it (complete, fail, release, or block with a question for a human). On long work call \
 board_heartbeat before lease_until. A `claimed` or `stale_token` error means that the task is somebody else's now: \

@@ -116,7 +116,7 @@ fn end_of_standard_input_ends_the_server_well_and_gives_its_tasks_back() {
         assert!(wire.call(id, "board_next", &json!({ "lease_s": 3600 }))["task"].is_object());
     }
     // It waits for a third one, which doesn't keep it.
-    let wait = json!({ "name": "board_next", "arguments": { "wait_s": 60 } });
+    let wait = json!({ "name": "board_next", "arguments": { "wait_s": 50 } });
     wire.request(3, "tools/call", &wait);
     wire.close().exits(0);
     board.run(&["claim", "a", "--agent", "bob"]).exits(0);
@@ -146,7 +146,7 @@ fn cancelled_wait_leaves_nothing_claimed() {
     for library in Library::ALL {
         let board = TestBoard::new();
         let mut client = Client::named(library, &board, "ada");
-        let waiting = client.start("board_next", &json!({ "wait_s": 60 }));
+        let waiting = client.start("board_next", &json!({ "wait_s": 50 }));
         // What is asked after it is answered before it, so the wait has begun when it is cancelled.
         client.call("board_list", &json!({}));
         client.send(json!({ "do": "cancel", "of": waiting }));

@@ -35,7 +35,7 @@ impl Node {
     }
 
     /// The program, with `npm` and its friends in its path.
-    pub(crate) fn program(&self) -> Program {
+    pub fn program(&self) -> Program {
         Program::new(&self.path)
     }
 
@@ -72,7 +72,11 @@ fn is_recent(major: u32, minor: u32) -> bool {
 
 impl Tools<'_> {
     /// A Node.js for the tool: the user's, or one that is installed.
-    pub(crate) fn node(&self) -> Result<Node> {
+    ///
+    /// # Errors
+    ///
+    /// If there is none and none can be installed, or may not be.
+    pub fn node(&self) -> Result<Node> {
         self.node_that(is_recent)
     }
 

@@ -19,7 +19,7 @@ ends or its lease runs out. `task` is null if there is none now; `reason` says w
         "id": {"type": "string", "description": "this task only"},
         "types": {"type": "array", "items": {"type": "string"}, "description": "any of these"},
         "labels": {"type": "array", "items": {"type": "string"}, "description": "all of these"},
-        "wait_s": {"type": "number", "minimum": 0, "maximum": 60, "description": "wait so long for one"},
+        "wait_s": {"type": "number", "minimum": 0, "maximum": 50, "description": "wait so long for one"},
         "lease_s": {"type": "number", "description": "seconds it is yours without a heartbeat"},
         "key": {"type": "string", "description": "repeated with the same key: the same claim again"},
         "token": {"type": "integer", "description": "with `id`: take up again the claim that an earlier session of yours made"}
@@ -29,10 +29,10 @@ ends or its lease runs out. `task` is null if there is none now; `reason` says w
     run,
 };
 
-/// The longest wait: clients give up on requests after a minute or so.
-const WAIT_S_MAX: u32 = 60;
+/// The longest wait: many clients give up on a request after a minute.
+const WAIT_S_MAX: u32 = 50;
 /// How long a request that was cancelled may go on waiting.
-const LOOK_UP: Duration = Duration::from_secs(5);
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
