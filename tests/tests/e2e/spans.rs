@@ -157,9 +157,15 @@ fn look_and_change(board: &Board) {
     board.history(Default::default(), |_, _| true).unwrap();
     board.children(&id("one"), None, 9).unwrap();
     board.meta(&id(SECRET)).unwrap();
-    (board.view().unwrap(), board.head().unwrap(), board.next_due().unwrap());
-    (board.census().unwrap(), board.metas().unwrap(), board.figures().unwrap());
-    (board.disk_use().unwrap(), board.policies().unwrap(), board.settings().unwrap());
+    board.view().unwrap();
+    board.head().unwrap();
+    board.next_due().unwrap();
+    board.census().unwrap();
+    board.metas().unwrap();
+    board.figures().unwrap();
+    board.disk_use().unwrap();
+    board.policies().unwrap();
+    board.settings().unwrap();
     board.wait(board.mark().unwrap(), std::time::Duration::ZERO).unwrap();
     drop(board.hold_task(&id("one"), None).unwrap());
     drop(board.hold_board(Some("olga")).unwrap());

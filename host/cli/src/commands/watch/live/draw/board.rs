@@ -214,6 +214,10 @@ impl Drawn<'_> {
     fn nothing(&self) -> &'static str {
         match self.pane {
             _ if !self.model.filter.is_empty() => "  none with this text",
+            // The counts are of a moment later than the lists.
+            _ if self.pane.list().and_then(|list| self.all(list)).is_some_and(|all| all > 0) => {
+                "  just changed"
+            }
             Pane::Ready => "  nothing is ready",
             Pane::Held => "  nobody holds anything",
             Pane::Waiting => "  nothing waits",

@@ -190,6 +190,19 @@ fn wide_terminal_has_the_events_beside_the_lists_and_charts_with_words() {
 }
 
 // What an agent wrote cleared the screen of whoever watched.
+// "held 2" stood above "nobody holds anything", where claims were shorter than the time between two looks.
+#[test]
+fn list_that_is_behind_its_count_does_not_contradict_it() {
+    let mut picture = Picture::default();
+    picture.counts.by_status[Status::InProgress as usize] = 2;
+    let mut model = Model::new("work/.taskhost".into());
+    model.take(Update::Picture(Box::new(picture))).unwrap();
+    let lines = lines(&drawn(&mut model, 80, 24, Palette::coloured()));
+    has(&lines, "2 held 2");
+    has(&lines, "just changed");
+    has(&lines, "nothing is ready");
+}
+
 #[test]
 fn nothing_that_others_wrote_steers_the_terminal() {
     let mut model = model(10);
