@@ -79,6 +79,10 @@ pub trait Opened: Send {
     }
     /// Which of these holders are proved dead. May answer for fewer than asked, to save time.
     fn dead(&mut self, holders: &[Vital]) -> Vec<Vital>;
+    /// Whether this holder is proved dead now, whatever was known of it an instant ago.
+    fn is_dead(&mut self, holder: &Vital) -> bool {
+        !self.dead(std::slice::from_ref(holder)).is_empty()
+    }
     /// The locks on tasks that people and programs take by hand; given once, to live in the
     /// [`crate::Transaction`].
     fn task_locks(&mut self) -> Box<dyn TaskLocks>;

@@ -7,8 +7,12 @@ use std::env;
 use std::io;
 
 use anyhow::Result;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::exit::Usage;
 
@@ -32,15 +36,22 @@ pub fn tell_if_asked() -> Result<()> {
         ))
     };
     let filter = EnvFilter::builder().parse(&filter).map_err(|error| wrong(&error))?;
-    let told = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // That standard error can't be written is nobody's fault whose command was done: the default is to panic over it.
+    let layer = fmt::layer()
         .with_span_events(FmtSpan::CLOSE)
+        .log_internal_errors(false)
         .with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     match format()? {
-        Format::Text => told.init(),
-        Format::Json => told.json().init(),
+        Format::Text => registry.with(layer.with_filter(filter_fn(is_ours))).init(),
+        Format::Json => registry.with(layer.json().with_filter(filter_fn(is_ours))).init(),
     }
     Ok(())
+}
+
+/// What libraries tell in detail may have in it what agents wrote; of theirs only warnings are told.
+fn is_ours(told: &Metadata<'_>) -> bool {
+    told.target().starts_with("taskhost") || *told.level() <= Level::WARN
 }
 
 fn format() -> Result<Format> {

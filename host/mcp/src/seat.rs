@@ -3,6 +3,7 @@
 //! The session begins with the first request that needs it, because the client says its name only when it has come.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use taskhost::domain::Error as BoardError;
@@ -21,13 +22,17 @@ pub struct Seat {
     /// Two requests may come before the session is there.
     beginning: Mutex<()>,
     tokens: Mutex<HashMap<TaskId, Token>>,
+    waiting: AtomicUsize,
 }
+
+/// How many requests may wait for a task at once: each takes up a thread, and heartbeats need some too.
+const WAITING_MAX: usize = 32;
 
 impl Seat {
     /// A seat that nobody has taken yet.
     pub fn new(board: Board, options: Options) -> Self {
-        let (session, beginning, tokens) = Default::default();
-        Self { board, options, session, beginning, tokens }
+        let (session, beginning, tokens, waiting) = Default::default();
+        Self { board, options, session, beginning, tokens, waiting }
     }
 
     /// The board.
@@ -68,17 +73,27 @@ impl Seat {
         Ok(self.session.get_or_init(|| session))
     }
 
+    /// Room to wait for a task, if there is some.
+    pub fn wait(&self) -> Option<Waiting<'_>> {
+        let waiting = Waiting(&self.waiting);
+        (self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX).then_some(waiting)
+    }
+
     /// Keeps the token of a task that was claimed.
     pub fn remember(&self, task: &Task) {
         if let Some(claim) = &task.claim {
             let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            tokens.insert(task.id.clone(), claim.token);
+            let token = tokens.entry(task.id.clone()).or_insert(claim.token);
+            *token = claim.token.max(*token);
         }
     }
 
-    /// Forgets the token of a task that isn't held any more.
-    pub fn forget(&self, id: &TaskId) {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    /// Forgets this token, which doesn't hold its task any more. One that was got since stays.
+    pub fn forget(&self, id: &TaskId, token: Option<Token>) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.get(id).copied() == token {
+            tokens.remove(id);
+        }
     }
 
     /// What shows that the agent holds a task: the token that it says, or the one that was kept for it.
@@ -91,10 +106,19 @@ impl Seat {
     }
 
     /// Forgets the token if the error says that the claim isn't the agent's any more.
-    pub fn forget_if_lost(&self, id: &TaskId, error: &Error) {
+    pub fn forget_if_lost(&self, id: &TaskId, presented: Option<Token>, error: &Error) {
         if matches!(error, Error::Board(BoardError::Stale { .. } | BoardError::NoSuchTask(_))) {
-            self.forget(id);
+            self.forget(id, presented);
         }
+    }
+}
+
+/// A request that waits for a task.
+pub struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

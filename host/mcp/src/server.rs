@@ -2,7 +2,11 @@
 //!
 //! What a board does may wait for its lock, so it is done on threads beside the one that listens.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, DiscoverResult, Implementation,
@@ -13,6 +17,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::{Map, Value};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::seat::Seat;
 use crate::tools::Call;
@@ -21,19 +26,23 @@ use crate::{ServeError, resources, tools};
 /// A server for one client.
 pub struct Server {
     seat: Arc<Seat>,
+    /// Whether the client has gone, so that nobody is there to be given anything.
+    has_gone: Arc<AtomicBool>,
 }
 
 impl Server {
     /// A server for the agent that will sit there.
     pub fn new(seat: Seat) -> Self {
-        Self { seat: Arc::new(seat) }
+        Self { seat: Arc::new(seat), has_gone: Arc::default() }
     }
 }
 
 /// Serves until the client goes.
 pub async fn run(server: Server) -> Result<(), ServeError> {
     use rmcp::service::ServerInitializeError as Initialize;
-    match server.serve(rmcp::transport::stdio()).await {
+    let (input, output) = rmcp::transport::stdio();
+    let input = Ending { input, has_ended: server.has_gone.clone() };
+    match server.serve((input, output)).await {
         Ok(running) => {
             // How it went is for the client to know: here it is over.
             let _ = running.waiting().await;
@@ -96,9 +105,10 @@ impl ServerHandler for Server {
         // Of this request: a client of a newer protocol says it with each, and never introduces itself.
         let client = context.client_info().map(|info| info.name);
         let (seat, cancelled) = (self.seat.clone(), context.ct.clone());
+        let has_gone = self.has_gone.clone();
         let arguments = request.arguments.unwrap_or_default();
         let answer = off_the_ear(move || {
-            let is_cancelled = || cancelled.is_cancelled();
+            let is_cancelled = || cancelled.is_cancelled() || has_gone.load(Ordering::Relaxed);
             let call = Call { seat: &seat, client: client.as_deref(), is_cancelled: &is_cancelled };
             tool.call(&call, arguments)
         });
@@ -156,6 +166,28 @@ const INSTRUCTIONS: &str = "This board gives each task to one agent. Loop: board
 board_finish ends it (complete, fail, release, or block with a question for a human). On long work call \
 board_heartbeat before lease_until. A `claimed` or `stale_token` error means that the task is somebody else's now: \
 stop working on it. Add what you find to be done with board_add.";
+
+/// What a client says, and whether it has stopped: requests that are being answered then are still waited for, and have
+/// to know.
+struct Ending<R> {
+    input: R,
+    has_ended: Arc<AtomicBool>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Ending<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = ready!(Pin::new(&mut self.input).poll_read(context, into));
+        if read.is_err() || (into.filled().len() == before && into.remaining() > 0) {
+            self.has_ended.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(read)
+    }
+}
 
 /// Does on another thread what may wait.
 async fn off_the_ear<T: Send + 'static>(

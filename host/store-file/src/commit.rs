@@ -142,6 +142,10 @@ impl Opened for FileOpened {
         }
     }
 
+    fn is_dead(&mut self, holder: &Vital) -> bool {
+        self.inner.lock.same_process().is_ok() && self.inner.is_dead(holder)
+    }
+
     fn task_locks(&mut self) -> Box<dyn TaskLocks> {
         Box::new(FileTaskLocks::new(self.inner.clone(), self.for_others))
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use taskhost_tests::TestBoard;
+use taskhost_tests::{TestBoard, taskhost};
 
 fn sleeper() -> std::process::Child {
     Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap()
@@ -114,4 +114,27 @@ fn agents_md_is_told_of_the_board_once() {
     assert!(first.starts_with("# Ours\n\n<!-- taskhost -->\n"), "{first}");
     assert!(first.contains("prime --agent"), "{first}");
     assert_eq!(init(), first);
+}
+
+#[test]
+fn server_inside_run_is_a_session_of_its_own() {
+    // It took the runner's session for its own from the environment, and couldn't begin because that one lived.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let command =
+        format!("{} --board {} mcp < /dev/null", taskhost().display(), board.path().display());
+    board.run(&["run", "--agents", "1", "--", "sh", "-c", &command]).exits(0);
+    assert_eq!(board.task("t")["status"], "completed");
+}
+
+#[test]
+fn what_cannot_be_told_of_an_operation_does_not_undo_it() {
+    // With a full disk behind standard error the command ended in a panic, after it had claimed.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut claim = board.command(&["claim", "--agent", "ada"]);
+    let claim = claim.env("TASKHOST_LOG", "taskhost=debug").stderr(full).output().unwrap();
+    assert!(claim.status.success(), "{claim:?}");
+    assert!(String::from_utf8(claim.stdout).unwrap().contains("\"token\":1"));
 }

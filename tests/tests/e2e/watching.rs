@@ -40,13 +40,20 @@ impl Terminal {
         Self { child, keys, screen, text: String::new(), bytes: Vec::new() }
     }
 
-    /// Reads on until this was written, as [`plain`] has it; everything until then.
+    /// Reads on until this was written, as [`plain`] has it; everything until then. What came after it is read next: a
+    /// test once waited for ever for what had come together with what it waited for first.
     #[track_caller]
     fn until(&mut self, wanted: &str) -> String {
-        while !self.text.contains(wanted) && !plain(&self.text).contains(wanted) {
+        loop {
+            if let Some(at) = self.text.find(wanted) {
+                let rest = self.text.split_off(at + wanted.len());
+                return std::mem::replace(&mut self.text, rest);
+            }
+            if plain(&self.text).contains(wanted) {
+                return std::mem::take(&mut self.text);
+            }
             assert!(self.read() > 0, "`{wanted}` never came: {}", plain(&self.text));
         }
-        std::mem::take(&mut self.text)
     }
 
     fn read(&mut self) -> usize {

@@ -170,6 +170,7 @@ impl Work<'_> {
         if let Some(key) = &request.key
             && let Some(task) = self.claimed_before(key, print())?
         {
+            let task = self.go_on(task, &request.agent)?;
             return Ok(ClaimOutcome::Claimed { task: Box::new(task), repeated: true });
         }
         self.keep_up(request.filter.only.as_ref(), look)?;

@@ -9,7 +9,7 @@ use std::time::Instant as Deadline;
 
 use super::hold::{Standing, Verb, check_lease, request};
 use super::{Engine, Error, Held, Proof, Work};
-use crate::{Agent, Change, Claim, Command, TaskId, Token, Vital};
+use crate::{Agent, Change, Claim, Command, Task, TaskId, Token};
 
 impl Engine {
     /// Takes up again the claim with this token for the session that `agent` is, and extends its lease to `lease_ms` from
@@ -41,20 +41,50 @@ impl Work<'_> {
         let Standing::Holds(held) = self.standing(id, proof, Verb::Heartbeat)? else {
             return Err(Error::Invalid("a heartbeat is never answered from memory".into()));
         };
-        if held.session != agent.session && self.is_living(&held) {
+        let lease_ms = lease_ms.unwrap_or(held.lease_ms);
+        self.hand_over(id, held, agent, lease_ms)?;
+        Ok(Held { task: Box::new(self.task(id)?), repeated: false })
+    }
+
+    /// The claim that `agent`'s request made before, answered again: to a later session only if the one that made it has
+    /// ended, and then it is the later one's.
+    pub(super) fn go_on(&mut self, task: Task, agent: &Agent) -> Result<Task, Error> {
+        let Some(held) = task.claim.clone() else { return Ok(task) };
+        let is_same_process = held.process.is_some() && held.process == agent.process;
+        if held.session == agent.session || is_same_process {
+            return Ok(task);
+        }
+        if !agent.living && agent.process.is_none() && !self.is_living(&held) {
+            // Nothing is known of either: the request was repeated.
+            return Ok(task);
+        }
+        let lease_ms = held.lease_ms;
+        self.hand_over(&task.id, Box::new(held), agent, lease_ms)?;
+        self.task(&task.id)
+    }
+
+    fn hand_over(
+        &mut self,
+        id: &TaskId,
+        held: Box<Claim>,
+        agent: &Agent,
+        lease_ms: u64,
+    ) -> Result<(), Error> {
+        // Who names a session doesn't show that it is that one; who holds its life lock does.
+        let is_own = held.session == agent.session && agent.living;
+        if !is_own && self.is_living(&held) {
             let lease_until = held.lease.ends(self.tx().now());
             return Err(Error::Held { id: id.clone(), claim: held, lease_until });
         }
         let now = self.tx().now();
-        let lease_ms = lease_ms.unwrap_or(held.lease_ms);
         let claim = Claim { since: held.since, ..Claim::new(agent, held.token, now, lease_ms) };
         self.tx_mut().apply(Change::Resumed { id: id.clone(), claim: Box::new(claim) })?;
-        Ok(Held { task: Box::new(self.task(id)?), repeated: false })
+        Ok(())
     }
 
     /// Whether something vouches for its holder, and isn't known to have ended.
     fn is_living(&mut self, claim: &Claim) -> bool {
-        let vitals: Vec<Vital> = claim.vitals().collect();
-        !vitals.is_empty() && self.opened.dead(&vitals).is_empty()
+        let mut vitals = claim.vitals().peekable();
+        vitals.peek().is_some() && !vitals.any(|vital| self.opened.is_dead(&vital))
     }
 }

@@ -1,6 +1,8 @@
 //! A later session of an agent goes on with what an earlier one claimed, and nobody else does.
 
-use taskhost_board::{Agent, ClaimOutcome, Error, Finish, SessionId, Status, Store, Task, Token};
+use taskhost_board::{
+    Agent, ClaimOutcome, ClaimRequest, Error, Finish, SessionId, Status, Store, Task, Token,
+};
 
 use crate::common::{Board, agent, board, id, proof, request, soon, task, token};
 
@@ -72,4 +74,47 @@ fn claim_that_was_given_away_or_ended_is_not_taken_up_again() {
     let ended = board.engine.resume(&id("t"), token(&others.claim), &agent("bob"), None, soon());
     assert!(matches!(ended, Err(Error::Transition { .. })), "{ended:?}");
     board.assert_sound();
+}
+
+#[test]
+fn key_gives_nobody_the_claim_of_a_session_that_lives() {
+    // Two agents whose clients had one name made up one key, and had one task.
+    let board = board();
+    board.add(&[task("t"), task("u")]).unwrap();
+    let (first, second) = (session("ada", "s-1"), session("ada", "s-2"));
+    let life = board.store.live(&first.session).unwrap();
+    let _life = board.store.live(&second.session).unwrap();
+    let keyed = |agent: &Agent| ClaimRequest { key: Some("next-1".into()), ..request(agent) };
+    assert!(matches!(
+        board.claim(&keyed(&first)),
+        Ok(ClaimOutcome::Claimed { repeated: false, .. })
+    ));
+    assert!(matches!(board.claim(&keyed(&second)), Err(Error::Held { .. })));
+    assert!(matches!(
+        board.claim(&keyed(&first)),
+        Ok(ClaimOutcome::Claimed { repeated: true, .. })
+    ));
+    // Once the first has ended the claim goes on, and stands on the life of the one that was told so.
+    drop(life);
+    let ClaimOutcome::Claimed { task, repeated: true } = board.claim(&keyed(&second)).unwrap()
+    else {
+        panic!("the claim wasn't repeated")
+    };
+    assert_eq!(task.claim.as_ref().unwrap().session, second.session);
+    assert_eq!(board.next("bob").unwrap().id, id("u"));
+    assert!(board.next("bob").is_none());
+}
+
+#[test]
+fn naming_a_session_is_not_being_it() {
+    // `claim --token N --session S` from another process took a living session's claim, and its life lock from it.
+    let board = board();
+    board.add(&[task("t")]).unwrap();
+    let first = session("ada", "s-1");
+    let _life = board.store.live(&first.session).unwrap();
+    let held = claimed(&board, &first);
+    let pretended = Agent { living: false, ..first };
+    let refused = board.engine.resume(&id("t"), token(&held.claim), &pretended, None, soon());
+    assert!(matches!(refused, Err(Error::Held { .. })), "{refused:?}");
+    assert_eq!(board.task("t").claim, held.claim);
 }

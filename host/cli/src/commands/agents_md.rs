@@ -18,6 +18,25 @@ pub enum Written {
     Already,
 }
 
+/// Whether the paragraph could be added: asked before anything else is done.
+///
+/// A link is followed only inside the directory: one that came with somebody's repository may lead anywhere.
+pub fn check(directory: &Path) -> Result<(), Usage> {
+    let path = directory.join("AGENTS.md");
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(());
+    }
+    let is_file = fs::metadata(&path).is_ok_and(|found| found.is_file());
+    let inside = || Ok::<_, io::Error>(path.canonicalize()?.starts_with(directory.canonicalize()?));
+    if is_file && inside().unwrap_or_default() {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "`{}` isn't a file of this directory: nothing was done; without `--agents-md` the board is made",
+        path.display()
+    )))
+}
+
 /// Adds the paragraph to `AGENTS.md` in `directory`, once; says which file that is.
 ///
 /// The file is people's own: it grows by the paragraph, and nothing else of it changes. A link leads to the file that is
@@ -91,6 +110,22 @@ mod tests {
         }
         let (again, text) = written(Some(&alone));
         assert_eq!((again, text), (Written::Already, alone));
+    }
+
+    // A link in a repository that somebody had cloned led to a file of theirs elsewhere, which was written.
+    #[test]
+    fn link_is_followed_only_inside_and_nothing_but_a_file_is_written() {
+        let (project, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = project.path().join("AGENTS.md");
+        assert!(check(project.path()).is_ok());
+        for target in [other.path().join("nothing"), other.path().to_owned()] {
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            assert!(check(project.path()).is_err());
+            fs::remove_file(&path).unwrap();
+        }
+        fs::write(project.path().join("CLAUDE.md"), "").unwrap();
+        std::os::unix::fs::symlink("CLAUDE.md", &path).unwrap();
+        assert!(check(project.path()).is_ok());
     }
 
     #[test]

@@ -58,6 +58,9 @@ struct Answer {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     check_link(&context.board)?;
+    if args.agents_md {
+        agents_md::check(Path::new("."))?;
+    }
     let options = options(context, args)?;
     let (board, created) = match Board::init(&context.board, &options) {
         Ok(board) => (board, true),

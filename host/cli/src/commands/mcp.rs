@@ -38,7 +38,8 @@ pub struct Args {
     capabilities: Vec<Name>,
     /// Which run of the agent this is; one is made up if none is given. What a session of this id held before, and nobody
     /// was given since, this one goes on with
-    #[arg(long, value_name = "SESSION", env = "TASKHOST_SESSION", hide_env_values = true)]
+    // Not by `TASKHOST_SESSION`: inside `run` that is the living session of the runner.
+    #[arg(long, value_name = "SESSION")]
     session: Option<SessionId>,
 }
 

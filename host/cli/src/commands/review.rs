@@ -22,7 +22,7 @@ Example: every task is to be reviewed from now on, or those with the label `revi
   taskhost policy set current --setting review=labelled
 
 Which tasks are in review when they are completed is for the policy to say. Whoever completed one can send it back, but \
-not accept it.";
+not accept it; who doesn't say who they are, with `--by`, is taken for an operator.";
 
 /// Accept work that is in review, or send it back
 #[derive(Debug, clap::Args)]

@@ -24,7 +24,7 @@ pub const TOOL: Tool = Tool {
 };
 
 /// The largest value that an agent is given.
-const READ_BYTES_MAX: usize = 1 << 20;
+const READ_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +94,15 @@ fn list(call: &Call<'_>, owner: &Owner) -> Answer {
 }
 
 fn read(call: &Call<'_>, owner: &Owner, key: &TaskId) -> Answer {
+    // Looked up first, because what is too large isn't to be read at all.
+    let listed = call.board().contexts().list(owner).map_err(|error| failure(&error.into()))?;
+    if let Some(large) = listed.iter().find(|kept| kept.key == *key && kept.bytes > READ_BYTES_MAX)
+    {
+        return Err(Failure::usage(format!(
+            "`{key}` has {} bytes, and at most 1 MiB is given here: read it with `taskhost context get`",
+            large.bytes
+        )));
+    }
     let found = call.board().contexts().get(owner, key).map_err(|error| failure(&error.into()))?;
     let Some(bytes) = found else {
         let mut missing =
@@ -101,12 +110,6 @@ fn read(call: &Call<'_>, owner: &Owner, key: &TaskId) -> Answer {
         (missing.kind, missing.code) = (taskhost::ProblemKind::Missing, "no_such_value");
         return Err(missing);
     };
-    if bytes.len() > READ_BYTES_MAX {
-        let size = bytes.len();
-        return Err(Failure::usage(format!(
-            "`{key}` has {size} bytes, and at most 1 MiB is given here: read it with `taskhost context get`"
-        )));
-    }
     let bytes_total = bytes.len();
     let text = String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("`{key}` isn't text: read it with `taskhost context get`"))

@@ -72,23 +72,24 @@ fn run(call: &Call<'_>, arguments: Arguments) -> Answer {
         How::Block => return block(call, &id, proof, text),
     };
     let held = call.board().finish(&id, &proof, &how);
-    ended(call, &id, held)
+    ended(call, &id, proof.token, held)
 }
 
-fn ended(call: &Call<'_>, id: &TaskId, held: Result<Held, Error>) -> Answer {
+fn ended(call: &Call<'_>, id: &TaskId, token: Option<Token>, held: Result<Held, Error>) -> Answer {
     match held {
         Ok(held) => {
-            call.seat.forget(id);
+            call.seat.forget(id, token);
             answer(&TaskAnswer::from(&held))
         }
         Err(error) => {
-            call.seat.forget_if_lost(id, &error);
+            call.seat.forget_if_lost(id, token, &error);
             Err(call.refused(id, &error))
         }
     }
 }
 
 fn block(call: &Call<'_>, id: &TaskId, proof: Proof, reason: Option<String>) -> Answer {
+    let token = proof.token;
     let request = ChangeRequest {
         ids: vec![id.clone()],
         by: Some(proof.agent.clone()),
@@ -110,5 +111,5 @@ fn block(call: &Call<'_>, id: &TaskId, proof: Proof, reason: Option<String>) -> 
         let task = task.map_or_else(|| call.board().task(id), Ok)?;
         Ok(Held { task: Box::new(task), repeated })
     });
-    ended(call, id, held)
+    ended(call, id, token, held)
 }

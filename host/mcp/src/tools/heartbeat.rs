@@ -38,11 +38,15 @@ fn run(call: &Call<'_>, arguments: Arguments) -> Answer {
     let beat: Beat = arguments::read(arguments)?;
     let proof = call.seat.proof(call.session()?, &beat.id, beat.token);
     let held = call.board().heartbeat(&beat.id, &proof, lease(beat.lease_s)?);
-    let held = held.inspect_err(|error| call.seat.forget_if_lost(&beat.id, error));
+    let held = held.inspect_err(|error| call.seat.forget_if_lost(&beat.id, proof.token, error));
     answer(&TaskAnswer::from(&held.map_err(|error| call.refused(&beat.id, &error))?))
 }
 
 /// The length of a lease.
 pub fn lease(seconds: Option<Seconds>) -> Result<Option<Duration>, Failure> {
-    seconds.map(|seconds| seconds.at_most("lease_s", LEASE_S_MAX)).transpose()
+    let lease = seconds.map(|seconds| seconds.at_most("lease_s", LEASE_S_MAX)).transpose()?;
+    match lease {
+        Some(Duration::ZERO) => Err(Failure::usage("`lease_s` is longer than nothing".into())),
+        lease => Ok(lease),
+    }
 }

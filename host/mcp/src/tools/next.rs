@@ -81,7 +81,13 @@ fn claim(
     wait: Duration,
 ) -> Result<ClaimOutcome, Failure> {
     let began = Instant::now();
+    // Without room to wait, there is nothing at once.
+    let waiting = call.seat.wait();
+    let wait = if waiting.is_some() { wait } else { Duration::ZERO };
     loop {
+        if (call.is_cancelled)() {
+            return Err(Failure::usage("the request was cancelled".into()));
+        }
         let left = wait.saturating_sub(began.elapsed());
         options.wait = left.min(LOOK_UP);
         let outcome = session.claim_with(&options);

@@ -101,11 +101,11 @@ pub(super) fn told(
                         let action = Action::Review { accept: true, reason: reason.clone() };
                         answers.push((id.clone(), Status::InReview, action));
                     }
-                    (Command::Review, Change::Reopened { id, reason, afresh: false }) => {
+                    (Command::Review, Change::Reopened { id, reason, afresh: false, .. }) => {
                         let action = Action::Review { accept: false, reason: reason.clone() };
                         answers.push((id.clone(), Status::InReview, action));
                     }
-                    (Command::Retry, Change::Reopened { id, reason, afresh: true }) => {
+                    (Command::Retry, Change::Reopened { id, reason, afresh: true, .. }) => {
                         let from = status(id).unwrap_or(Status::Failed);
                         let action = Action::Retry { cascade: false, reason: reason.clone() };
                         answers.push((id.clone(), from, action));
