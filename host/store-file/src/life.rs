@@ -22,6 +22,7 @@ use crate::format::names;
 use crate::lock::{FileLock, LockError, Tried, after, try_lock_existing};
 use crate::process::has_ended;
 use crate::state::Inner;
+use crate::store::FileStore;
 
 /// How long a session that begins waits for those who are just asking whether it lives.
 const BEGIN_WAIT: Duration = Duration::from_secs(1);
@@ -103,6 +104,13 @@ impl Inner {
             ),
             Vital::Process(process) => has_ended(process, &self.platform.now().boot),
         }
+    }
+}
+
+impl FileStore {
+    /// Whether this holder is proved dead: what it holds comes back with the next claim. Changes nothing.
+    pub fn is_dead(&self, holder: &Vital) -> bool {
+        self.inner.lock.same_process().is_ok() && self.inner.is_dead(holder)
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use taskhost_board::recording::OnKept;
 use taskhost_board::{
-    AddOutcome, BoardSettings, ChangeRequest, Changed, Contexts, Digest, Engine, Finish, Held,
-    Json, Limits, Mark, Millis, Name, NewTask, Policies, PolicyChange, PolicyPin, PolicySet, Proof,
-    Retention, Store, TaskId,
+    AddOutcome, BoardSettings, ChangeRequest, Changed, Claim, Contexts, Digest, Engine, Finish,
+    Held, Json, Limits, Mark, Millis, Name, NewTask, Policies, PolicyChange, PolicyPin, PolicySet,
+    Proof, Retention, Store, TaskId,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_store_file::{
@@ -183,6 +183,11 @@ impl Board {
     /// The directory of the board, as it was named when it was opened; empty if it was a store that was given.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether this claim's holder is known to have ended, so that the next claim takes the task back.
+    pub fn has_ended(&self, claim: &Claim) -> bool {
+        claim.vitals().any(|vital| self.store.is_dead(&vital))
     }
 
     /// Where the board is kept.

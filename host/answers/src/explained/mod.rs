@@ -25,6 +25,8 @@ pub struct Explained {
     pub roots: Vec<Value>,
     pub by: By,
     pub log: Vec<String>,
+    /// Whether whoever holds it is known to have ended, so that the next claim takes it back.
+    pub holder_ended: bool,
     /// What it was made of, for people's words.
     #[serde(skip)]
     pub explanation: Explanation,
@@ -55,6 +57,11 @@ impl Explained {
             roots: explanation.roots.iter().map(root::json).collect(),
             by: By { assignee: task.assignee.clone(), needs: task.needs.clone() },
             log: explanation.log.clone(),
+            holder_ended: explanation
+                .task
+                .claim
+                .as_ref()
+                .is_some_and(|claim| board.has_ended(claim)),
             task,
             explanation,
             relations,

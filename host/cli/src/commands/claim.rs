@@ -77,7 +77,13 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     let session = context.open()?.session(&session)?;
     if let (Some(token), Some(id)) = (args.token, &args.id) {
         let resumed = session.resume(id, token, args.lease)?;
-        answer_claimed(context, &args.agent, &Claimed::again(resumed.task()))?;
+        let claimed = Claimed::again(resumed.task());
+        answer_claimed(
+            context,
+            &args.agent,
+            &claimed,
+            Some("the claim goes on, and is this session's now"),
+        )?;
         return Ok(Code::Done);
     }
     let options = ClaimOptions {
@@ -88,7 +94,9 @@ pub fn exec(context: &Context, args: Args) -> Result<Code> {
     };
     match ClaimAnswer::from(&session.claim_with(&options)?) {
         ClaimAnswer::Claimed(claimed) => {
-            answer_claimed(context, &args.agent, &claimed)?;
+            let again =
+                claimed.repeated.then_some("this is the claim that the same key got before");
+            answer_claimed(context, &args.agent, &claimed, again)?;
             Ok(Code::Done)
         }
         ClaimAnswer::Nothing(nothing) => {
@@ -105,12 +113,17 @@ fn holder(pid: Option<u32>) -> Result<Option<Process>> {
     Ok(named.transpose()?)
 }
 
-fn answer_claimed(context: &Context, agent: &Name, claimed: &Claimed) -> Result<()> {
+fn answer_claimed(
+    context: &Context,
+    agent: &Name,
+    claimed: &Claimed,
+    hint: Option<&str>,
+) -> Result<()> {
     context.output.answer(claimed, |out| {
         task_text::write(out, &claimed.task);
     })?;
-    if claimed.repeated {
-        context.output.hint("\nthis is the claim that the same key got before");
+    if let Some(hint) = hint {
+        context.output.hint(&format!("\n{hint}"));
     }
     if let Some(token) = claimed.token {
         let (taskhost, id) = (context.taskhost(), &claimed.task.id);

@@ -91,6 +91,12 @@ fn write(out: &mut String, answer: &Listed) {
     line(out, format_args!("{} of {}", answer.tasks.len(), answer.total));
 }
 
+/// What a parked task was parked with, of which one line is enough here.
+fn question(standing: &Standing) -> Option<String> {
+    let reason = standing.task.reason.as_ref().filter(|_| standing.task.status == "blocked")?;
+    Some(format!("parked: {}", reason.lines().next().unwrap_or_default()))
+}
+
 fn row(standing: &Standing) -> [String; 7] {
     let task = &standing.task;
     [
@@ -100,7 +106,7 @@ fn row(standing: &Standing) -> [String; 7] {
         standing.readiness.unwrap_or_default().into(),
         task.priority.to_string(),
         task.needs.join(","),
-        standing.who().unwrap_or_default(),
+        standing.who().or_else(|| question(standing)).unwrap_or_default(),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
-use taskhost::{Filter, ListQuery, Name, Status};
+use taskhost::{Board, Filter, ListQuery, Name, Status, Task};
 use taskhost_answers::{Prospects, Standing};
 
 use super::asker::Asker;
@@ -12,6 +12,8 @@ use crate::output::line;
 
 /// How many tasks of a kind are named.
 const NAMED_MAX: usize = 5;
+/// How many tasks that are held are looked at for whether their holders live.
+const HELD_MAX: usize = 200;
 
 const EXAMPLES: &str = "\
 Example: in a hook that runs when an agent's session starts
@@ -31,7 +33,8 @@ pub struct Args {
     asker: Asker,
 }
 
-/// `ready`: the first that it could claim, and `ready_total` how many are ready for anybody. `questions`: what is parked.
+/// `ready`: the first that are, and `ready_total` how many are ready for anybody. `ended`: held by sessions that have ended,
+/// so that the next claim takes them back.
 #[derive(Debug, Serialize)]
 struct Answer {
     agent: String,
@@ -44,6 +47,7 @@ struct Answer {
     blocked_total: u64,
     in_review_total: u64,
     open: u64,
+    ended: Vec<String>,
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
@@ -60,6 +64,7 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         blocked_total: count(Status::Blocked),
         in_review_total: count(Status::InReview),
         open: board.head()?.counts.open(),
+        ended: ended(&board)?,
         holds: prospects.holds,
         holds_total: prospects.holds_total,
         reserved_total: prospects.reserved_total,
@@ -67,6 +72,15 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     };
     context.output.answer(&answer, |out| write(out, context, &args.agent, &answer))?;
     Ok(Code::Done)
+}
+
+/// The tasks whose holders are known to have ended; of those that were added first.
+fn ended(board: &Board) -> Result<Vec<String>, taskhost::Error> {
+    let held =
+        ListQuery { statuses: vec![Status::InProgress], limit: HELD_MAX, ..ListQuery::default() };
+    let held = board.list(&held)?.tasks.into_iter();
+    let has_ended = |task: &Task| task.claim.as_ref().is_some_and(|claim| board.has_ended(claim));
+    Ok(held.filter(has_ended).map(|task| task.id.to_string()).collect())
 }
 
 fn write(out: &mut String, context: &Context, agent: &Name, answer: &Answer) {
@@ -84,7 +98,17 @@ fn write(out: &mut String, context: &Context, agent: &Name, answer: &Answer) {
     }
     match &answer.next {
         Some(next) => line(out, format_args!("You would get next: {}.", named(next))),
-        None => line(out, "There is nothing for you to claim now."),
+        None if answer.ended.is_empty() => line(out, "There is nothing for you to claim now."),
+        None => {}
+    }
+    if !answer.ended.is_empty() {
+        let count = answer.ended.len();
+        line(
+            out,
+            format_args!(
+                "The sessions of {count} tasks have ended: the next claim takes these back."
+            ),
+        );
     }
     let others = answer.ready.iter().map(named).collect::<Vec<_>>().join(", ");
     if !others.is_empty() {

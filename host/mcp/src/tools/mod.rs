@@ -117,7 +117,9 @@ impl<'a> Call<'a> {
         }
         let claim = self.board().task(id).ok().and_then(|task| task.claim);
         let Some(claim) = claim.as_ref().map(WireClaim::from) else {
-            failure.message = format!("nobody holds `{id}`: claim it first, with `board_next`");
+            failure.message = format!(
+                "nobody holds `{id}`, and this session has no token for it: `board_show` says how it stands"
+            );
             return failure;
         };
         failure.message = format!(
@@ -137,7 +139,13 @@ impl<'a> Call<'a> {
 fn failure(error: &Error) -> Failure {
     let mut failure = Failure::new(error);
     // The command line's options are nothing to who speaks to a server.
-    failure.message = failure.message.replace("`--token`", "`token`");
+    for (command, tool) in [
+        ("`--token`", "`token`"),
+        ("`taskhost list`", "`board_list`"),
+        ("`taskhost explain ", "`board_explain "),
+    ] {
+        failure.message = failure.message.replace(command, tool);
+    }
     failure
 }
 

@@ -59,6 +59,11 @@ fn run(call: &Call<'_>, arguments: Arguments) -> Answer {
     let mut outcome = ChangeAnswer::new(call.board(), &request, &changed);
     match outcome.error.take() {
         Some(error) => Err(error),
+        // An answer that nobody had asked for would be lost in silence.
+        None if verdict == Verdict::Answer && !outcome.already.is_empty() => Err(Failure::usage(
+            "it isn't blocked, so there is no question to answer: `board_show` says how it stands"
+                .into(),
+        )),
         None => answer(&outcome),
     }
 }

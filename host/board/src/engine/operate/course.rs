@@ -179,10 +179,8 @@ impl Work<'_> {
         }
         let completed_by = task.closed.as_ref().map(|closed| &closed.agent);
         if accept && by.is_some() && by == completed_by {
-            return Err(Self::wrong_status(
-                &task,
-                "its own agent can't accept it: somebody else has to",
-            ));
+            let why = "its own agent can't accept it: an agent or person of another name has to";
+            return Err(Self::wrong_status(&task, why));
         }
         let reason = reason.map(str::to_owned);
         let detail = reason.clone().unwrap_or_default();

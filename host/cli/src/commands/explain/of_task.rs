@@ -39,6 +39,9 @@ fn write(out: &mut String, answer: &Explained, agent: Option<&Agent>) {
     for obstacle in &explanation.obstacles {
         obstacle::write(out, obstacle, &answer.relations, agent);
     }
+    if answer.holder_ended {
+        line(out, "- its holder has ended: the next claim takes it back");
+    }
     write_roots(out, &explanation.roots);
     if answer.agent.is_none() && !explanation.task.status.is_finished() {
         if let Some(assignee) = &answer.by.assignee {
