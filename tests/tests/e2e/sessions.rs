@@ -138,3 +138,27 @@ fn what_cannot_be_told_of_an_operation_does_not_undo_it() {
     assert!(claim.status.success(), "{claim:?}");
     assert!(String::from_utf8(claim.stdout).unwrap().contains("\"token\":1"));
 }
+
+#[test]
+fn readers_are_told_of_a_holder_that_has_ended() {
+    // `prime` said that there was nothing to claim, and an agent that believed it left the task where it was.
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let holder = sleeper();
+    let pid = holder.id().to_string();
+    board.run(&["claim", "--agent", "ada", "--holder-pid", &pid]).exits(0);
+    assert_eq!(board.run(&["explain", "t"]).exits(0).json()["holder_ended"], false);
+    end(holder);
+    let why = board.run_plain(&["explain", "t"]).exits(0).stdout;
+    assert!(why.contains("its holder has ended: the next claim takes it back"), "{why}");
+    let primed = board.run(&["prime", "--agent", "bob"]).exits(0).json();
+    assert_eq!(
+        (&primed["ended"], &primed["next"]),
+        (&serde_json::json!(["t"]), &serde_json::Value::Null)
+    );
+    let text = board.run_plain(&["prime", "--agent", "bob"]).exits(0).stdout;
+    assert!(text.contains("have ended: the next claim takes these back"), "{text}");
+    assert!(!text.contains("nothing for you"), "{text}");
+    // Reading it has taken it from nobody: its agent may still go on.
+    board.run(&["claim", "t", "--agent", "ada", "--token", "1"]).exits(0);
+}

@@ -165,3 +165,30 @@ fn cancelled_wait_leaves_nothing_claimed() {
         other.close();
     }
 }
+
+#[test]
+fn wrong_token_does_not_make_a_session_forget_its_own() {
+    // It was told afterwards that its own task was somebody else's, and to leave it to them.
+    for library in Library::ALL {
+        let board = TestBoard::new();
+        board.add(&["t"]);
+        let mut client = Client::named(library, &board, "ada");
+        client.call("board_next", &json!({}));
+        let wrong = client.refused("board_heartbeat", &json!({ "id": "t", "token": 999 }));
+        assert_eq!(wrong["code"], "stale_token");
+        client.call("board_heartbeat", &json!({ "id": "t" }));
+        let done = client.call("board_finish", &json!({ "id": "t", "outcome": "complete" }));
+        assert_eq!(done["task"]["status"], "completed");
+        client.close();
+    }
+}
+
+#[test]
+fn answer_that_nobody_asked_for_is_not_lost_in_silence() {
+    let board = TestBoard::new();
+    board.add(&["t"]);
+    let mut client = Client::named(Library::ALL[0], &board, "ada");
+    let answer = json!({ "id": "t", "verdict": "answer", "text": "tabs" });
+    assert_eq!(client.refused("board_review", &answer)["code"], "usage");
+    client.close();
+}

@@ -9,13 +9,13 @@ use crate::parse;
 pub struct Asker {
     /// What kind of worker it is: agent, host or human
     #[arg(long, value_name = "KIND", value_parser = parse::kind, default_value = "agent")]
-    kind: AgentKind,
+    pub kind: AgentKind,
     /// The machine it works on; this one unless said otherwise
     #[arg(long, value_name = "HOST")]
-    hostname: Option<Name>,
+    pub hostname: Option<Name>,
     /// Something it can do, as tasks' needs name it; may be given several times
     #[arg(long = "capability", value_name = "CAP")]
-    capabilities: Vec<Name>,
+    pub capabilities: Vec<Name>,
 }
 
 impl Asker {

@@ -1,12 +1,12 @@
 //! `mcp`: a server for an agent that speaks the Model Context Protocol.
 
 use anyhow::Result;
-use taskhost::{AgentKind, Name, SessionId};
+use taskhost::{Name, SessionId};
 use taskhost_mcp::Options;
 
+use super::asker::Asker;
 use crate::context::Context;
 use crate::exit::Code;
-use crate::parse;
 
 const EXAMPLES: &str = "\
 Example: what an agent's client is told to start
@@ -27,15 +27,8 @@ pub struct Args {
     /// The agent's name; what its client calls itself if none is given
     #[arg(long, value_name = "NAME", env = "TASKHOST_AGENT", hide_env_values = true)]
     agent: Option<Name>,
-    /// What kind of worker it is: agent, host or human
-    #[arg(long, value_name = "KIND", value_parser = parse::kind, default_value = "agent")]
-    kind: AgentKind,
-    /// The machine it works on; this one unless said otherwise
-    #[arg(long, value_name = "HOST")]
-    hostname: Option<Name>,
-    /// Something it can do, as tasks' needs name it; may be given several times
-    #[arg(long = "capability", value_name = "CAP")]
-    capabilities: Vec<Name>,
+    #[command(flatten)]
+    asker: Asker,
     /// Which run of the agent this is; one is made up if none is given. What a session of this id held before, and nobody
     /// was given since, this one goes on with
     // Not by `TASKHOST_SESSION`: inside `run` that is the living session of the runner.
@@ -47,9 +40,9 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let text = |name: &Option<Name>| name.as_ref().map(ToString::to_string);
     let options = Options {
         agent: text(&args.agent),
-        kind: args.kind,
-        hostname: text(&args.hostname),
-        capabilities: args.capabilities.iter().map(ToString::to_string).collect(),
+        kind: args.asker.kind,
+        hostname: text(&args.asker.hostname),
+        capabilities: args.asker.capabilities.iter().map(ToString::to_string).collect(),
         session: args.session.as_ref().map(ToString::to_string),
     };
     taskhost_mcp::serve(context.open()?, options)?;

@@ -61,7 +61,8 @@ class Explanation:
 
     ``obstacles`` are what is in the way, each a mapping as ``taskhost --json explain`` prints it; ``roots`` are where the
     waiting begins, the first 10. Only ``assignee``, if there is one, can claim it, and who can do all that it
-    ``needs``. ``log`` is what the policy said.
+    ``needs``. ``log`` is what the policy said. ``holder_ended``: whoever holds it is known to have ended, so that the
+    next claim takes it back.
     """
 
     task: Task
@@ -72,6 +73,7 @@ class Explanation:
     assignee: Assignee | None
     needs: tuple[str, ...]
     log: tuple[str, ...]
+    holder_ended: bool
 
     def __bool__(self) -> bool:
         return self.claimable
@@ -88,4 +90,5 @@ class Explanation:
             assignee=None if assignee is None else Assignee(**assignee),
             needs=tuple(wire["by"]["needs"]),
             log=tuple(wire["log"]),
+            holder_ended=wire["holder_ended"],
         )
