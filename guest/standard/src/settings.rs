@@ -68,7 +68,8 @@ pub const REVIEW: Setting<String> = Setting::choice(
     &["off", "all", "labelled"],
     "off",
     "Which tasks are in review when they are completed, until somebody other than who completed them \
-     accepts them or sends them back: `off`, none; `all`; `labelled`, those with the label `review`.",
+     accepts them or sends them back: `off`, none; `all`; `labelled`, those with the label `review`. \
+     What is sent back has had an attempt of `max_attempts`.",
 );
 
 /// What makes a task one that is reviewed under `review=labelled`.

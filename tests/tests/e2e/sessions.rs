@@ -133,7 +133,7 @@ fn what_cannot_be_told_of_an_operation_does_not_undo_it() {
     let board = TestBoard::new();
     board.add(&["t"]);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut claim = board.command(&["claim", "--agent", "ada"]);
+    let mut claim = board.command(&["--json", "claim", "--agent", "ada"]);
     let claim = claim.env("TASKHOST_LOG", "taskhost=debug").stderr(full).output().unwrap();
     assert!(claim.status.success(), "{claim:?}");
     assert!(String::from_utf8(claim.stdout).unwrap().contains("\"token\":1"));

@@ -201,16 +201,11 @@ mod tests {
             "-            updated    a  labels=x,y  not_before=1970-01-01T00:00:00.000Z  priority=3",
         );
         check_line(
-            Change::Reopened {
-                id: id.clone(),
-                reason: reason.clone(),
-                afresh: true,
-                uncounted: false,
-            },
+            Change::Reopened { id: id.clone(), reason: reason.clone(), afresh: true },
             "-            retried    a  reason=\"too soon\"",
         );
         check_line(
-            Change::Reopened { id: id.clone(), reason, afresh: false, uncounted: false },
+            Change::Reopened { id: id.clone(), reason, afresh: false },
             "-            sent_back  a  reason=\"too soon\"",
         );
         check_line(Change::Accepted { id: id.clone(), reason: None }, "-            accepted   a");

@@ -105,11 +105,7 @@ mod tests {
         check(Command::Cancel, cancelled(), true);
         let taken = |cause| Change::Recovered { id: id(), cause, reason: None, not_before: None };
         check(Command::Release, taken(Cause::Operator), true);
-        check(
-            Command::Retry,
-            Change::Reopened { id: id(), reason: None, afresh: true, uncounted: false },
-            true,
-        );
+        check(Command::Retry, Change::Reopened { id: id(), reason: None, afresh: true }, true);
         check(Command::Block, Change::Blocked { id: id(), reason: None, verb: None }, true);
         check(Command::Assign, Change::Assigned { id: id(), assignee: None }, true);
     }

@@ -72,12 +72,9 @@ impl Change {
                 task.completed_at = status.is_finished().then_some(time);
             }
             Self::Updated { update, .. } => update.apply(task),
-            Self::Reopened { reason, afresh, uncounted, .. } => {
+            Self::Reopened { reason, afresh, .. } => {
                 if *afresh {
                     (task.attempts, task.failures) = (0, 0);
-                }
-                if *uncounted {
-                    task.attempts = task.attempts.saturating_sub(1);
                 }
                 task.result = None;
                 reopen(task, reason.clone(), None);

@@ -269,9 +269,6 @@ pub enum Change {
         /// Whether its attempts and failures are forgotten: those of a retry are.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         afresh: bool,
-        /// Whether its last attempt doesn't count: one that was sent back wasn't lost.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        uncounted: bool,
     },
     /// Work that waited for review was accepted.
     Accepted {

@@ -31,8 +31,8 @@ impl Model {
 
     pub(super) fn claim(&mut self, ask: &Ask) -> Result<Answer> {
         // A claim that nobody has recovered yet still holds, however late it is.
-        if let Some(task) = self.claimed_before(ask)? {
-            return Ok(Answer::Task(Box::new(task.seen.clone()), true));
+        if let Some(id) = self.claimed_before(ask)?.map(id) {
+            return self.go_on(&id, ask.worker);
         }
         self.take_due();
         self.upkept = Some(Box::new(self.clone()));
@@ -80,6 +80,31 @@ impl Model {
         task.lease = lease;
         task.living = worker.living;
         Ok(Answer::Task(Box::new(task.seen.clone()), false))
+    }
+
+    /// A claim is answered again to a later session only if the one that made it doesn't live; it is then the later one's,
+    /// if that one's life can be told.
+    fn go_on(&mut self, id: &Id, asker: usize) -> Result<Answer> {
+        let (worker, session, now) = (WORKERS[asker], self.session(asker), self.now);
+        let sessions: Vec<String> = (0..WORKERS.len()).map(|other| self.session(other)).collect();
+        let task = self.task_mut(id)?;
+        let is_living = task.living;
+        if let Some(claim) = &mut task.seen.claim
+            && claim.session != session
+        {
+            if is_living && sessions.contains(&claim.session) {
+                return Err(No::Taken);
+            }
+            if worker.living {
+                claim.session = session;
+                claim.kind = worker.kind;
+                claim.hostname = worker.hostname.map(Into::into);
+                claim.lease_until = now + task.lease;
+                task.living = true;
+                task.seen.updated_at = now;
+            }
+        }
+        Ok(Answer::Task(Box::new(task.seen.clone()), true))
     }
 
     /// The claim that the ask's key stands for.

@@ -228,8 +228,7 @@ fn completion_that_becomes_a_failure_is_found() {
 
 #[test]
 fn completion_that_is_taken_back_is_lost_and_a_failure_may_be_tried_again() {
-    let reopened =
-        |text| Change::Reopened { id: id(text), reason: None, afresh: true, uncounted: false };
+    let reopened = |text| Change::Reopened { id: id(text), reason: None, afresh: true };
     let mut story = Story::begin();
     story.then(vec![reopened("a-0")]);
     story.finds(Harm::Lost, "`a-0` was open again after it was completed");

@@ -80,7 +80,6 @@ impl Work<'_> {
                 id: id.clone(),
                 reason: reason.map(str::to_owned),
                 afresh: true,
-                uncounted: false,
             };
             self.tx_mut().apply(change)?;
             self.tell(id, Event::Retried, reason.unwrap_or_default())?;
@@ -187,7 +186,7 @@ impl Work<'_> {
         self.tx_mut().apply(if accept {
             Change::Accepted { id: id.clone(), reason }
         } else {
-            Change::Reopened { id: id.clone(), reason, afresh: false, uncounted: true }
+            Change::Reopened { id: id.clone(), reason, afresh: false }
         })?;
         self.tell(id, Event::Reviewed, &detail)?;
         Ok(true)

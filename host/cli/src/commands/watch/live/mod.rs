@@ -69,7 +69,7 @@ fn show(feed: &Feed, mut model: Model, stop: &AtomicBool) -> Result<()> {
         fitted.context("the terminal can't be drawn on")?;
         match wait(feed, &mut model, drawn + TICK, stop)? {
             Next::Stay => {}
-            Next::Redraw => screen.terminal().clear()?,
+            Next::Redraw => screen.forget()?,
             Next::Suspend => screen.suspend()?,
             Next::Quit => return Ok(()),
         }

@@ -4,6 +4,7 @@ use std::io;
 
 use anyhow::{Context as _, Result};
 use ratatui::DefaultTerminal;
+use ratatui::backend::Backend as _;
 
 /// The terminal while it is taken over.
 pub struct Screen(DefaultTerminal);
@@ -23,6 +24,14 @@ impl Screen {
     /// What is drawn on.
     pub fn terminal(&mut self) -> &mut DefaultTerminal {
         &mut self.0
+    }
+
+    /// Forgets what stands there, so that the next picture is drawn whole. The cursor isn't asked where it is, as
+    /// `Terminal::clear` does: not every terminal answers.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.0.backend_mut().clear()?;
+        self.0.swap_buffers();
+        Ok(())
     }
 
     /// Gives the terminal back, stops this process as Ctrl-Z does others, and takes it over once it is to go on.
