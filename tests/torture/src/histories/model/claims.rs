@@ -15,7 +15,7 @@ impl State {
     pub(super) fn claim(&self, ask: &Ask, when: &When<'_>) -> Vec<Outcome> {
         // A claim that nobody has taken back yet still holds, however late it is.
         match self.claimed_before(ask) {
-            Ok(Some(id)) => return vec![Outcome::same(Reply::Task(id, true))],
+            Ok(Some(id)) => return self.go_on(id, ask, when),
             Ok(None) => {}
             Err(no) => return vec![Outcome::same(Reply::No(no))],
         }
@@ -28,6 +28,38 @@ impl State {
             }
         });
         each.collect()
+    }
+
+    /// A claim is answered again to a later session only if the one that made it doesn't live; it is then the later one's,
+    /// if that one's life can be told. When exactly a session has died nobody knows.
+    fn go_on(&self, id: Id, ask: &Ask, when: &When<'_>) -> Vec<Outcome> {
+        let repeated = || Outcome::same(Reply::Task(id, true));
+        let held = self.task(id).ok().and_then(|task| task.claim.clone());
+        let Some(held) = held.filter(|held| held.session != ask.session) else {
+            return vec![repeated()];
+        };
+        let mut outcomes = Vec::new();
+        if held.living {
+            outcomes.push(Outcome::same(Reply::No(No::Taken)));
+            let died = when.deaths.get(&held.session);
+            if died.is_none_or(|from| *from > when.to_ms) {
+                return outcomes;
+            }
+        }
+        outcomes.push(if ask.living { self.handed_over(id, ask, when) } else { repeated() });
+        outcomes
+    }
+
+    fn handed_over(&self, id: Id, ask: &Ask, when: &When<'_>) -> Outcome {
+        let mut after = self.clone();
+        if let Ok(task) = after.task_mut(id)
+            && let Some(claim) = &mut task.claim
+        {
+            claim.session = ask.session;
+            claim.living = ask.living;
+            claim.ends = lease_end(when, claim.lease_ms);
+        }
+        Outcome { reply: Reply::Task(id, true), after: Some(after) }
     }
 
     fn claim_now(&mut self, ask: &Ask, when: &When<'_>) -> Result<Reply> {
