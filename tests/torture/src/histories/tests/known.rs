@@ -104,10 +104,25 @@ fn key_stands_for_one_claim() {
     let mut script = Script::new();
     script.right(1, 0, 1, new(T)).right(1, 2, 3, new(Id(2)));
     script.right(1, 4, 5, ask(Agent::Ada, 1, 1_000, Some(7)));
-    script.right(1, 6, 7, ask(Agent::Ada, 2, 1_000, Some(7))).has_order();
+    script.right(1, 6, 7, ask(Agent::Ada, 1, 1_000, Some(7))).has_order();
     let Answer::Task(first, true) = script.last() else { panic!("the same claim") };
     assert_eq!((first.id, first.claim.expect("it is held").session), (T, 1));
     script.lie(|task| task.id = Id(2)).has_none();
+}
+
+#[test]
+fn key_gives_a_later_session_the_claim_only_of_one_that_may_be_dead() {
+    let mut script = Script::new();
+    script.right(1, 0, 0, new(T)).right(1, 1, 1, ask(Agent::Ada, 1, 1_000, Some(7)));
+    let Answer::Task(mut later, _) = script.last() else { panic!("a claim gives a task") };
+    let claim = later.claim.as_mut().expect("it is held");
+    claim.session = 2;
+    (claim.ends.from_ms, claim.ends.to_ms) = (1_005, 1_005);
+    let again = || ask(Agent::Ada, 2, 1_000, Some(7));
+    script.said(2, 4, 4, again(), Answer::No(No::Taken)).has_order();
+    script.said(2, 5, 5, again(), Answer::Task(later, true)).has_none();
+    script.history.deaths.insert(1, 3);
+    script.has_order();
 }
 
 #[test]
