@@ -1,7 +1,7 @@
-//! Sentences to write tests by: a board in a directory of its own, the command `taskhost` run on it, and what it
+//! Sentences to write tests by: a board of a test's own, the command `taskhost` run on it, and what it
 //! answered.
 //!
-//! - [`TestBoard`]: a fresh board, taken away when the test ends.
+//! - [`TestBoard`]: a fresh board, taken away when the test ends. [`Kept`]: by what it is kept.
 //! - [`Answer`]: how a command ended, with checks that say what it printed when they fail.
 //! - [`Holder`]: another program that holds a lock; [`signal`] stops one; [`python`]: one that has what such programs need.
 //! - [`policy`]: a policy of this workspace, built once for all tests; [`tools`]: what others are built with.
@@ -21,6 +21,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 pub use programs::{HOLD, Holder, signal};
 use serde_json::Value;
+use taskhost::Address;
 use taskhost_clients::Clients;
 use tempfile::TempDir;
 
@@ -126,9 +127,39 @@ pub fn node() -> Command {
     Command::new(node.expect("there is no Node.js: `cargo xtask setup --for-tests` gets one"))
 }
 
-/// A fresh board in a directory of its own.
+/// What keeps the boards of a program's tests: decided by the program's name, as in `e2e` and `e2e_postgres`, so that the
+/// same modules can be in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// A directory each.
+    InFiles,
+    /// A server that is started for the tests.
+    InPostgres,
+}
+
+impl Kept {
+    /// What keeps the boards of this program's tests.
+    pub fn here() -> Self {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        let name = test.file_name().unwrap_or_default().to_string_lossy();
+        // Cargo adds a hash.
+        let name = name.rsplit_once('-').map_or(&*name, |(name, _)| name);
+        if name.ends_with("_postgres") { Self::InPostgres } else { Self::InFiles }
+    }
+}
+
+/// Where there is no board yet; if boards are directories, inside `folder`.
+fn fresh_address(folder: &Path, kept: Kept) -> Address {
+    match kept {
+        Kept::InFiles => folder.join("board").into(),
+        Kept::InPostgres => taskhost_test_postgres::fresh_board().into(),
+    }
+}
+
+/// A fresh board, and a directory for what belongs to its test.
 pub struct TestBoard {
     folder: TempDir,
+    address: Address,
 }
 
 impl TestBoard {
@@ -144,9 +175,23 @@ impl TestBoard {
         board
     }
 
-    /// A directory in which no board was made yet.
+    /// A place where no board was made yet.
     pub fn missing() -> Self {
-        Self { folder: TempDir::new().expect("there is room for a temporary directory") }
+        Self::missing_in(Kept::here())
+    }
+
+    /// The same for a board that is kept so.
+    pub fn missing_in(kept: Kept) -> Self {
+        let folder = TempDir::new().expect("there is room for a temporary directory");
+        let address = fresh_address(folder.path(), kept);
+        Self { folder, address }
+    }
+
+    /// The same by an address that says this as well.
+    #[must_use]
+    pub fn saying(self, more: &str) -> Self {
+        let address = format!("{}{more}", self.address.as_os_str().to_string_lossy()).into();
+        Self { address, ..self }
     }
 
     /// A directory for the test's own files, beside the board.
@@ -154,20 +199,51 @@ impl TestBoard {
         self.folder.path()
     }
 
-    /// The board's directory.
+    /// Where the board is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The board's directory, for tests about its files.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("board")
+        self.address.directory().expect("a test about a board's files has one in files").to_owned()
+    }
+
+    /// Takes the board away; the test's own files stay.
+    pub fn remove(&self) {
+        let Address::Postgres(address) = &self.address else {
+            return std::fs::remove_dir_all(self.path()).expect("the board can be removed");
+        };
+        let (_, board) = address.as_str().split_once("board=").expect("a fresh board has a name");
+        let board = board.split('&').next().unwrap_or(board);
+        let drop = format!("drop schema taskhost_{board} cascade");
+        taskhost_test_postgres::shared().psql(&drop).expect("the board can be removed");
+    }
+
+    /// The directory of `output/TASK/ATTEMPT`, where `run` keeps what its commands print.
+    pub fn outputs(&self) -> PathBuf {
+        if let Some(path) = self.address.directory() {
+            return path.to_owned();
+        }
+        let boards = std::fs::read_dir(self.state().join("taskhost/boards"));
+        let board = boards.expect("something ran here").next().expect("something ran here");
+        board.expect("the directory can be read").path()
+    }
+
+    /// What `$XDG_STATE_HOME` is for its commands.
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// The command `taskhost` on this board, not yet started.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(taskhost());
-        command.arg("--board").arg(self.path()).args(arguments);
+        command.arg("--board").arg(self.address.as_os_str()).args(arguments);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TASKHOST_")) {
             command.env_remove(name);
         }
         command.current_dir(self.folder()).stdin(Stdio::null());
-        command.env("XDG_CACHE_HOME", cache());
+        command.env("XDG_CACHE_HOME", cache()).env("XDG_STATE_HOME", self.state());
         command
     }
 
@@ -223,7 +299,7 @@ impl TestBoard {
 
     /// Opens the board in this process.
     pub fn open(&self) -> taskhost::Board {
-        taskhost::Board::open(self.path()).expect("the board opens")
+        taskhost::Board::open(self.address()).expect("the board opens")
     }
 
     /// Says that `doctor` finds nothing wrong.

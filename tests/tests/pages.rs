@@ -25,6 +25,17 @@ fn named(text: &str) -> Vec<Named<'_>> {
     parts.map(|(file, test)| Named { file, test }).collect()
 }
 
+/// The same of a test of the contract: one that its suite lists is run on every store.
+fn what_is_wrong_in_the_contract(source: &str, module: &str, test: &str) -> Option<String> {
+    let suite = source_of("tests/contract/src/lib.rs");
+    let module = module.trim_end_matches(".rs");
+    let listed = suite.split_once(&format!("            {module} {{")).map(|(_, rest)| rest);
+    let listed = listed.and_then(|rest| rest.split_once('}')).map_or("", |(tests, _)| tests);
+    let is_test = source.contains(&format!("fn {test}("))
+        && listed.split_whitespace().any(|name| name == test);
+    (!is_test).then(|| format!("the contract has no test `{module}::{test}`"))
+}
+
 /// Why this is not a test; nothing if it is one.
 fn what_is_wrong(named: &Named<'_>) -> Option<String> {
     let Named { file, test } = named;
@@ -35,6 +46,9 @@ fn what_is_wrong(named: &Named<'_>) -> Option<String> {
         // What pytest collects: a function of the module that is called so.
         let is_test = test.starts_with("test_") && source.contains(&format!("\ndef {test}("));
         return (!is_test).then(|| format!("`{file}` has no test `{test}`"));
+    }
+    if let Some(module) = file.strip_prefix("tests/contract/src/") {
+        return what_is_wrong_in_the_contract(&source, module, test);
     }
     let head = format!("fn {test}(");
     let Some(at) = source.find(&head) else {

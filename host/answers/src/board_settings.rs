@@ -7,10 +7,13 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use taskhost::domain::Limits;
 use taskhost::domain::quantity::{bytes, duration, show_bytes, show_duration};
-use taskhost::{BoardSettings, HookLimits, PolicyLimits};
+use taskhost::{Address, BoardSettings, HookLimits, PolicyLimits};
 
 /// The setting whose value is a directory that has to be shared too.
 pub const SHARED_FILES: &str = "shared_files";
+
+/// As long as the path of a directory may be: a board that moves to a database brings it along as a name.
+const SHARED_NAME_BYTES_MAX: usize = 4096;
 
 /// One of the board's own settings.
 pub struct Setting {
@@ -18,7 +21,7 @@ pub struct Setting {
     pub name: &'static str,
     /// What it means.
     pub doc: &'static str,
-    read: fn(&mut BoardSettings, &str) -> Result<(), String>,
+    read: fn(&mut BoardSettings, &str, &Address) -> Result<(), String>,
     unset: fn(&mut BoardSettings),
     show: fn(&BoardSettings) -> String,
 }
@@ -28,7 +31,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "unfenced",
         doc: "accept `complete`, `fail`, `release`, `block` and `heartbeat` without a token",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.unfenced = boolean(text)?;
             Ok(())
         },
@@ -38,7 +41,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "fallback",
         doc: "where the board's own policy fails the standard one decides, and the history says so",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.fallback = boolean(text)?;
             Ok(())
         },
@@ -47,9 +50,9 @@ pub static ALL: [Setting; 10] = [
     },
     Setting {
         name: SHARED_FILES,
-        doc: "a directory that policies of several boards may read and write; empty for none",
-        read: |settings, text| {
-            settings.shared_files = directory(text)?;
+        doc: "a directory, or in PostgreSQL a name, where policies of several boards may read and write; empty for none",
+        read: |settings, text, board| {
+            settings.shared_files = shared_files(text, board)?;
             Ok(())
         },
         unset: |settings| settings.shared_files = None,
@@ -58,7 +61,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "policy_deadline",
         doc: "how long a policy may take for a call",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.policy_limits.deadline_ms = Some(deadline_ms(text)?);
             Ok(())
         },
@@ -71,7 +74,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "policy_memory",
         doc: "how much memory an instance of a policy may have",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.policy_limits.memory_bytes = Some(memory_bytes(text)?);
             Ok(())
         },
@@ -84,7 +87,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "policy_steps",
         doc: "how many steps policies may take in one transaction",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.policy_limits.steps = Some(steps(text)?);
             Ok(())
         },
@@ -94,7 +97,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "history_age",
         doc: "how long the history of what was compacted is kept, or `forever`",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.history.age_ms = duration_or(text, "forever")?;
             Ok(())
         },
@@ -104,7 +107,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "history_size",
         doc: "how much of that history is kept, or `unlimited`",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.history.bytes = bytes_or(text, "unlimited")?;
             Ok(())
         },
@@ -114,7 +117,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "compact_size",
         doc: "from which size on the journal is compacted by itself, or `never`",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.compact_bytes = Some(compact_bytes(text)?);
             Ok(())
         },
@@ -124,7 +127,7 @@ pub static ALL: [Setting; 10] = [
     Setting {
         name: "keys_kept",
         doc: "how long request keys are remembered",
-        read: |settings, text| {
+        read: |settings, text, _| {
             settings.keys_kept_ms = Some(keys_kept_ms(text)?);
             Ok(())
         },
@@ -155,9 +158,14 @@ pub fn unusual(settings: &BoardSettings) -> Map<String, Value> {
 }
 
 impl Setting {
-    /// Sets it. Given its default, it is as if it had never been set.
-    pub fn set(&self, settings: &mut BoardSettings, text: &str) -> Result<(), String> {
-        (self.read)(settings, text)
+    /// Sets it for the board that is there. Given its default, it is as if it had never been set.
+    pub fn set(
+        &self,
+        settings: &mut BoardSettings,
+        text: &str,
+        board: &Address,
+    ) -> Result<(), String> {
+        (self.read)(settings, text, board)
             .map_err(|why| format!("`{}` can't be `{text}`: {why}", self.name))?;
         if self.show(settings) == self.show(&BoardSettings::default()) {
             self.unset(settings);
@@ -186,11 +194,16 @@ fn boolean(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "it is `true` or `false`".into())
 }
 
-/// A directory, by its whole path: whoever opens the board works elsewhere.
-/// Reads a directory that must be there; none if nothing is named.
-pub fn directory(text: &str) -> Result<Option<String>, String> {
+/// What names the files that boards share: beside a board in files a directory that must be there, by its whole path, for
+/// whoever opens the board works elsewhere; in a database any text. None if nothing is named.
+pub fn shared_files(text: &str, board: &Address) -> Result<Option<String>, String> {
     if text.is_empty() {
         return Ok(None);
+    }
+    if board.directory().is_none() {
+        let is_name = text.len() <= SHARED_NAME_BYTES_MAX && !text.contains(char::is_control);
+        let why = || format!("it is a line of at most {SHARED_NAME_BYTES_MAX} bytes");
+        return if is_name { Ok(Some(text.to_owned())) } else { Err(why()) };
     }
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
     if !path.is_dir() {
@@ -261,11 +274,15 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    fn in_files() -> Address {
+        "board".into()
+    }
+
     #[track_caller]
     fn check(name: &str, text: &str, shown: Option<&str>) {
         let mut settings = BoardSettings::default();
         let setting = find(name).unwrap();
-        let set = setting.set(&mut settings, text).map(|()| setting.show(&settings));
+        let set = setting.set(&mut settings, text, &in_files()).map(|()| setting.show(&settings));
         assert_eq!(set.as_deref().ok(), shown, "{set:?}");
     }
 
@@ -275,7 +292,7 @@ mod tests {
         for setting in &ALL {
             let mut settings = usual.clone();
             let shown = setting.show(&settings);
-            setting.set(&mut settings, &shown).unwrap();
+            setting.set(&mut settings, &shown, &in_files()).unwrap();
             assert_eq!(settings, usual, "{}", setting.name);
         }
         assert!(unusual(&usual).is_empty());
@@ -316,10 +333,23 @@ mod tests {
     }
 
     #[test]
+    fn files_are_shared_in_a_database_by_a_name() {
+        // A name was taken for a directory there as well, and refused because it wasn't one.
+        let database: Address = "postgres://ada@localhost/work".into();
+        let mut settings = BoardSettings::default();
+        let setting = find(SHARED_FILES).unwrap();
+        setting.set(&mut settings, "books", &database).unwrap();
+        assert_eq!(settings.shared_files.as_deref(), Some("books"));
+        setting.set(&mut settings, "two\nlines", &database).unwrap_err();
+        setting.set(&mut settings, "", &database).unwrap();
+        assert_eq!(settings, BoardSettings::default());
+    }
+
+    #[test]
     fn unusual_settings_are_named_as_they_are_set() {
         let mut settings = BoardSettings::default();
-        find("policy_memory").unwrap().set(&mut settings, "128MiB").unwrap();
-        find("compact_size").unwrap().set(&mut settings, "never").unwrap();
+        find("policy_memory").unwrap().set(&mut settings, "128MiB", &in_files()).unwrap();
+        find("compact_size").unwrap().set(&mut settings, "never", &in_files()).unwrap();
         let unusual = Value::Object(unusual(&settings));
         assert_eq!(
             unusual,

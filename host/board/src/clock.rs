@@ -13,6 +13,8 @@
 //! - Keys and the history are kept for so long by the wall clock. A jump forwards by more than that forgets them.
 //! - Tasks are ordered by the order in which they were created, not by `created_at`, so a jump reorders nothing.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the Unix epoch, UTC.
@@ -23,6 +25,17 @@ use serde::{Deserialize, Serialize};
 pub struct Millis(pub u64);
 
 impl Millis {
+    /// What this machine's wall clock says. A board may go by another one: see [`Store::wall`](crate::Store::wall).
+    pub fn of_this_machine() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// How long after `earlier` it is; nothing if it isn't.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// This time and `ms` milliseconds.
     #[must_use]
     pub fn plus(self, ms: u64) -> Self {

@@ -12,7 +12,7 @@
 //! posting is either served, once, or its poster goes on as if it had never posted it; and where it can't know which,
 //! because whoever was at it has died, the journal says so: the entry of a posting has its seed.
 
-use crate::{BeginError, CommitError, Entry, Opened};
+use crate::{Aim, BeginError, CommitError, Entry, Opened};
 
 /// Something to be decided in the place of one who waits.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Posting<'a> {
     pub seed: u64,
     /// What is asked for, in whatever form posters and combiners agree on.
     pub request: &'a [u8],
+    /// What the transaction would be for.
+    pub aim: &'a Aim,
 }
 
 /// What came of asking for a transaction, or for what it was to be for.

@@ -1,16 +1,28 @@
 //! What a board's processes measure about themselves. Nothing is decided by it.
+//!
+//! - [`Meter`]: where what is measured and counted goes; [`Measure`] and [`Tally`] are what there is of it.
+//! - [`Measured`]: what came together, as people read it.
+//! - [`Histogram`]: lengths of time in little room; `buckets` are what they are sorted into.
+
+mod buckets;
+mod histogram;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use self::buckets::{BUCKETS, bucket};
+pub use self::histogram::Histogram;
+use crate::Millis;
+
 /// A length of time that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Measure {
-    /// From asking for the board's lock until it was held.
+    /// From asking for the board's lock until it was held; where transactions run side by side, from asking for one
+    /// until it was open.
     LockWait,
-    /// From then until it was let go.
+    /// From then until it was let go, or the transaction was over.
     LockHold,
-    /// A sync of the journal.
+    /// A sync of the journal, or a commit until its server said that it is durable.
     Sync,
     /// The hook `readiness`, asked about one task.
     Readiness,
@@ -57,7 +69,7 @@ impl Measure {
 pub enum Tally {
     /// Transactions that were begun.
     Transactions,
-    /// Those that found the board's lock taken.
+    /// Those that found the board's lock taken, or something that they wanted.
     Contended,
     /// Those that gave up waiting for it.
     TimedOut,
@@ -154,4 +166,29 @@ pub struct Figures {
     pub counts: BTreeMap<Tally, u64>,
     /// The most memory that a policy had when it was asked for something, in bytes; only for what policies are asked.
     pub memory: BTreeMap<Measure, u64>,
+}
+
+/// What was measured on a board since its machine was started, where it is kept by one, or its figures were last thrown
+/// away.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// Since when.
+    pub since: Millis,
+    /// What all processes measured together.
+    pub all: Figures,
+    /// What each of them did, as far as they are remembered; the dead are forgotten first.
+    pub processes: Vec<ProcessFigures>,
+}
+
+/// What one process measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessFigures {
+    /// Its number in its namespace.
+    pub pid: u32,
+    /// When it began to use the board.
+    pub since: Millis,
+    /// Whether it may be living still: known for the processes of one's own namespace.
+    pub alive: bool,
+    /// What it measured.
+    pub figures: Figures,
 }

@@ -1,13 +1,14 @@
 //! What a board needs from whatever keeps it. Nothing here presumes one global lock or a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant as Deadline};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Begun, Combiner, Digest, Entry, Instant, Meter, Millis, Name, PolicySet, PostError, Posting,
-    ReadError, Readiness, Request, Sequence, SessionId, TaskId, View, Vital,
+    Asking, Begun, Combiner, Command, Digest, Entry, Instant, Meter, Millis, Name, PolicySet,
+    PostError, Posting, ReadError, Readiness, Request, Sequence, SessionId, TaskId, Token, View,
+    Vital,
 };
 
 /// A transaction could not be opened. Nothing happened.
@@ -55,8 +56,12 @@ pub enum CommitError {
     /// Somebody else's transaction came in between; running the same again may succeed.
     #[error("another transaction changed the same tasks")]
     Conflict,
-    /// The entry was written but could not be made durable. Whether it survives is unknown.
-    #[error("the outcome is unknown, because writing to disk failed: {0}")]
+    /// Nothing was written, because others have these: running the same again with them in [`Aim::lost`] may succeed.
+    #[error("another transaction has some of the same tasks")]
+    Lost(BTreeSet<Cell>),
+    /// The entry was written but could not be made durable, or whoever wrote it can't be reached. Whether it is there is
+    /// unknown.
+    #[error("the outcome is unknown: {0}")]
     Unknown(String),
 }
 
@@ -86,6 +91,18 @@ pub trait Opened: Send {
     /// The locks on tasks that people and programs take by hand; given once, to live in the
     /// [`crate::Transaction`].
     fn task_locks(&mut self) -> Box<dyn TaskLocks>;
+    /// Where tokens and places in the order of creation come from; given once, to live in the
+    /// [`crate::Transaction`]. `None` if each is one more than the last that [`crate::Head`] names, as it is where
+    /// only one transaction is open at a time.
+    fn numbers(&mut self) -> Option<Box<dyn Numbers>> {
+        None
+    }
+    /// What this transaction can't have because others have it, if there was any such thing: then nothing that was
+    /// decided in it stands, errors neither, and the same is to be tried again in a transaction with this in its
+    /// [`Aim::lost`].
+    fn lost(&mut self) -> Option<BTreeSet<Cell>> {
+        None
+    }
     /// Commits the entry and returns once it is durable.
     fn commit(self: Box<Self>, entry: Entry) -> Result<Committed, CommitError>;
     /// The same, and commits what `combiner` decides for those who wait meanwhile, where the store knows of any.
@@ -99,6 +116,44 @@ pub trait Opened: Send {
     }
     /// Ends without a change, once everything that was read is durable.
     fn finish(self: Box<Self>) -> Result<(), CommitError>;
+}
+
+/// Numbers that are given once, also where transactions run side by side. Those of a transaction that comes to nothing
+/// are given to nobody.
+pub trait Numbers: Send {
+    /// A token greater than every one that `task` was claimed with before.
+    fn token(&mut self, task: &TaskId) -> Result<Token, ReadError>;
+    /// A place in the order of creation that no task has.
+    fn born(&mut self) -> Result<u64, ReadError>;
+}
+
+/// A part of a board that transactions which run side by side may both want, as the store names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cell(pub String);
+
+/// What a transaction is for, as far as that is known before it is opened. Stores in which transactions run side by side
+/// fetch in one go what it will read first, and wait in order for what earlier tries lost by.
+#[derive(Debug, Clone, Default)]
+pub struct Aim {
+    /// The tasks that it is to change.
+    pub tasks: Vec<TaskId>,
+    /// Further ones that it is going to look at.
+    pub named: Vec<TaskId>,
+    /// The request key that it looks up.
+    pub key: Option<(Command, String)>,
+    /// Who asks for which work.
+    pub asking: Option<Asking>,
+    /// Whether it changes what every other transaction rests on, such as settings, and so must be alone.
+    pub alone: bool,
+    /// What earlier tries of the same lost by.
+    pub lost: BTreeSet<Cell>,
+}
+
+impl Aim {
+    /// A transaction that is to change these tasks.
+    pub fn at(tasks: impl IntoIterator<Item = TaskId>) -> Self {
+        Self { tasks: tasks.into_iter().collect(), ..Self::default() }
+    }
 }
 
 /// The locks on tasks that people and programs take by hand. While somebody holds one, nobody is given the task.
@@ -158,7 +213,7 @@ pub enum ContextFailure {
     #[error(transparent)]
     Begin(#[from] BeginError),
     /// Whether the change survives is unknown.
-    #[error("the outcome is unknown, because writing to disk failed: {0}")]
+    #[error("the outcome is unknown: {0}")]
     Unknown(String),
 }
 
@@ -340,10 +395,14 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 pub trait Store: Send + Sync {
     /// Opens a transaction, waiting for others no longer than until `deadline`.
     fn begin(&self, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError>;
+    /// The same, for what `aim` says.
+    fn begin_for(&self, aim: &Aim, deadline: Deadline) -> Result<Box<dyn Opened>, BeginError> {
+        let _ = aim;
+        self.begin(deadline)
+    }
     /// The same, or has what it would be for done by one who is at it already.
     fn begin_or_post(&self, posting: &Posting<'_>, deadline: Deadline) -> Result<Begun, PostError> {
-        let _ = posting;
-        Ok(Begun::Opened(self.begin(deadline)?))
+        Ok(Begun::Opened(self.begin_for(posting.aim, deadline)?))
     }
     /// The board as it is, all of it durable.
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError>;
@@ -352,6 +411,11 @@ pub trait Store: Send + Sync {
     /// Waits until something was committed or a holder may have died since `past`, or `timeout` has passed; says
     /// what to wait past next.
     fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError>;
+    /// What the clock says that this board's times are given by: this machine's, unless the store goes by another.
+    /// Cheap, and a little off at worst: for those who wait, and for people. What is decided goes by [`Opened::now`].
+    fn wall(&self) -> Millis {
+        Millis::of_this_machine()
+    }
     /// A policy component that the board has.
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError>;
     /// Takes the session's life lock.

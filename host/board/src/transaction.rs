@@ -15,8 +15,8 @@ pub(crate) use standing::Standing;
 
 use crate::{
     Agent, Candidate, Change, Event, Family, Filter, Head, Instant, Json, KeyRecord, Name,
-    NoTaskLocks, OrderKey, ReadError, Readiness, ReadyQuery, Space, Status, Task, TaskId,
-    TaskLocks, View,
+    NoTaskLocks, Numbers, OrderKey, ReadError, Readiness, ReadyQuery, Space, Status, Task, TaskId,
+    TaskLocks, Token, View,
 };
 
 /// A lease when neither the asker nor the policy says otherwise.
@@ -96,6 +96,8 @@ struct Inner {
     tasks: BTreeMap<TaskId, Option<Task>>,
     metas: BTreeMap<TaskId, Option<Json>>,
     locks: Box<dyn TaskLocks>,
+    /// Where tokens and places come from, if they don't follow from the head.
+    numbers: Option<Box<dyn Numbers>>,
     memory: BTreeMap<(Space, String), Option<Vec<u8>>>,
     keys: BTreeMap<(crate::Command, String), KeyRecord>,
     /// How many claims each agent gained or lost.
@@ -154,6 +156,7 @@ impl Transaction {
                 tasks: BTreeMap::new(),
                 metas: BTreeMap::new(),
                 locks: Box::new(NoTaskLocks),
+                numbers: None,
                 memory: BTreeMap::new(),
                 keys: BTreeMap::new(),
                 held: HashMap::new(),
@@ -167,6 +170,13 @@ impl Transaction {
     #[must_use]
     pub fn with_locks(mut self, locks: Box<dyn TaskLocks>) -> Self {
         self.inner.locks = locks;
+        self
+    }
+
+    /// The same, whose tokens and places in the order of creation come from elsewhere than its head.
+    #[must_use]
+    pub(crate) fn with_numbers(mut self, numbers: Option<Box<dyn Numbers>>) -> Self {
+        self.inner.numbers = numbers;
         self
     }
 
@@ -387,7 +397,6 @@ impl Transaction {
     /// Puts a task as it stands now in place of what it was, in the counters too.
     fn put(&mut self, id: &TaskId, was: Option<&Task>, is: Option<Task>) {
         let mut count = |task: &Task, step: i64| {
-            self.inner.head.counts.count(task, step);
             if let Some(claim) = &task.claim {
                 *self.inner.held.entry(claim.agent.clone()).or_default() += step;
             }
@@ -408,19 +417,46 @@ impl Transaction {
         self.inner.access = access;
     }
 
-    pub(crate) fn next_born(&mut self) -> u64 {
-        self.inner.head.born += 1;
-        self.inner.head.born
+    pub(crate) fn next_born(&mut self) -> Result<u64, ReadError> {
+        self.inner.head.born = match &mut self.inner.numbers {
+            Some(numbers) => numbers.born()?,
+            None => self.inner.head.born + 1,
+        };
+        Ok(self.inner.head.born)
     }
 
     /// The token of a claim that the host itself stages.
-    pub(crate) fn next_token(&mut self) -> crate::Token {
-        self.inner.head.token = self.inner.head.token.next();
-        self.inner.head.token
+    pub(crate) fn next_token(&mut self, task: &TaskId) -> Result<Token, ReadError> {
+        self.inner.head.token = match &mut self.inner.numbers {
+            Some(numbers) => numbers.token(task)?,
+            None => self.inner.head.token.next(),
+        };
+        Ok(self.inner.head.token)
     }
 
+    /// The numbers it began with.
     pub(crate) fn head(&self) -> &Head {
         &self.inner.head
+    }
+
+    /// Whether any task is open, and whether any may be claimed, after what was staged.
+    pub(crate) fn is_any_open_or_ready(&self) -> Result<(bool, bool), ReadError> {
+        // More than could be among the staged ones.
+        let enough = self.inner.tasks.len() as u64 + 1;
+        let (mut open, mut ready) = self.inner.view.open_and_ready(enough)?;
+        let mut count = |task: &Task, step: i64| {
+            open = open.saturating_add_signed(step * i64::from(!task.status.is_finished()));
+            ready = ready.saturating_add_signed(step * i64::from(task.ready_rank().is_some()));
+        };
+        for (id, task) in &self.inner.tasks {
+            if let Some(task) = task {
+                count(task, 1);
+            }
+            if let Some(was) = self.inner.view.task(id)? {
+                count(&was, -1);
+            }
+        }
+        Ok((open > 0, ready > 0))
     }
 
     pub(crate) fn view(&self) -> &dyn View {

@@ -12,10 +12,14 @@
 //!
 //! - [`TransferLine`]: a line. [`Seal`] counts and sums lines into the last one.
 //! - [`TransferReader`]: reads lines, and refuses a stream that was cut off or changed, with the line's number.
+//! - [`Inspection`], [`Travel`]: what must hold of a board that is taken in, or carried away, by whichever store.
 //!
 //! The kinds of lines come in the order above. Contents are Base64 (the `base64` crate: for large values half as
 //! long a detour as hexadecimal). Fields that aren't known are ignored; whatever changes a meaning raises
 //! [`TRANSFER`].
+
+mod inspection;
+mod travel;
 
 use std::io::{self, BufRead, Read as _};
 
@@ -26,6 +30,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::Record;
 use crate::{BoardSettings, Digest, Entry, Owner, PolicySet, Sequence, TaskId, Token};
+
+pub use inspection::Inspection;
+pub use travel::{Travel, in_count, needed};
 
 /// The version of the stream that is written here.
 pub const TRANSFER: u32 = 1;

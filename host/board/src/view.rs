@@ -19,6 +19,21 @@ pub enum ReadError {
     /// The store could not be read.
     #[error("{0}")]
     Failed(String),
+    /// The board has gone elsewhere: here it is read, and changed no more.
+    #[error("this board was moved: it is at `{to}` now, so name that one")]
+    Moved {
+        /// Where it is, without a password.
+        to: String,
+    },
+    /// The board isn't all here yet, or has not left where it was: nobody works on it here before that.
+    #[error(
+        "this board is still on its way here from `{from}`: try again, and if nobody is moving it any more, \
+         `taskhost --board {from} migrate --to` with this board's address finishes the move"
+    )]
+    Arriving {
+        /// Where it comes from, without a password.
+        from: String,
+    },
 }
 
 /// The few numbers that every transaction starts from.
@@ -379,6 +394,16 @@ pub struct Page {
 pub trait View: Send {
     /// The numbers it starts from.
     fn head(&self) -> Result<Head, ReadError>;
+    /// The same, for one who begins a transaction: where a store would have to count tasks for it, the counters are
+    /// nothing but [`Counts::unasked`], and that one no more than whether there are any.
+    fn outset(&self) -> Result<Head, ReadError> {
+        self.head()
+    }
+    /// How many tasks are open, and how many may be claimed, each counted no further than to `enough`.
+    fn open_and_ready(&self, enough: u64) -> Result<(u64, u64), ReadError> {
+        let Head { counts, .. } = self.head()?;
+        Ok((counts.open().min(enough), counts.ready.min(enough)))
+    }
     /// The policies that decide.
     fn policies(&self) -> Result<PolicySet, ReadError>;
     /// The board's own settings.

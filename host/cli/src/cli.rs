@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use taskhost::Address;
 
 use crate::commands::Command;
 use crate::parse;
@@ -27,13 +29,15 @@ Exit codes:
    3  nothing to claim
    4  somebody else's: claimed, reserved, or the token is stale
    5  no such task or board
-   6  the board's lock was held by somebody else all the while, or another build went on
+   6  the board's lock was held by somebody else all the while, or the board is just being moved here, or another
+      build went on
    7  the policy refused
    8  the policy failed, or isn't one
    9  the board is damaged or of a newer format
   10  an invalid transition, a cycle, or a key used for something else
-  11  outcome unknown, because writing to disk failed: repeat with the same key
+  11  outcome unknown, because the disk failed or the server can't be reached: repeat with the same key
   12  `run`: some tasks failed
+  13  the board was moved; the message says where it is now
 
 Environment: `TASKHOST_LOG=taskhost=debug` tells of every operation on standard error when it has ended, with how long it
 took, waited, synced and asked the policy; `TASKHOST_LOG_FORMAT=json` as JSON lines. What is in tasks isn't told";
@@ -54,10 +58,16 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Global {
-    /// The board's directory
-    #[arg(long, global = true, value_name = "DIR", env = "TASKHOST_BOARD", hide_env_values = true)]
-    #[arg(default_value = ".taskhost")]
-    pub board: PathBuf,
+    /// The board: its directory, or `postgres://USER@HOST/DATABASE?board=NAME`
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR|URL",
+        env = "TASKHOST_BOARD",
+        hide_env_values = true
+    )]
+    #[arg(default_value = ".taskhost", value_parser = OsStringValueParser::new().map(Address::from))]
+    pub board: Address,
     /// Print one JSON object on standard output, errors included
     #[arg(long, global = true)]
     pub json: bool,

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -11,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use taskhost::domain::{Error as BoardError, FailureKind};
-use taskhost::{Board, Error, OnProgress, OpenOptions, Progress};
+use taskhost::{Address, Board, Error, OnProgress, OpenOptions, Progress};
 
 use crate::cli::Global;
 use crate::output::{Output, hanging, note};
@@ -25,7 +24,7 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// What the global flags say.
 #[derive(Debug)]
 pub struct Context {
-    pub board: PathBuf,
+    pub board: Address,
     pub output: Output,
     /// How long to wait, where somebody said so.
     pub timeout: Option<Duration>,
@@ -84,12 +83,13 @@ impl Context {
         Ok(board)
     }
 
-    /// Says what was mended or upgraded on the way, and has the journal made short if it is long: by a process of its
-    /// own, so that nobody waits for it.
+    /// Leaves what was measured with the board, says what was mended or upgraded on the way, and has the journal made short
+    /// if it is long: by a process of its own, so that nobody waits for it.
     pub fn tidy_up(&self) {
         let Some(board) = self.opened.get() else { return };
-        for notice in board.notices() {
-            note(&format!("taskhost: {notice}"));
+        board.store().leave_figures();
+        for mended in board.mended() {
+            note(&format!("taskhost: {mended}"));
         }
         if board.store().compaction_is_due() {
             // If it can't be started now, the next command tries again.
@@ -120,7 +120,8 @@ impl Context {
 
     fn compact_apart(&self) -> std::io::Result<()> {
         let mut compact = Process::new(std::env::current_exe()?);
-        compact.arg("--board").arg(&self.board).args(["compact", "--if-due"]);
+        // Everybody on this machine sees what a process is called with, and nobody else its environment.
+        compact.env("TASKHOST_BOARD", self.board.as_os_str()).args(["compact", "--if-due"]);
         if self.allow_unsafe_file_system {
             compact.arg("--allow-unsafe-file-system");
         }
@@ -131,14 +132,14 @@ impl Context {
 
     /// How to call taskhost on this board, for a hint that can be typed as it stands.
     pub fn taskhost(&self) -> String {
-        let default = self.board == std::path::Path::new(BOARD_DEFAULT);
-        if default
+        let is_default = self.board == Address::from(BOARD_DEFAULT);
+        if is_default
             || std::env::var_os("TASKHOST_BOARD")
                 .is_some_and(|board| board == self.board.as_os_str())
         {
             return "taskhost".into();
         }
-        format!("taskhost --board {}", shell_word(&self.board.to_string_lossy()))
+        format!("taskhost --board {}", shell_word(&self.board.to_string()))
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`cli`]: the command line as it is typed; [`commands`]: one file per command.
 //! - [`context`]: which board, how long to wait, how to answer; [`record`]: whether decisions are recorded, and where.
 //! - [`trace`]: what the library did, told where the environment asks for it.
+//! - [`outputs`]: where that is kept what `run`'s commands print.
 //! - [`output`]: answers, as text or JSON; [`exit`]: the one place that maps errors to exit codes.
 //!
 //! Only this crate prints or exits.
@@ -15,6 +16,7 @@ mod context;
 mod exit;
 mod input;
 mod output;
+mod outputs;
 mod parse;
 mod record;
 mod trace;

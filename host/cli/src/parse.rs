@@ -1,6 +1,6 @@
 //! What options' values may look like, the same for every command.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use taskhost::domain::Command;
 use taskhost::{AgentKind, Change, Millis, Status, TaskId, wire};
@@ -48,15 +48,30 @@ pub fn time(text: &str) -> Result<Millis, String> {
     })
 }
 
-/// A time in RFC 3339, or how long ago it was, such as `2h`.
-pub fn past_time(text: &str) -> Result<Millis, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    past_time_at(text, now)
+/// A time that has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastTime {
+    At(Millis),
+    /// So long ago by the board's clock, which isn't known before the board is open.
+    Ago(Duration),
 }
 
-fn past_time_at(text: &str, now: Duration) -> Result<Millis, String> {
+impl PastTime {
+    /// When that was, if it is `now`.
+    pub fn seen_from(self, now: Millis) -> Millis {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(ago) => {
+                Millis(now.0.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)))
+            }
+        }
+    }
+}
+
+/// A time in RFC 3339, or how long ago it was, such as `2h`.
+pub fn past_time(text: &str) -> Result<PastTime, String> {
     if let Ok(time) = wire::parse_time(text) {
-        return Ok(time);
+        return Ok(PastTime::At(time));
     }
     let ago = duration(text).map_err(|_| {
         format!(
@@ -64,8 +79,7 @@ fn past_time_at(text: &str, now: Duration) -> Result<Millis, String> {
              ago it was, such as `2h`"
         )
     })?;
-    let at = now.saturating_sub(ago);
-    Ok(Millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)))
+    Ok(PastTime::Ago(ago))
 }
 
 /// The word for something that happens on a board.
@@ -115,11 +129,11 @@ mod tests {
 
     #[test]
     fn past_time_is_a_time_or_how_long_ago_it_was() {
-        let now = Duration::from_secs(10_000);
-        assert_eq!(past_time_at("2h", now), Ok(Millis(2_800_000)));
-        assert_eq!(past_time_at("30d", now), Ok(Millis(0)));
-        assert_eq!(past_time_at("1970-01-01T00:00:01Z", now), Ok(Millis(1_000)));
-        assert!(past_time_at("yesterday", now).is_err());
+        let seen = |text| past_time(text).map(|time| time.seen_from(Millis(10_000_000)));
+        assert_eq!(seen("2h"), Ok(Millis(2_800_000)));
+        assert_eq!(seen("30d"), Ok(Millis(0)));
+        assert_eq!(seen("1970-01-01T00:00:01Z"), Ok(Millis(1_000)));
+        assert!(seen("yesterday").is_err());
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Board {
 
 #[pymethods]
 impl Board {
-    /// Opens the board in a directory; every command then waits so many seconds for its lock.
+    /// Opens the board in a directory, or at an address in PostgreSQL; every command then waits so many seconds for its lock.
     #[staticmethod]
     fn open(
         py: Python<'_>,
@@ -113,7 +113,7 @@ impl Board {
         Ok(Self { inner: Guarded::new(opened.map_err(|error| raised(py, &error))?) })
     }
 
-    /// Makes a board in a directory, and opens it.
+    /// Makes a board in a directory, or at an address in PostgreSQL, and opens it.
     #[staticmethod]
     fn init(
         py: Python<'_>,
@@ -489,7 +489,12 @@ impl Board {
 
     /// Makes the journal short again.
     fn compact(&self, py: Python<'_>) -> PyResult<()> {
-        self.run(py, taskhost::Board::compact)
+        self.run(py, |board| board.compact().map(drop))
+    }
+
+    /// Moves the board to a place where there is none; says where it is then, as others are told.
+    fn migrate(&self, py: Python<'_>, to: PathBuf) -> PyResult<String> {
+        self.run(py, |board| Ok(board.migrate(&to, &OpenOptions::default())?.to))
     }
 
     /// Waits until something has happened on the board, since the entry of this number if one is given, at most so many
@@ -513,6 +518,12 @@ impl Board {
             }
         }
     }
+}
+
+/// Where a board is, for people: without the password, if there is one in it.
+#[pyfunction]
+pub fn shown_address(address: PathBuf) -> String {
+    taskhost::Address::from(address).to_string()
 }
 
 fn open_options(timeout: f64, allow_unsafe_file_system: bool) -> PyResult<OpenOptions> {

@@ -36,7 +36,7 @@ pub fn unlocked(py: Python<'_>, error: &PathLockError) -> PyErr {
         },
         PathLockError::Forked(pid) => forked(*pid),
         PathLockError::Directory(open) => match open {
-            taskhost::OpenError::Io { error, .. } if error.raw_os_error().is_some() => {
+            taskhost::DirectoryError::Io { error, .. } if error.raw_os_error().is_some() => {
                 pyo3::exceptions::PyOSError::new_err((error.raw_os_error(), message))
             }
             _ => make(

@@ -40,7 +40,7 @@ pub fn import_file(
     format: Option<&str>,
     lease: Option<f64>,
 ) -> PyResult<String> {
-    let options = reading(lease_ms(lease)?);
+    let options = reading(board.now(), lease_ms(lease)?);
     let format = match format {
         Some(format) => named(format)?,
         None => match py.detach(|| formats::recognise(path)) {
@@ -66,7 +66,7 @@ pub fn import_tasks(
     tasks: &str,
     lease: Option<f64>,
 ) -> PyResult<String> {
-    let (format, options) = (named(format)?, reading(lease_ms(lease)?));
+    let (format, options) = (named(format)?, reading(board.now(), lease_ms(lease)?));
     let mut foreign = Foreign::default();
     for task in parse::read::<Vec<Value>>(tasks)? {
         let one = formats::read_one(format, &task, &options);

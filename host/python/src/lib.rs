@@ -34,5 +34,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<locks::LockFile>()?;
     module.add_class::<locks::PathLock>()?;
     module.add_function(wrap_pyfunction!(foreign::shaped, module)?)?;
+    module.add_function(wrap_pyfunction!(board::shown_address, module)?)?;
     module.add_function(wrap_pyfunction!(foreign::board_id, module)?)
 }

@@ -16,11 +16,11 @@ pub const SLICE: Duration = Duration::from_millis(500);
 /// The lock of a task, or of a whole board, taken by hand.
 #[pyclass(frozen, module = "taskhost._native")]
 pub struct HandLock {
-    held: Guarded<Mutex<Option<taskhost::HandLock>>>,
+    held: Guarded<Mutex<Option<Box<dyn taskhost::HandLock>>>>,
 }
 
 impl HandLock {
-    pub fn new(lock: taskhost::HandLock) -> Self {
+    pub fn new(lock: Box<dyn taskhost::HandLock>) -> Self {
         Self { held: Guarded::new(Mutex::new(Some(lock))) }
     }
 }
@@ -97,7 +97,7 @@ impl PathLock {
 pub fn in_slices(
     py: Python<'_>,
     timeout: Duration,
-    mut take: impl FnMut(Instant) -> Result<taskhost::HandLock, taskhost::Error> + Send,
+    mut take: impl FnMut(Instant) -> Result<Box<dyn taskhost::HandLock>, taskhost::Error> + Send,
 ) -> PyResult<HandLock> {
     let began = Instant::now();
     loop {

@@ -54,6 +54,22 @@ def test_request_that_is_repeated_with_its_key_is_answered_the_same(board: taskh
     assert [claim.token for claim in claims if claim is not None] == [1, 1]
 
 
+def test_board_that_was_moved_says_where_it_is_and_goes_on_there(
+    board: taskhost.Board, tmp_path: Path
+) -> None:
+    board.add("build", id="held")
+    claim = board.agent("ada").claim()
+    assert claim is not None
+    place = board.migrate(tmp_path / "moved")
+    with pytest.raises(taskhost.Moved) as error:
+        claim.complete()
+    assert error.value.address == place == str(tmp_path / "moved")
+    there = taskhost.Board(place)
+    there.complete("held", agent="ada", token=claim.token)
+    assert there.task("held").status == "completed"
+    assert board.task("held").status == "in_progress"
+
+
 def test_claim_that_is_left_by_an_exception_has_failed_and_by_an_interruption_is_handed_back(
     board: taskhost.Board,
 ) -> None:
@@ -283,3 +299,16 @@ def _claim(agent: taskhost.Agent, task: str) -> taskhost.Claim:
     claim = agent.claim(task)
     assert claim is not None
     return claim
+
+
+# An address went through `Path`, which makes one slash of two: a directory `postgres:` was made.
+def test_an_address_stays_one_and_shows_no_password(elsewhere: Path) -> None:
+    # Nobody listens on this port.
+    address = "postgres://ada:secret@127.0.0.1:1/work?board=nightly"
+    for begin in (taskhost.Board, taskhost.Board.init):
+        with pytest.raises(taskhost.TaskhostError) as raised:
+            begin(address, timeout=0.2)
+        assert "secret" not in str(raised.value) + repr(raised.value.details)
+    assert not list(elsewhere.iterdir())
+    board = taskhost.Board.init("work")
+    assert (board.address, board.path, repr(board)) == ("work", Path("work"), "Board('work')")

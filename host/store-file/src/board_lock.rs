@@ -20,10 +20,10 @@ use parking_lot::{Condvar, Mutex};
 use taskhost_board::{Measure, Meter, Tally};
 
 use crate::disk::{Disk, DiskFile, Hold, How, Identity};
-use crate::forks::Origin;
 use crate::format::names;
 use crate::lock::{FileLock, Helper, LockError, take};
 use crate::words::{Held, Slots, Turn, Wake};
+use taskhost_forks::Origin;
 
 /// The board's lock, held by hand around this process.
 #[derive(Debug, Clone, Copy)]

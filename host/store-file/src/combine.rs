@@ -53,7 +53,9 @@ impl Served {
                 Ok(()) => taken.answer(),
                 // As it was left, so that its poster finds out.
                 Err(CommitError::Unknown(_)) => {}
-                Err(CommitError::NotWritten(_) | CommitError::Conflict) => taken.decline(),
+                Err(CommitError::NotWritten(_) | CommitError::Conflict | CommitError::Lost(_)) => {
+                    taken.decline()
+                }
             }
         }
     }

@@ -80,6 +80,7 @@ impl Inner {
         //    through a switch must not append to a retired journal, nor one that came after a failed sync to a
         //    journal with a hole in it.
         let current = self.mended(&guard)?;
+        current.expect_here()?;
         //    A writer that died between 4 and 5 left a line that the index lacks, or half a line.
         let (current, reading, meta) = self.catch_up(&guard, current)?;
         Ok(FileOpened {

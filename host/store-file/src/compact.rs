@@ -20,6 +20,9 @@ impl Inner {
     /// board that needs mending first.
     pub(crate) fn compaction_is_due(&self) -> bool {
         let Some(current) = self.open_generation() else { return false };
+        if current.elsewhere.is_some() {
+            return false;
+        }
         let settings =
             index::read(&*current.index).and_then(|reading| ImageView::new(reading).settings());
         let Ok(Some(least)) = settings.map(|settings| settings.compact_bytes()) else {

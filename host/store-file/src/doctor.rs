@@ -2,12 +2,12 @@
 //! mended without losing anything mends itself when a board is opened, and for the rest there is `repair`.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 use taskhost_board::image::{self, Direction, ImageView, Read, Record, Start};
 use taskhost_board::memory::MemoryMap;
-use taskhost_board::{BeginError, Millis, ReadError, Sequence, View as _};
+use taskhost_board::transfer::{in_count, needed};
+use taskhost_board::{BeginError, Millis, ReadError, Report, Sequence, Severity, View as _};
 
 use crate::disk::How;
 use crate::format::{BoardFile, Checksum, names, snapshot};
@@ -17,62 +17,6 @@ use crate::journal::replay;
 use crate::mend::beginning;
 use crate::remains::is_temporary;
 use crate::state::{Current, Inner, failed};
-use crate::travel::{in_count, needed};
-
-/// How bad something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Note,
-    /// Not as it should be; nothing is lost.
-    Warning,
-    /// Something that was kept is lost or wrong.
-    Damage,
-}
-
-/// Something that the doctor found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// The file, or the part of the board.
-    pub place: String,
-    /// What is the matter.
-    pub what: String,
-    /// What to do about it.
-    pub next: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}; {}", self.place, self.what, self.next)
-    }
-}
-
-/// What the doctor found, the worst first.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// Every finding.
-    pub findings: Vec<Finding>,
-    /// How many tasks the board has, if it could be read.
-    pub tasks: Option<u64>,
-    /// How many entries its history has, if they could be read.
-    pub entries: Option<u64>,
-}
-
-impl Report {
-    /// Whether nothing is wrong; notes are fine.
-    pub fn is_clean(&self) -> bool {
-        self.findings.iter().all(|finding| finding.severity == Severity::Note)
-    }
-
-    fn add(&mut self, severity: Severity, place: &str, what: impl fmt::Display, next: &str) {
-        // The texts of errors lead here.
-        let what = what.to_string().replace(snapshot::SEE_DOCTOR, "");
-        let (place, next) = (place.to_owned(), next.to_owned());
-        self.findings.push(Finding { severity, place, what, next });
-    }
-}
 
 const RESTORE: &str = "see what `taskhost doctor --repair` would do, or restore the board from a copy; nothing was \
                        changed";
@@ -107,8 +51,11 @@ impl Inner {
         for notice in self.notices.lock().iter() {
             report.add(Severity::Note, "board", notice, HARMLESS);
         }
-        report.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        report
+        for finding in &mut report.findings {
+            // The texts of errors lead here.
+            finding.what = finding.what.replace(snapshot::SEE_DOCTOR, "");
+        }
+        report.sorted()
     }
 
     /// A report about one generation; `None` if each was replaced while something in it looked wrong. Whoever
@@ -179,6 +126,7 @@ impl Inner {
             format: crate::format::FORMAT,
             board: current.board.clone(),
             generation: current.generation,
+            elsewhere: None,
         };
         let name = names::tasks(file.generation);
         self.expect_regular(&name)?;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use taskhost_board::image::{self, ImageView, Record};
 use taskhost_board::{
-    Ask, Change, Entry, Generation, Instant, Millis, ReadError, Readiness, Sequence, Status,
-    SwitchError, SwitchPlan, Task, TaskId, View as _,
+    Ask, Change, Elsewhere, Entry, Generation, Instant, Millis, ReadError, Readiness, Sequence,
+    Status, SwitchError, SwitchPlan, Task, TaskId, View as _,
 };
 
 use crate::disk::{DiskFile, How, append_all, remove_if_there, temporary_name};
@@ -107,8 +107,9 @@ impl Draft {
             Ok(())
         };
         let mut waiting: Vec<Task> = Vec::new();
-        // An upgrade takes nothing away, not even request keys that were outlived while nobody looked.
-        let outlived_at = if self.file.format < FORMAT { Millis(0) } else { header.created };
+        // An upgrade takes nothing away, not even request keys that were outlived while nobody looked; nor does a move.
+        let takes_nothing = self.file.format < FORMAT || matches!(purpose, Purpose::Say(_));
+        let outlived_at = if takes_nothing { Millis(0) } else { header.created };
         let dumped = image::dump(reading, outlived_at, |record| -> Result<(), Stopped> {
             match (record, &mut *purpose) {
                 (Record::Task(task), Purpose::Policies(_, ask))
@@ -205,9 +206,10 @@ impl Draft {
         Ok(())
     }
 
-    pub(crate) fn take_next(&mut self) -> Option<Next> {
+    pub(crate) fn take_next(&mut self, elsewhere: Option<Elsewhere>) -> Option<Next> {
         Some(Next {
             format: FORMAT,
+            elsewhere,
             generation: self.generation,
             epoch: self.epoch,
             through: self.meta.applied,

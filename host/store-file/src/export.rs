@@ -7,41 +7,13 @@ use std::collections::BTreeSet;
 use std::io;
 
 use taskhost_board::image::{self, ImageView};
-use taskhost_board::transfer::{Content, Seal, TRANSFER, TransferHeader, TransferLine};
+use taskhost_board::transfer::{Content, Seal, TRANSFER, TransferHeader, TransferLine, Travel};
 use taskhost_board::{
-    BeginError, ContextEntry, ContextFailure, Contexts, Digest, Millis, ReadError, Sequence,
-    View as _,
+    ContextEntry, Contexts, Digest, ExportError, Millis, ReadError, Sequence, View as _,
 };
 
 use crate::index::SharedReading;
 use crate::state::Inner;
-use crate::travel::Travel;
-
-/// A board was not exported, or not to the end.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The board can't be read.
-    #[error(transparent)]
-    Begin(#[from] BeginError),
-    /// What was read could not be handed on.
-    #[error("what is exported could not be written: {0}")]
-    Write(#[from] io::Error),
-}
-
-impl From<ContextFailure> for ExportError {
-    fn from(error: ContextFailure) -> Self {
-        match error {
-            ContextFailure::Begin(error) => Self::Begin(error),
-            other => Self::Begin(ReadError::Failed(other.to_string()).into()),
-        }
-    }
-}
-
-impl From<ReadError> for ExportError {
-    fn from(error: ReadError) -> Self {
-        Self::Begin(error.into())
-    }
-}
 
 /// A board that nobody would take in.
 fn unfit(why: String) -> ExportError {

@@ -8,6 +8,10 @@
 //! 4. `board.json` is written: from here on there is a board, whole and durable.
 //! 5. The mark goes. After a crash before that, whoever opens the board removes it.
 //!
+//! A board that is moved here isn't worked on before it has left where it was (`still`): `board.json` says so from step 4 on.
+//! What an earlier try of the same move has made is given up first: the mark says again that nobody was told of these files,
+//! and then `board.json` goes.
+//!
 //! The history becomes the retired journal of generation 1, what the board holds the snapshot of generation 2.
 //!
 //! Invariant: what is there already stays as it is, unless there is no `board.json` and the mark says that nobody
@@ -16,8 +20,9 @@
 use std::io::BufRead;
 
 use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine, TransferReader};
-use taskhost_board::{BeginError, Generation, ReadError};
+use taskhost_board::{BeginError, Coming, Elsewhere, Generation, ReadError};
 
+use crate::board_lock::BoardGuard;
 use crate::contexts;
 use crate::disk::{How, exists, remove_if_there, replace_file, temporary_name};
 use crate::format::{BoardFile, FORMAT, names};
@@ -57,16 +62,28 @@ impl From<BeginError> for ImportError {
 
 impl Inner {
     /// Makes the board.
-    pub(crate) fn import(&self, lines: impl BufRead) -> Result<(), ImportError> {
-        self.check_vacant()?;
+    pub(crate) fn import(
+        &self,
+        lines: impl BufRead,
+        coming: Option<&Coming>,
+    ) -> Result<(), ImportError> {
+        if coming.is_none() {
+            self.check_vacant()?;
+        }
         let guard = self.lock(self.wait_max())?;
+        if let Some(coming) = coming {
+            self.give_up_earlier(&guard, coming)?;
+        }
         self.check_vacant()?;
         self.prepare_directory()?;
-        let taken = self.take_in(lines).inspect_err(|_| {
+        let elsewhere = coming.map(Coming::elsewhere);
+        let taken = self.take_in(lines, elsewhere.clone()).inspect_err(|_| {
             // Litter is harmless, and is swept up by the next one who makes a board here.
             let _ = self.sweep_import();
         })?;
-        let file = BoardFile { format: FORMAT, board: taken.board, generation: FIRST };
+        let file =
+            BoardFile { format: FORMAT, board: taken.board, generation: FIRST, elsewhere: None }
+                .with_elsewhere(elsewhere);
         // 2. The mark.
         let marked = replace_file(&*self.disk, names::IMPORTING, file.board.as_bytes());
         marked.map_err(|e| failed(names::IMPORTING)(e.into()))?;
@@ -89,6 +106,23 @@ impl Inner {
         Ok(())
     }
 
+    /// Gives up what an earlier try of the same move has made here.
+    fn give_up_earlier(&self, guard: &BoardGuard, coming: &Coming) -> Result<(), ImportError> {
+        if !exists(&*self.disk, names::BOARD).map_err(failed(names::BOARD))? {
+            return Ok(());
+        }
+        let file = self.any_board_file()?;
+        let is_earlier = coming.is_left_by(&file.board, file.elsewhere.as_ref());
+        if !is_earlier || file.generation != FIRST {
+            return Ok(());
+        }
+        guard.still_excludes().map_err(|error| ReadError::Failed(error.to_string()))?;
+        let marked = replace_file(&*self.disk, names::IMPORTING, file.board.as_bytes());
+        marked.map_err(|e| failed(names::IMPORTING)(e.into()))?;
+        self.disk.remove(names::BOARD).map_err(failed(names::BOARD))?;
+        Ok(self.disk.sync_dir(".").map_err(failed("."))?)
+    }
+
     /// Removes what an import that was cut short left, if there is no board. Only by one who is about to make one,
     /// under the board's lock.
     pub(crate) fn sweep_import(&self) -> Result<(), ReadError> {
@@ -109,11 +143,10 @@ impl Inner {
             }
             contexts::remove_all(&*self.disk).map_err(failed("context"))?;
             // The mark goes after what it speaks of.
-            for directory in [names::HISTORY, "."] {
-                if exists(&*self.disk, directory).map_err(failed(directory))? {
-                    self.disk.sync_dir(directory).map_err(failed(directory))?;
-                }
+            if exists(&*self.disk, names::HISTORY).map_err(failed(names::HISTORY))? {
+                self.disk.sync_dir(names::HISTORY).map_err(failed(names::HISTORY))?;
             }
+            self.disk.sync_dir(".").map_err(failed("."))?;
             self.end_import()?;
         }
         Ok(())
@@ -126,7 +159,11 @@ impl Inner {
     }
 
     /// Step 1.
-    fn take_in(&self, lines: impl BufRead) -> Result<Taken, ImportError> {
+    fn take_in(
+        &self,
+        lines: impl BufRead,
+        elsewhere: Option<Elsewhere>,
+    ) -> Result<Taken, ImportError> {
         let mut lines = TransferReader::new(lines);
         let header = match lines.next().transpose()? {
             Some((_, TransferLine::Header(header))) => *header,
@@ -135,7 +172,7 @@ impl Inner {
         let epoch = self.disk.random();
         let name = names::index(FIRST, epoch);
         let index = self.platform.create_index(&name, &self.pages)?;
-        let taken = self.take_in_checked(&header, lines, &*index);
+        let taken = self.take_in_checked(&header, elsewhere, lines, &*index);
         drop(index);
         // It was only to check the records: the board's own is made when it is opened.
         let _ = self.platform.remove_index(&name);
@@ -145,6 +182,7 @@ impl Inner {
     fn take_in_checked(
         &self,
         header: &TransferHeader,
+        elsewhere: Option<Elsewhere>,
         lines: TransferReader<impl BufRead>,
         index: &dyn Index,
     ) -> Result<Taken, ImportError> {
@@ -156,7 +194,8 @@ impl Inner {
         let (past, (past_name, _)) = new(names::journal(PAST))?;
         let (tasks, tasks_name) = new(names::tasks(FIRST))?;
         let (journal, journal_name) = new(names::journal(FIRST))?;
-        let mut intake = Intake::begin(self, header, (PAST, &*past), (FIRST, &*tasks), index)?;
+        let (past_place, tasks_place) = ((PAST, &*past), (FIRST, &*tasks));
+        let mut intake = Intake::begin(self, header, elsewhere, past_place, tasks_place, index)?;
         for line in lines {
             let (number, line) = line?;
             intake.take(number, line)?;

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use taskhost_board::{
-    BeginError, BoardSettings, Digest, Generation, PolicySet, ReadError, Sequence, Token,
-};
+use taskhost_board::{BeginError, Digest, Generation, InitPlan, ReadError, Sequence, Token};
 
 use crate::disk::{How, exists, remove_if_there, replace_file, temporary_name};
 use crate::format::snapshot::{Header, SnapshotWriter};
@@ -17,16 +15,6 @@ use crate::options::OpenOptions;
 use crate::platform::{Platform, Real};
 use crate::remains::{remains, without_board_file};
 use crate::state::{Inner, failed};
-
-/// What a board is made with.
-pub struct InitPlan {
-    /// The policies that decide.
-    pub policies: PolicySet,
-    /// Their components.
-    pub components: BTreeMap<Digest, Vec<u8>>,
-    /// The board's own settings.
-    pub settings: BoardSettings,
-}
 
 /// A board was not made.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +167,8 @@ pub(crate) fn platform(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Pla
     if let Some(kind) = unsafe_kind.filter(|_| !options.allow_unsafe_fs) {
         return Err(OpenError::UnsafeFileSystem { path: path.to_owned(), kind });
     }
-    Ok(Arc::new(Real::new(directory, unsafe_kind.is_none()).map_err(io)?))
+    let platform = Real::new(directory, unsafe_kind.is_none(), options.clock());
+    Ok(Arc::new(platform.map_err(io)?))
 }
 
 impl Inner {
@@ -200,6 +189,7 @@ impl Inner {
             format: FORMAT,
             board: format!("{:016x}{:016x}", self.disk.random(), self.disk.random()),
             generation: Generation(1),
+            elsewhere: None,
         };
         self.first_generation(&board, plan)?;
         if let Some(shared) = &plan.settings.shared_files {
@@ -246,6 +236,7 @@ impl Inner {
             settings: plan.settings.clone(),
             created: self.platform.now().wall,
             past: Vec::new(),
+            elsewhere: None,
         };
         // It gets its name once it is durable: a crash must not leave half of it there, which could be half of what
         // was a board.

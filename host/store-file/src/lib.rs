@@ -1,8 +1,8 @@
 //! A board kept in files: its lock, journal, index and recovery.
 //!
-//! - [`FileStore`]: a handle of a board; implements [`taskhost_board::Store`].
-//! - [`InitPlan`], [`OpenOptions`]: how a board is made and opened. [`Report`]: what the doctor finds.
-//! - [`RepairOptions`], [`Repaired`]: what may be done to a damaged board, and what was. [`DiskUse`]: what one takes up.
+//! - [`FileStore`]: a handle of a board; implements [`taskhost_board::Store`] and [`taskhost_board::Keeper`].
+//! - [`OpenOptions`]: how a board is made and opened. [`Notice`]: what the store does by itself.
+//! - [`RepairOptions`], [`Repaired`]: what may be done to a damaged board, and what was.
 //!
 //! ```text
 //! board.json                  format, board id, generation: a pointer, replaced by atomic rename   format
@@ -26,10 +26,9 @@
 //!
 //! Files that aren't a board's are locked by the same rules (`path_lock`). Who waits for a change listens to these files (`waiting`). The commit sequence stands in `commit` (`standing` says
 //! whether the journal still is the file of its name), the switch of generations in `switch`, `draft` and `publish`
-//! (`compact` and `upgrade` say when there is one), recovery in `mend` and, after a failed sync, `recover`, an index for a
+//! (`compact` and `upgrade` say when there is one, `still` how a board is taken elsewhere by one), recovery in `mend` and, after a failed sync, `recover`, an index for a
 //! process that may not read the shared one in `own`, what recovery refuses in `repair`, and how boards travel in
-//! `export`, `import` and `intake`
-//! (`travel` says what must hold of them). Invariants:
+//! `export`, `import` and `intake`. Invariants:
 //!
 //! - the journal is the only truth: everything else but the snapshot it continues can be made anew from it;
 //! - only one who holds a `BoardGuard` changes a board;
@@ -53,7 +52,6 @@ mod durable;
 mod export;
 mod figures;
 mod filler;
-mod forks;
 mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -65,6 +63,7 @@ mod init;
 mod intake;
 mod irregular;
 mod journal;
+mod keeper;
 mod life;
 mod lock;
 mod mend;
@@ -89,28 +88,24 @@ pub mod simulation;
 mod size_limit;
 mod standing;
 mod state;
+mod still;
 mod store;
 mod sweep;
 mod switch;
 #[cfg(test)]
 mod tests;
-mod travel;
 mod upgrade;
 mod usage;
 mod waiting;
 mod words;
 
-pub use doctor::{Finding, Report, Severity};
-pub use export::ExportError;
-pub use figures::{Measured, ProcessFigures};
-pub use hand::{HandLock, InheritedLocks, LOCKS_VARIABLE};
+pub use hand::FileHandLock;
 pub use import::ImportError;
-pub use init::{InitError, InitPlan, OpenError};
+pub use init::{InitError, OpenError};
 #[cfg(any(test, feature = "simulation"))]
-pub use options::PlantedBug;
-pub use options::{Notice, OnProgress, OpenOptions, Progress};
+pub use options::{Clock, PlantedBug};
+pub use options::{Notice, OpenOptions};
 pub use path_lock::{LockFile, PathLock, PathLockError};
-pub use process::process;
+pub use process::{has_ended_here, process};
 pub use repair::{Losses, RepairOptions, Repaired};
 pub use store::FileStore;
-pub use usage::DiskUse;

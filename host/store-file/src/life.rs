@@ -22,7 +22,6 @@ use crate::format::names;
 use crate::lock::{FileLock, LockError, Tried, after, try_lock_existing};
 use crate::process::has_ended;
 use crate::state::Inner;
-use crate::store::FileStore;
 
 /// How long a session that begins waits for those who are just asking whether it lives.
 const BEGIN_WAIT: Duration = Duration::from_secs(1);
@@ -46,6 +45,7 @@ impl Inner {
     /// Takes a session's life lock.
     pub(crate) fn live(&self, session: &SessionId) -> Result<Box<dyn LifeGuard>, ReadError> {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
+        self.expect_here()?;
         let deadline = Deadline::now() + BEGIN_WAIT;
         let path = names::life(session);
         match self.helpers.lock(&self.disk, "", &path, Hold::Exclusive, deadline) {
@@ -104,13 +104,6 @@ impl Inner {
             ),
             Vital::Process(process) => has_ended(process, &self.platform.now().boot),
         }
-    }
-}
-
-impl FileStore {
-    /// Whether this holder is proved dead: what it holds comes back with the next claim. Changes nothing.
-    pub fn is_dead(&self, holder: &Vital) -> bool {
-        self.inner.lock.same_process().is_ok() && self.inner.is_dead(holder)
     }
 }
 

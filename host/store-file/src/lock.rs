@@ -22,8 +22,8 @@ use std::time::{Duration, Instant as Deadline};
 use parking_lot::{Condvar, Mutex};
 
 use crate::disk::{Disk, DiskFile, Hold, How};
-use crate::forks::Origin;
 use crate::state::unwritable;
+use taskhost_forks::Origin;
 
 /// A lock was not taken.
 #[derive(Debug, thiserror::Error)]

@@ -274,9 +274,9 @@ impl Inner {
             if meta.offset < length {
                 match self.apply_rest(guard, &current, &meta) {
                     Ok(()) => return self.read_caught_up(current),
-                    Err(ReadError::Damaged(why)) => return Err(ReadError::Damaged(why).into()),
                     // The index failed, not the journal.
                     Err(ReadError::Failed(_)) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
         }

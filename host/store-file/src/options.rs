@@ -4,21 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskhost_board::Meter;
+use taskhost_board::{InheritedLocks, Instant, Meter, OnProgress, Progress};
 
-use crate::hand::InheritedLocks;
-
-/// How far something slow has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being done, as a sentence says it: `reading the snapshot`.
-    pub doing: &'static str,
-    /// How many records or lines were done.
-    pub done: u64,
-}
-
-/// Called now and then while something slow is done.
-pub type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
+/// Makes of the time on the machine's clocks the one that counts.
+pub type Clock = Arc<dyn Fn(Instant) -> Instant + Send + Sync>;
 
 /// How to open or make a board.
 #[derive(Clone)]
@@ -34,6 +23,9 @@ pub struct OpenOptions {
     /// Told about everything that is measured and counted, besides the board's own figures: in the thread that it
     /// happens in, also while the board's lock is held.
     pub measured: Option<Arc<dyn Meter>>,
+    /// The clocks to go by in place of the machine's, so that tests can let time pass.
+    #[cfg(any(test, feature = "simulation"))]
+    pub clock: Option<Clock>,
     /// A bug to behave by, so that tests can show that they would find it.
     #[cfg(any(test, feature = "simulation"))]
     pub planted: Option<PlantedBug>,
@@ -47,6 +39,8 @@ impl Default for OpenOptions {
             inherited: InheritedLocks::default(),
             progress: None,
             measured: None,
+            #[cfg(any(test, feature = "simulation"))]
+            clock: None,
             #[cfg(any(test, feature = "simulation"))]
             planted: None,
         }
@@ -98,6 +92,17 @@ impl OpenOptions {
     #[expect(clippy::unused_self, reason = "its twin for tests needs it")]
     pub(crate) fn has(&self, _bug: PlantedBug) -> bool {
         false
+    }
+
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        self.clock.clone()
+    }
+
+    #[cfg(not(any(test, feature = "simulation")))]
+    #[expect(clippy::unused_self, reason = "its twin for tests needs it")]
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        None
     }
 
     pub(crate) fn report(&self, doing: &'static str, done: u64) {

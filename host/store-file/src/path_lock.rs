@@ -12,10 +12,10 @@ use std::time::{Duration, Instant as Deadline};
 
 use crate::OpenError;
 use crate::disk::{Disk, Hold};
-use crate::forks::Origin;
 use crate::init::platform;
 use crate::lock::{FileLock, Helpers, LockError, after};
 use crate::options::OpenOptions;
+use taskhost_forks::Origin;
 
 /// A file was not locked.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ use crate::disk::{
     Disk, Identity, RealDisk, Reserved, fill, open_regular, reserve, temporary_name,
 };
 use crate::index::{Index, LmdbIndex, NotOpened};
+use crate::options::Clock;
 use crate::process;
 use crate::size_limit;
 use crate::waiting::{Inotify, Notifier};
@@ -104,16 +105,19 @@ pub(crate) struct Real {
     boot: BootId,
     /// By how much our boot clock is ahead of the machine's.
     boot_clock_offset: (i64, i64),
+    /// What tests make of the time.
+    clock: Option<Clock>,
     /// Whether nobody but this machine changes the files.
     is_local: bool,
 }
 
 impl Real {
-    pub(crate) fn new(directory: Dir, is_local: bool) -> io::Result<Self> {
+    pub(crate) fn new(directory: Dir, is_local: bool, clock: Option<Clock>) -> io::Result<Self> {
         size_limit::catch();
         let files = Arc::new(RealDisk::new(directory));
         let boot_clock_offset = process::boot_clock_offset();
-        Ok(Self { disk: files.clone(), files, boot: process::boot()?, boot_clock_offset, is_local })
+        let boot = process::boot()?;
+        Ok(Self { disk: files.clone(), files, boot, boot_clock_offset, clock, is_local })
     }
 
     fn index_dir(&self, name: &str) -> io::Result<Dir> {
@@ -218,10 +222,14 @@ impl Platform for Real {
         let (seconds, nanoseconds) = self.boot_clock_offset;
         let boot_ns = (boot.tv_sec - seconds) * 1_000_000_000 + boot.tv_nsec - nanoseconds;
         let boot_ms = boot_ns / 1_000_000;
-        Instant {
+        let now = Instant {
             wall: Millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
             boot: self.boot.clone(),
             boot_ms: u64::try_from(boot_ms).unwrap_or_default(),
+        };
+        match &self.clock {
+            Some(clock) => clock(now),
+            None => now,
         }
     }
 

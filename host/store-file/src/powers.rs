@@ -182,6 +182,9 @@ impl Powers for FilePowers {
         let deadline = after(timeout);
         let directory = self.directory(at, deadline)?;
         let _lock = directory.lock(Hold::Exclusive, deadline)?;
+        if at == Place::Board {
+            self.inner.expect_here().map_err(|e| FileFailure::Failed(e.to_string()))?;
+        }
         if let Some(expected) = expected
             && let Some(refusal) = directory.differs(name, expected)
         {

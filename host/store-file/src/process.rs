@@ -103,6 +103,12 @@ pub(crate) fn has_ended(process: &Process, boot: &BootId) -> bool {
     }
 }
 
+/// Whether `process` is proved dead, as far as this machine can tell. For boards that several machines share: one of
+/// another boot may run on another machine, so only its lease tells.
+pub fn has_ended_here(process: &Process) -> bool {
+    boot().is_ok_and(|boot| process.boot == boot && has_ended(process, &boot))
+}
+
 /// A descriptor that becomes readable when the process with `process`'s number ends; `None` where there is none to be
 /// had, or where the number means another one to us. It proves nothing: the number may have been used again.
 pub(crate) fn end_of(process: &Process, boot: &BootId) -> Option<OwnedFd> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use taskhost_board::{Generation, ReadError, Sequence};
+use taskhost_board::{Elsewhere, Generation, ReadError, Sequence};
 
 use crate::board_lock::BoardGuard;
 use crate::disk::{How, ReplaceError, TEMPORARY, exists, read_file, remove_if_there, replace_file};
@@ -18,6 +18,8 @@ use crate::words::Words;
 pub(crate) struct Next {
     /// The format that it is written in.
     pub(crate) format: u32,
+    /// Where the board is from then on, if not here.
+    pub(crate) elsewhere: Option<Elsewhere>,
     pub(crate) generation: Generation,
     pub(crate) epoch: u64,
     /// The last sequence in it.
@@ -81,7 +83,9 @@ impl Inner {
             format: next.format,
             generation: next.generation,
             board: file.board.clone(),
-        };
+            elsewhere: None,
+        }
+        .with_elsewhere(next.elsewhere);
         let replaced = self.replace_pointer(&pointer);
         if let Err(ReplaceError::Unchanged(error)) = replaced {
             if let (Some(words), Some((generation, epoch))) = (&words, was) {

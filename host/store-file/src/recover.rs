@@ -73,6 +73,7 @@ impl Inner {
         let next = Next {
             // Recovery may be a reader's, and only whoever changes a board may shut older versions out.
             format: file.format,
+            elsewhere: file.elsewhere.clone(),
             generation: next,
             epoch: rebuilt.epoch,
             through,

@@ -31,6 +31,7 @@ impl Inner {
     pub(crate) fn trim_history(&self) -> Result<u64, BeginError> {
         // The index alone may lack what somebody has just set.
         let (current, reading, _) = self.snapshot(self.wait_max())?;
+        current.expect_here()?;
         let kept = ImageView::new(reading).settings()?.history;
         Ok(self.trim(current.generation, &kept)?)
     }

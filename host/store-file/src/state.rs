@@ -15,7 +15,7 @@ use std::time::Instant as Deadline;
 use parking_lot::{Mutex, RwLock};
 use sha2::{Digest as _, Sha256};
 use taskhost_board::image::ImageView;
-use taskhost_board::{BeginError, Generation, ReadError, Sequence, View as _, Vital};
+use taskhost_board::{BeginError, Elsewhere, Generation, ReadError, Sequence, View as _, Vital};
 
 use crate::board_lock::{BoardGuard, BoardLock, Outer};
 use crate::disk::{Disk, DiskFile, How, Identity, read_file};
@@ -81,6 +81,8 @@ pub(crate) struct Current {
     pub(crate) syncing: Mutex<()>,
     /// The short digest of the policy that decides in this generation: policies change by switches only.
     pub(crate) policy: String,
+    /// Where the board is, if it isn't to be worked on here: that changes by switches only.
+    pub(crate) elsewhere: Option<Elsewhere>,
     /// What its journal is called.
     names: JournalNames,
 }
@@ -100,6 +102,11 @@ pub(crate) struct Queue {
 }
 
 impl Current {
+    /// Refuses a board that is elsewhere.
+    pub(crate) fn expect_here(&self) -> Result<(), ReadError> {
+        self.elsewhere.as_ref().map_or(Ok(()), |elsewhere| Err(elsewhere.refusal()))
+    }
+
     /// Whether this generation and index are still the current ones.
     pub(crate) fn is_current(&self) -> bool {
         self.words.generation() == self.generation
@@ -238,7 +245,7 @@ impl Inner {
     /// `board.json`; refused if it is of a newer format.
     pub(crate) fn board_file(&self) -> Result<BoardFile, BeginError> {
         let file = self.any_board_file()?;
-        if file.format > FORMAT {
+        if file.is_newer() {
             return Err(BeginError::Newer { found: file.format, known: FORMAT });
         }
         Ok(file)
@@ -279,6 +286,17 @@ impl Inner {
         let home = self.home(board)?;
         let words = self.platform.words().map_err(failed_to_write("index/shared"))?;
         Ok(words.filter(|words| words.are_of(home)))
+    }
+
+    /// Refuses a board that is elsewhere, for one who changes what isn't part of any transaction.
+    pub(crate) fn expect_here(&self) -> Result<(), ReadError> {
+        match self.open_generation() {
+            Some(current) => current.expect_here(),
+            None => match self.any_board_file()?.elsewhere {
+                Some(elsewhere) => Err(elsewhere.refusal()),
+                None => Ok(()),
+            },
+        }
     }
 
     /// The generation that the handle has open, if it is still the current one; none in a forked child.
@@ -332,6 +350,7 @@ impl Inner {
             words,
             syncing: Mutex::default(),
             policy: policies.leading().digest.short(),
+            elsewhere: file.elsewhere,
             names,
         });
         *self.current.write() = Some(current.clone());

@@ -7,26 +7,22 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::image::ImageView;
-use taskhost_board::transfer::TransferLine;
 use taskhost_board::{
-    Ask, BeginError, Begun, Committed, Contexts, Digest, Entry, Instant, LifeGuard, Mark, Meter,
-    Opened, PostError, Posting, Powers, ReadError, Sequence, SessionId, Store, SwitchError,
-    SwitchPlan, TaskId, View,
+    Ask, BeginError, Begun, Coming, Committed, Contexts, Digest, Entry, InitPlan, Instant,
+    LifeGuard, Mark, Meter, Millis, Opened, PostError, Posting, Powers, ReadError, Sequence,
+    SessionId, Store, SwitchError, SwitchPlan, TaskId, View,
 };
 
 use crate::contexts::FileContexts;
 use crate::disk::read_file;
-use crate::doctor::Report;
-use crate::export::ExportError;
 use crate::format::names;
 use crate::import::ImportError;
-use crate::init::{self, InitError, InitPlan, OpenError};
+use crate::init::{self, InitError, OpenError};
 use crate::options::{Notice, OpenOptions};
 use crate::platform::Platform;
 use crate::powers::FilePowers;
 use crate::repair::{self, RepairOptions, Repaired};
 use crate::state::{Inner, failed};
-use crate::usage::DiskUse;
 
 /// A handle of a board that is kept in files. Clones share the handle; threads may use it at once, a forked child
 /// may not use it at all.
@@ -42,7 +38,7 @@ impl FileStore {
         Self::init_on(platform, plan, options)
     }
 
-    /// Makes a board at `path` of what [`FileStore::export`] has handed over, whole or not at all. It is the same
+    /// Makes a board at `path` of what [`Keeper::export`](taskhost_board::Keeper::export) has handed over, whole or not at all. It is the same
     /// board: its id, tokens, claims and history go on.
     pub fn import(
         path: &Path,
@@ -50,7 +46,19 @@ impl FileStore {
         options: OpenOptions,
     ) -> Result<Self, ImportError> {
         let platform = init::make_directory(path, &options).map_err(InitError::from)?;
-        Self::import_on(platform, lines, options)
+        Self::import_on(platform, lines, None, options)
+    }
+
+    /// The same of a board that is about to come here: it is made as one that nobody works on before
+    /// [`Still::say`](taskhost_board::Still::say) says that it is here. What an earlier try of the same has made is made anew.
+    pub fn import_coming(
+        path: &Path,
+        lines: impl BufRead,
+        coming: &Coming,
+        options: OpenOptions,
+    ) -> Result<Self, ImportError> {
+        let platform = init::make_directory(path, &options).map_err(InitError::from)?;
+        Self::import_on(platform, lines, Some(coming), options)
     }
 
     /// Opens the board at `path`, mending what a crash left.
@@ -72,10 +80,11 @@ impl FileStore {
     pub(crate) fn import_on(
         platform: Arc<dyn Platform>,
         lines: impl BufRead,
+        coming: Option<&Coming>,
         options: OpenOptions,
     ) -> Result<Self, ImportError> {
         let inner = Arc::new(Inner::new(platform, options));
-        inner.import(lines)?;
+        inner.import(lines, coming)?;
         Ok(Self { inner })
     }
 
@@ -104,56 +113,6 @@ impl FileStore {
     /// the real depth of the tree at each.
     pub fn index_pages(&self) -> u64 {
         self.inner.pages.load(Ordering::Relaxed)
-    }
-
-    /// Begins a new generation that starts from the board as it is, so that its journal is short again.
-    /// Others go on working meanwhile.
-    pub fn compact(&self, deadline: Deadline) -> Result<(), SwitchError> {
-        self.inner.compact(deadline)
-    }
-
-    /// Whether the journal is long enough for [`FileStore::compact_if_due`] to make it short: as long as the board's
-    /// settings say, and as the snapshot that it continues. Cheap: takes no lock.
-    pub fn compaction_is_due(&self) -> bool {
-        self.inner.compaction_is_due()
-    }
-
-    /// Compacts if that is due and nobody is at it already; says whether it did. For whoever has just changed the
-    /// board: nobody has to remember to compact it.
-    pub fn compact_if_due(&self, deadline: Deadline) -> Result<bool, SwitchError> {
-        self.inner.compact_if_due(deadline)
-    }
-
-    /// Removes the oldest part of the history that the board's settings don't keep, as every switch does too; says
-    /// how many retired journals went.
-    pub fn trim_history(&self) -> Result<u64, BeginError> {
-        self.inner.trim_history()
-    }
-
-    /// Lets this board's policies use the directory that its setting `shared_files` names. The setting alone doesn't:
-    /// a board that came from elsewhere brings it along. Whoever calls this must be able to write there.
-    pub fn share_files(&self, directory: &str) -> io::Result<()> {
-        let board = self.inner.any_board_file().map_err(io::Error::other)?.board;
-        self.inner.share(directory, &board)
-    }
-
-    /// What the board takes up on disk.
-    pub fn disk_use(&self) -> Result<DiskUse, ReadError> {
-        self.inner.disk_use()
-    }
-
-    /// Hands over the whole board as it is at one instant, line by line, for [`FileStore::import`] or another store
-    /// to take in. Others go on working meanwhile; stops at the first error of `each`.
-    pub fn export(
-        &self,
-        each: &mut dyn FnMut(TransferLine) -> io::Result<()>,
-    ) -> Result<(), ExportError> {
-        self.inner.export(&*self.contexts(), each)
-    }
-
-    /// Examines everything, and changes nothing that opening the board wouldn't change.
-    pub fn doctor(&self) -> Report {
-        self.inner.doctor()
     }
 
     /// Repairs the board at `path`, also one that can't be opened. Nothing is deleted or overwritten, and nothing is
@@ -218,6 +177,10 @@ impl Store for FileStore {
 
     fn meter(&self) -> Arc<dyn Meter> {
         self.inner.recorder.clone()
+    }
+
+    fn wall(&self) -> Millis {
+        self.inner.platform.now().wall
     }
 
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {

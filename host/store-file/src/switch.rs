@@ -1,5 +1,5 @@
 //! Switching to the next generation while others go on working: to set policies, to make the journal short, and to
-//! go on in a newer format.
+//! go on in a newer format; or while the board stands still, to say that it is elsewhere.
 //!
 //! 1. Read the board at an instant, off the lock; ask the new policy about its pending tasks, page by page; write
 //!    the next generation's snapshot and index with the answers.
@@ -19,10 +19,11 @@ use std::time::Instant as Deadline;
 
 use taskhost_board::image::ImageView;
 use taskhost_board::{
-    Ask, BeginError, CommitError, Committed, PolicySet, ReadError, SwitchError, SwitchPlan,
-    View as _,
+    Ask, BeginError, CommitError, Committed, Elsewhere, PolicySet, ReadError, SwitchError,
+    SwitchPlan, View as _,
 };
 
+use crate::board_lock::BoardGuard;
 use crate::disk::Hold;
 use crate::draft::Draft;
 use crate::format::snapshot::Header;
@@ -50,6 +51,8 @@ pub(crate) enum Purpose<'a, 'b> {
     DueCompaction,
     /// To go on in the format that this version writes.
     Upgrade,
+    /// To say where the board is, if not here: whoever has it open finds another generation, and looks.
+    Say(Option<&'a Elsewhere>),
 }
 
 impl Inner {
@@ -79,6 +82,7 @@ impl Inner {
         self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string())).map_err(begin)?;
         let started = Deadline::now();
         let Some(_turn) = self.turn(&purpose, deadline)? else { return Ok(None) };
+        self.expect_here().map_err(begin)?;
         if let Purpose::Policies(plan, _) = &purpose {
             self.put_components(&plan.components).map_err(begin)?;
             for digest in plan.policies.digests() {
@@ -93,7 +97,8 @@ impl Inner {
             // The caller's patience is for the lock, not for the work before it, which may be long.
             let patience = deadline.saturating_duration_since(started);
             let Some(mut draft) = self.prepare(&mut purpose, deadline)? else { continue };
-            let result = self.finish(&mut draft, &purpose, Deadline::now() + patience);
+            let guard = self.lock(Deadline::now() + patience).map_err(SwitchError::from);
+            let result = guard.and_then(|guard| self.finish(&mut draft, &purpose, guard));
             if !matches!(result, Ok(Some(_))) {
                 draft.discard(self);
             }
@@ -106,6 +111,23 @@ impl Inner {
         }
         Err(begin(ReadError::Failed("the board's generation changed again and again".into()))
             .into())
+    }
+
+    /// Says where the board is, if not here: for one who has the board's lock and that of switches.
+    pub(crate) fn say(
+        &self,
+        guard: BoardGuard,
+        elsewhere: Option<&Elsewhere>,
+    ) -> Result<(), SwitchError> {
+        let changed = || begin(ReadError::Failed("the board's generation changed".into()));
+        let mut purpose = Purpose::Say(elsewhere);
+        let mut draft = self.prepare(&mut purpose, self.wait_max())?.ok_or_else(changed)?;
+        let result = self.finish(&mut draft, &purpose, guard);
+        if !matches!(result, Ok(Some(_))) {
+            draft.discard(self);
+        }
+        result?.ok_or_else(changed)?;
+        Ok(())
     }
 
     /// Takes the lock of switches; `None` if somebody else is at it already and that will do.
@@ -131,7 +153,7 @@ impl Inner {
 
     fn is_due(&self, purpose: &Purpose<'_, '_>) -> Result<bool, BeginError> {
         match purpose {
-            Purpose::Policies(..) | Purpose::Compaction => Ok(true),
+            Purpose::Policies(..) | Purpose::Compaction | Purpose::Say(_) => Ok(true),
             Purpose::DueCompaction => Ok(self.compaction_is_due()),
             Purpose::Upgrade => Ok(self.board_file()?.format < FORMAT),
         }
@@ -187,7 +209,13 @@ impl Inner {
                 check_policies(plan, &policies)?;
                 plan.policies.clone()
             }
-            Purpose::Compaction | Purpose::DueCompaction | Purpose::Upgrade => policies,
+            Purpose::Compaction | Purpose::DueCompaction | Purpose::Upgrade | Purpose::Say(_) => {
+                policies
+            }
+        };
+        let elsewhere = match purpose {
+            Purpose::Say(elsewhere) => elsewhere.cloned(),
+            _ => file.elsewhere.clone(),
         };
         Ok(Header {
             format: FORMAT,
@@ -200,6 +228,7 @@ impl Inner {
             settings: view.settings().map_err(begin)?,
             created: self.platform.now().wall,
             past: self.past_of(file, meta).map_err(begin)?,
+            elsewhere,
         })
     }
 
@@ -208,15 +237,21 @@ impl Inner {
         &self,
         draft: &mut Draft,
         purpose: &Purpose<'_, '_>,
-        deadline: Deadline,
+        guard: BoardGuard,
     ) -> Result<Option<Committed>, SwitchError> {
-        let guard = self.lock(deadline)?;
         // What was prepared continues one generation and no other; a poisoned one was left by `mended`.
         let current = self.mended(&guard)?;
         let (current, reading, meta) = self.catch_up(&guard, current)?;
         if current.generation != draft.file.generation {
             return Ok(None);
         }
+        let elsewhere = match purpose {
+            Purpose::Say(elsewhere) => elsewhere.cloned(),
+            _ => {
+                current.expect_here().map_err(begin)?;
+                None
+            }
+        };
         let policies = ImageView::new(reading).policies().map_err(begin)?;
         if let Purpose::Policies(plan, _) = purpose {
             check_policies(plan, &policies)?;
@@ -233,7 +268,7 @@ impl Inner {
         }
         draft.journal.sync().map_err(failed(&draft.journal_name)).map_err(not_written)?;
         let words = self.words(&draft.file.board).map_err(not_written)?;
-        let Some(next) = draft.take_next() else { return Ok(None) };
+        let Some(next) = draft.take_next(elsewhere) else { return Ok(None) };
         let committed = Committed { sequence: next.through };
         match self.publish(&guard, &draft.file, words, next) {
             Ok(current) => {

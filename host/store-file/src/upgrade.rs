@@ -17,7 +17,7 @@ impl Inner {
     /// lock afterwards needn't look again. Returns until when to wait for that lock: the caller's patience is for
     /// the lock, not for an upgrade before it, which may be long.
     pub(crate) fn upgrade_if_old(&self, deadline: Deadline) -> Result<Deadline, BeginError> {
-        if self.current(deadline)?.format == FORMAT {
+        if self.current(deadline)?.format >= FORMAT {
             return Ok(deadline);
         }
         let patience = deadline.saturating_duration_since(Deadline::now());

@@ -5,32 +5,45 @@
 
 use std::io;
 
-use taskhost_board::{BeginError, ReadError};
+use taskhost_board::{BeginError, DiskUse, ReadError};
 
 use crate::format::names;
 use crate::state::{Inner, failed};
 
-/// What a board takes up on disk: allocated bytes, as `du` counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DiskUse {
-    /// The current journal.
-    pub journal: u64,
-    /// The snapshot that it continues.
-    pub snapshot: u64,
-    /// The index and the shared words, which can be made anew.
-    pub index: u64,
-    /// Retired journals, and what was set aside.
-    pub history: u64,
-    /// Policy components.
-    pub policies: u64,
-    /// Large values.
-    pub context: u64,
-    /// What commands printed.
-    pub output: u64,
-    /// What policies keep in files.
-    pub policy_files: u64,
-    /// All of it, with locks and whatever else is there.
-    pub total: u64,
+/// The parts by their words: the current journal, the snapshot that it continues, and what stands in the directories of
+/// the board.
+const PARTS: [(&str, &str); 8] = [
+    ("journal", "journal"),
+    ("snapshot", "snapshot"),
+    // With the shared words; it can be made anew.
+    ("index", "index"),
+    // Retired journals, and what was set aside.
+    ("history", names::HISTORY),
+    ("policies", "policies"),
+    ("context", "context"),
+    ("output", "output"),
+    ("policy_files", "policy-files"),
+];
+
+/// The sums, as long as they are added up.
+#[derive(Default)]
+struct Used {
+    parts: [u64; PARTS.len()],
+    total: u64,
+}
+
+impl Used {
+    fn add(&mut self, place: &str, bytes: u64) {
+        self.total += bytes;
+        if let Some(part) = PARTS.iter().position(|(_, known)| *known == place) {
+            self.parts[part] += bytes;
+        }
+    }
+
+    fn told(self) -> DiskUse {
+        let parts = PARTS.iter().zip(self.parts).map(|((word, _), bytes)| (*word, bytes));
+        DiskUse { parts: parts.collect(), total: self.total }
+    }
 }
 
 /// How deep directories are followed: a board's own are less deep.
@@ -47,30 +60,20 @@ impl Inner {
                 return Err(ReadError::Failed(error.to_string()));
             }
         };
-        let mut used = DiskUse::default();
+        let (journal, snapshot) = (current.map(names::journal), current.map(names::tasks));
+        let mut used = Used::default();
         for name in self.disk.list(".").map_err(failed("."))? {
-            let bytes = self.allocated(&name)?;
-            used.total += bytes;
-            if Some(&name) == current.map(names::journal).as_ref() {
-                used.journal += bytes;
-            } else if Some(&name) == current.map(names::tasks).as_ref() {
-                used.snapshot += bytes;
-            }
+            let part = match Some(&name) {
+                name if name == journal.as_ref() => "journal",
+                name if name == snapshot.as_ref() => "snapshot",
+                _ => "",
+            };
+            used.add(part, self.allocated(&name)?);
         }
         for directory in self.disk.directories(".").map_err(failed("."))? {
-            let bytes = self.below(&directory, DEPTH_MAX)?;
-            used.total += bytes;
-            match directory.as_str() {
-                "index" => used.index += bytes,
-                names::HISTORY => used.history += bytes,
-                "policies" => used.policies += bytes,
-                "context" => used.context += bytes,
-                "output" => used.output += bytes,
-                "policy-files" => used.policy_files += bytes,
-                _ => {}
-            }
+            used.add(&directory, self.below(&directory, DEPTH_MAX)?);
         }
-        Ok(used)
+        Ok(used.told())
     }
 
     fn below(&self, directory: &str, depth: u32) -> Result<u64, ReadError> {

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use taskhost_board::{
-    Digest, Policies, Policy, PolicyLimits, PolicySet, PrepareError, ReadError, delegate_policies,
+    Digest, OnProgress, Policies, Policy, PolicyLimits, PolicySet, PrepareError, Progress,
+    ReadError, delegate_policies,
 };
-use taskhost_store_file::{OnProgress, Progress};
 
 /// A component of this many bytes may take seconds to compile. A smaller one isn't worth a thread that watches.
 const LARGE_BYTES: usize = 1 << 20;

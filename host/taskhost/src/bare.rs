@@ -1,14 +1,13 @@
 //! What can be done without a board that is open: check a policy, try one, examine a board that may be past opening.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use taskhost_board::{BeginError, Description, NoPowers, Policies, Powers, ReadError};
+use taskhost_board::{
+    BeginError, Description, Finding, NoPowers, Policies, Powers, ReadError, Report, Severity,
+};
 use taskhost_policy::{Anatomy, Runtime, RuntimeOptions};
-use taskhost_store_file::{FileStore, Finding, OpenError, Report, Severity};
 
-use crate::board::store_options;
-use crate::{Error, OpenOptions};
+use crate::{Address, Error, OpenError, OpenOptions, stores};
 
 /// Checks that `component` is a policy, and says what it says about itself.
 pub fn check_policy(component: &[u8]) -> Result<Description, Error> {
@@ -33,10 +32,10 @@ pub fn policies(powers: Arc<dyn Powers>) -> Result<Arc<dyn Policies>, Error> {
     Ok(Arc::new(Runtime::new(RuntimeOptions::new(powers))?))
 }
 
-/// Looks at every part of the board in the directory `path` and says what is wrong with it, even if it can't be
+/// Looks at every part of the board at `address` and says what is wrong with it, even if it can't be
 /// opened. Repairs nothing.
-pub fn examine(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Report, Error> {
-    match FileStore::open(path.as_ref(), store_options(options)) {
+pub fn examine(address: impl Into<Address>, options: &OpenOptions) -> Result<Report, Error> {
+    match stores::open(&address.into(), options) {
         Ok(store) => Ok(store.doctor()),
         Err(OpenError::Begin(BeginError::Read(ReadError::Damaged(what)))) => Ok(past_opening(what)),
         Err(error) => Err(error.into()),

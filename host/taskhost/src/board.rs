@@ -1,30 +1,29 @@
-//! A board on this machine: a store of files, the policies that decide, and the commands over both.
+//! A board: the store that keeps it, the policies that decide, and the commands over both.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use taskhost_board::recording::OnKept;
 use taskhost_board::{
-    AddOutcome, BoardSettings, ChangeRequest, Changed, Claim, Contexts, Digest, Engine, Finish,
-    Held, Json, Limits, Mark, Millis, Name, NewTask, Policies, PolicyChange, PolicyPin, PolicySet,
-    Proof, Retention, Store, TaskId,
+    AddOutcome, BoardSettings, ChangeRequest, Changed, Claim, Compaction, Contexts, Digest, Engine,
+    Finish, HandLock, Held, InheritedLocks, InitPlan, Json, Keeper, Limits, Mark, Millis, Name,
+    NewTask, OnProgress, Policies, PolicyChange, PolicyPin, PolicySet, Proof, Report, Retention,
+    TaskId,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
-use taskhost_store_file::{
-    FileStore, HandLock, InheritedLocks, InitPlan, Notice, OnProgress, OpenError,
-    OpenOptions as StoreOptions, Report,
-};
-
+use taskhost_store_file::OpenError as DirectoryError;
 use tracing::field::display;
 
 use crate::announced::Announced;
 use crate::contexts::TracedContexts;
-use crate::spans::{Parts, note, operation};
+use crate::spans::{note, operation};
 use crate::tending::Tending;
-use crate::{Error, Session, SessionOptions, bare, problem_of_board, recorded, system};
+use crate::{
+    Address, Error, OpenError, Session, SessionOptions, bare, problem_of_board, recorded, stores,
+    system,
+};
 
 /// The standard policy that this version makes new boards with.
 pub const STANDARD_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standard.wasm"));
@@ -81,9 +80,9 @@ pub struct InitOptions {
 /// An open board. Clones are handles of the same board; any number of threads may use them.
 #[derive(Clone)]
 pub struct Board {
-    store: Arc<FileStore>,
+    store: Arc<dyn Keeper>,
     engine: Engine,
-    path: Arc<Path>,
+    address: Arc<Address>,
     timeout: Duration,
     tending: Arc<Tending>,
 }
@@ -91,17 +90,17 @@ pub struct Board {
 impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Board")
-            .field("path", &self.path)
+            .field("address", &self.address)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }
 
 impl Board {
-    /// Makes a board in the directory `path`, decided by the standard policy.
-    pub fn init(path: impl AsRef<Path>, options: &InitOptions) -> Result<Self, Error> {
-        let path = path.as_ref();
-        operation!("taskhost.init", path).run(|| {
+    /// Makes a board at `address`, a directory or a `postgres://…`, decided by the standard policy.
+    pub fn init(address: impl Into<Address>, options: &InitOptions) -> Result<Self, Error> {
+        let address = address.into();
+        operation!("taskhost.init", address).run(|| {
             let digest = Digest::of(STANDARD_POLICY);
             let standard = PolicyPin { digest, settings: options.policy_settings.clone() };
             let runtime = bare::runtime()?;
@@ -112,37 +111,36 @@ impl Board {
                 components: BTreeMap::from([(digest, STANDARD_POLICY.to_vec())]),
                 settings: options.settings.clone(),
             };
-            let store = FileStore::init(path, &plan, store_options(&options.open))?;
-            Self::recorded(store, path, &options.open)
+            let store = stores::init(&address, &plan, &options.open)?;
+            Self::recorded(store, address.clone(), &options.open)
         })
     }
 
-    /// Opens the board in the directory `path`.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_with(path, &OpenOptions::default())
+    /// Opens the board at `address`, a directory or a `postgres://…`.
+    pub fn open(address: impl Into<Address>) -> Result<Self, Error> {
+        Self::open_with(address, &OpenOptions::default())
     }
 
-    /// Opens the board in the directory `path`.
-    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
-        let path = path.as_ref();
-        operation!("taskhost.open", path)
-            .run(|| Self::recorded(FileStore::open(path, store_options(options))?, path, options))
+    /// Opens the board at `address`, a directory or a `postgres://…`.
+    pub fn open_with(address: impl Into<Address>, options: &OpenOptions) -> Result<Self, Error> {
+        let address = address.into();
+        operation!("taskhost.open", address)
+            .run(|| Self::recorded(stores::open(&address, options)?, address.clone(), options))
     }
 
     /// A board over a store that was opened in a way of the caller's own; its commands wait this long for the board's
     /// lock.
-    pub fn over(store: FileStore, timeout: Duration) -> Result<Self, Error> {
+    pub fn over(store: impl Keeper + 'static, timeout: Duration) -> Result<Self, Error> {
         let options = OpenOptions { timeout, ..OpenOptions::default() };
-        Self::recorded(store, Path::new(""), &options)
+        Self::recorded(Arc::new(store), Address::from(""), &options)
     }
 
     /// A board over an open store, whose decisions are recorded if the options say so.
     pub(crate) fn recorded(
-        store: FileStore,
-        path: &Path,
+        store: Arc<dyn Keeper>,
+        address: Address,
         options: &OpenOptions,
     ) -> Result<Self, Error> {
-        let store = Arc::new(store);
         let recorder = options.record.clone().map(|kept| recorded::recorder(&store, kept));
         let mut powers = store.powers();
         if let Some(recorder) = &recorder {
@@ -162,7 +160,7 @@ impl Board {
         Ok(Self {
             store,
             engine,
-            path: path.into(),
+            address: Arc::new(address),
             timeout: options.timeout,
             tending: Arc::default(),
         })
@@ -180,9 +178,10 @@ impl Board {
         &self.engine
     }
 
-    /// The directory of the board, as it was named when it was opened; empty if it was a store that was given.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where the board is, as it was named when it was opened; an empty directory's name if it was a store that was
+    /// given.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Whether this claim's holder is known to have ended, so that the next claim takes the task back.
@@ -190,9 +189,14 @@ impl Board {
         claim.vitals().any(|vital| self.store.is_dead(&vital))
     }
 
-    /// Where the board is kept.
-    pub fn store(&self) -> &FileStore {
-        &self.store
+    /// What keeps the board.
+    pub fn store(&self) -> &dyn Keeper {
+        &*self.store
+    }
+
+    /// What the clock says that the board's times are given by. It needn't be this machine's.
+    pub fn now(&self) -> Millis {
+        self.store.wall()
     }
 
     pub(crate) fn tend(&self) {
@@ -206,13 +210,13 @@ impl Board {
 
     /// Adds all of these tasks, or none.
     pub fn add(&self, tasks: &[NewTask]) -> Result<Vec<AddOutcome>, Error> {
-        operation!("taskhost.add", self.path(), tasks = tasks.len())
+        operation!("taskhost.add", self.address(), tasks = tasks.len())
             .run(|| Ok(self.engine.add(tasks, self.deadline())?))
     }
 
     /// Starts a running agent.
     pub fn session(&self, options: &SessionOptions) -> Result<Session, Error> {
-        operation!("taskhost.session", self.path(), agent = %options.name, session = tracing::field::Empty).run_told(
+        operation!("taskhost.session", self.address(), agent = %options.name, session = tracing::field::Empty).run_told(
             || Session::start(self.clone(), options),
             |span, session| {
                 span.record("session", session.agent().session.as_str());
@@ -241,11 +245,13 @@ impl Board {
         let (agent, token) = (&proof.agent, proof.token.map(|token| token.0));
         let operation = match how {
             Finish::Complete(_) => {
-                operation!("taskhost.complete", self.path(), %agent, task = %id, token)
+                operation!("taskhost.complete", self.address(), %agent, task = %id, token)
             }
-            Finish::Fail(_) => operation!("taskhost.fail", self.path(), %agent, task = %id, token),
+            Finish::Fail(_) => {
+                operation!("taskhost.fail", self.address(), %agent, task = %id, token)
+            }
             Finish::Release(_) => {
-                operation!("taskhost.release", self.path(), %agent, task = %id, token)
+                operation!("taskhost.release", self.address(), %agent, task = %id, token)
             }
         };
         operation.run_told(
@@ -276,7 +282,7 @@ impl Board {
     ) -> Result<Held, Error> {
         let (agent, token) = (&proof.agent, proof.token.map(|token| token.0));
         let lease_ms = lease.map(|lease| u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
-        operation!("taskhost.heartbeat", self.path(), %agent, task = %id, token)
+        operation!("taskhost.heartbeat", self.address(), %agent, task = %id, token)
             .run(|| Ok(self.engine.heartbeat(id, proof, lease_ms, deadline)?))
     }
 
@@ -286,7 +292,7 @@ impl Board {
         let verb = action.command().as_str();
         let (tasks, task) = (ids.len(), ids.first().filter(|_| ids.len() == 1).map(display));
         let agent = by.as_ref().map(display);
-        operation!("taskhost.change", self.path(), verb, tasks, task, agent).run_told(
+        operation!("taskhost.change", self.address(), verb, tasks, task, agent).run_told(
             || Ok(self.engine.change(request, self.deadline())?),
             |span, changed| {
                 let failure = changed.first_failure();
@@ -304,7 +310,7 @@ impl Board {
         expected: Option<&Json>,
         by: Option<&Name>,
     ) -> Result<(), Error> {
-        operation!("taskhost.set_meta", self.path(), agent = by.map(display))
+        operation!("taskhost.set_meta", self.address(), agent = by.map(display))
             .run(|| Ok(self.engine.set_meta(key, value, expected, by, self.deadline())?))
     }
 
@@ -315,7 +321,7 @@ impl Board {
         edit: &dyn Fn(&mut BoardSettings) -> Result<(), String>,
         by: Option<&Name>,
     ) -> Result<BoardSettings, Error> {
-        operation!("taskhost.configure", self.path(), agent = by.map(display))
+        operation!("taskhost.configure", self.address(), agent = by.map(display))
             .run(|| self.configure_and_share(edit, by))
     }
 
@@ -345,33 +351,35 @@ impl Board {
     /// must be able to write there.
     pub fn share_files(&self, settings: &BoardSettings) -> Result<(), Error> {
         let Some(directory) = &settings.shared_files else { return Ok(()) };
-        operation!("taskhost.share_files", self.path()).run(|| {
+        operation!("taskhost.share_files", self.address()).run(|| {
             let shared = self.store.share_files(directory);
-            Ok(shared.map_err(|error| OpenError::Io { path: directory.into(), error })?)
+            Ok(shared.map_err(|error| {
+                OpenError::Directory(DirectoryError::Io { path: directory.into(), error })
+            })?)
         })
     }
 
     /// The large values beside the board.
     pub fn contexts(&self) -> Arc<dyn Contexts> {
-        Arc::new(TracedContexts { path: self.path.clone(), behind: self.store.contexts() })
+        Arc::new(TracedContexts { address: self.address.clone(), behind: self.store.contexts() })
     }
 
-    /// Makes the journal short again, and removes what of the history isn't kept. Others go on working meanwhile.
-    pub fn compact(&self) -> Result<(), Error> {
-        operation!("taskhost.compact", self.path())
+    /// Makes the board small again, and removes what of the history isn't kept. Others go on working meanwhile.
+    pub fn compact(&self) -> Result<Compaction, Error> {
+        operation!("taskhost.compact", self.address())
             .run(|| Ok(self.store.compact(self.deadline()).map_err(taskhost_board::Error::from)?))
     }
 
-    /// Compacts if the journal is long enough for that and nobody is at it already; says whether it did.
+    /// Compacts if that is worth it by now and nobody is at it already; says whether it did.
     pub fn compact_if_due(&self) -> Result<bool, Error> {
-        operation!("taskhost.compact_if_due", self.path()).run(|| {
+        operation!("taskhost.compact_if_due", self.address()).run(|| {
             let done = self.store.compact_if_due(self.deadline());
             Ok(done.map_err(taskhost_board::Error::from)?)
         })
     }
 
     /// Locks a task by hand: nobody is given it meanwhile, but whoever runs inside.
-    pub fn hold_task(&self, id: &TaskId, who: Option<&str>) -> Result<HandLock, Error> {
+    pub fn hold_task(&self, id: &TaskId, who: Option<&str>) -> Result<Box<dyn HandLock>, Error> {
         self.hold_task_by(id, who, self.deadline())
     }
 
@@ -381,25 +389,29 @@ impl Board {
         id: &TaskId,
         who: Option<&str>,
         deadline: Instant,
-    ) -> Result<HandLock, Error> {
-        operation!("taskhost.hold_task", self.path(), task = %id, agent = who)
+    ) -> Result<Box<dyn HandLock>, Error> {
+        operation!("taskhost.hold_task", self.address(), task = %id, agent = who)
             .run(|| Ok(self.store.hold_task(id, who, deadline)?))
     }
 
     /// Locks the board by hand: nobody changes it meanwhile, but whoever runs inside. This handle isn't inside.
-    pub fn hold_board(&self, who: Option<&str>) -> Result<HandLock, Error> {
+    pub fn hold_board(&self, who: Option<&str>) -> Result<Box<dyn HandLock>, Error> {
         self.hold_board_by(who, self.deadline())
     }
 
     /// The same, but waits no longer than until `deadline`.
-    pub fn hold_board_by(&self, who: Option<&str>, deadline: Instant) -> Result<HandLock, Error> {
-        operation!("taskhost.hold_board", self.path(), agent = who)
+    pub fn hold_board_by(
+        &self,
+        who: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Box<dyn HandLock>, Error> {
+        operation!("taskhost.hold_board", self.address(), agent = who)
             .run(|| Ok(self.store.hold_board(who, deadline)?))
     }
 
     /// Sets another policy or other settings, for every process at one instant.
     pub fn set_policy(&self, change: &PolicyChange) -> Result<PolicySet, Error> {
-        operation!("taskhost.set_policy", self.path()).run(|| {
+        operation!("taskhost.set_policy", self.address()).run(|| {
             let (set, _) = self.engine.set_policy(change, self.deadline())?;
             Ok(set)
         })
@@ -408,12 +420,12 @@ impl Board {
     /// Looks at every part of the board and says what is wrong with it. Repairs nothing. A board that is too
     /// damaged to be opened is examined by [`examine`](crate::examine).
     pub fn doctor(&self) -> Report {
-        operation!("taskhost.doctor", self.path()).run_surely(|| self.store.doctor())
+        operation!("taskhost.doctor", self.address()).run_surely(|| self.store.doctor())
     }
 
-    /// What the store mended by itself since the board was opened.
-    pub fn notices(&self) -> Vec<Notice> {
-        self.store.notices()
+    /// What the store did by itself since the board was opened and somebody should know of, a sentence each.
+    pub fn mended(&self) -> Vec<String> {
+        self.store.mended()
     }
 
     /// What to wait past.
@@ -424,7 +436,7 @@ impl Board {
     /// Waits until something was committed or a holder may have died since `past`, or `timeout` has passed; says
     /// what to wait past next.
     pub fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, Error> {
-        operation!("taskhost.wait", self.path()).run_told(
+        operation!("taskhost.wait", self.address()).run_told(
             || Ok(self.store.wait(past, timeout)?),
             |span, now| {
                 span.record("outcome", if *now == past { "nothing" } else { "woken" });
@@ -432,26 +444,37 @@ impl Board {
         )
     }
 
-    /// The same, but no longer than until the wall clock says `until`.
+    /// The same, but no longer than until the board's clock says `until`.
     pub fn wait_for(
         &self,
         past: Mark,
         until: Option<Millis>,
         at_most: Duration,
     ) -> Result<Mark, Error> {
-        /// A time that has come may be a moment away from being acted upon.
-        const MOMENT: Duration = Duration::from_millis(1);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = until.map(|at| Duration::from_millis(at.0).saturating_sub(now).max(MOMENT));
-        self.wait(past, left.map_or(at_most, |left| left.min(at_most)))
+        self.wait(past, patience(until, self.now(), at_most))
     }
 }
 
-pub(crate) fn store_options(options: &OpenOptions) -> StoreOptions {
-    let mut store = StoreOptions { lock_wait: options.timeout, ..StoreOptions::default() };
-    store.allow_unsafe_fs = options.allow_unsafe_file_system;
-    store.progress.clone_from(&options.progress);
-    store.inherited.clone_from(&options.inherited);
-    store.measured = Some(Arc::new(Parts));
-    store
+/// How long to wait for what comes at `until`, both by the board's clock, but no longer than `at_most`.
+fn patience(until: Option<Millis>, now: Millis, at_most: Duration) -> Duration {
+    /// A time that has come may be a moment away from being acted upon.
+    const MOMENT: Duration = Duration::from_millis(1);
+    until.map_or(at_most, |until| until.since(now).max(MOMENT).min(at_most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_at_a_time_of_the_board_is_waited_for_by_the_boards_clock() {
+        let second = Duration::from_secs(1);
+        // As it is where the board's server and this machine are a year apart.
+        let now = Millis(Millis::of_this_machine().0 + 365 * 24 * 60 * 60 * 1000);
+        assert_eq!(patience(Some(now.plus(250)), now, second), Duration::from_millis(250));
+        assert_eq!(patience(Some(now.plus(2500)), now, second), second);
+        assert_eq!(patience(Some(Millis(0)), now, second), Duration::from_millis(1));
+        assert_eq!(patience(Some(now.plus(250)), now, Duration::ZERO), Duration::ZERO);
+        assert_eq!(patience(None, now, second), second);
+    }
 }

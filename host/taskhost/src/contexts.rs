@@ -1,16 +1,16 @@
 //! The large values beside a board, with spans over what is done with them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use taskhost_board::{ContextEntry, ContextFailure, Contexts, Owner, TaskId};
 
+use crate::Address;
 use crate::spans::operation;
 
 /// The same values. Spans say whose they are and never which, nor what is in them.
 pub(crate) struct TracedContexts {
-    pub(crate) path: Arc<Path>,
+    pub(crate) address: Arc<Address>,
     pub(crate) behind: Arc<dyn Contexts>,
 }
 
@@ -21,7 +21,7 @@ macro_rules! of_owner {
             Owner::Task(id) => (Some(id.as_str()), None),
             Owner::Agent(name) => (None, Some(name.as_str())),
         };
-        operation!($name, $contexts.path, task, agent)
+        operation!($name, $contexts.address, task, agent)
     }};
 }
 
@@ -67,6 +67,6 @@ impl Contexts for TracedContexts {
     }
 
     fn owners(&self) -> Result<Vec<Owner>, ContextFailure> {
-        operation!("taskhost.context_owners", self.path).run(|| self.behind.owners())
+        operation!("taskhost.context_owners", self.address).run(|| self.behind.owners())
     }
 }

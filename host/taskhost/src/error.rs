@@ -1,8 +1,11 @@
 //! What can go wrong between a caller and a board.
 
-use taskhost_board::{BeginError, CommitError, ContextFailure, InvalidName, ReadError};
+use taskhost_board::{
+    BeginError, CommitError, ContextFailure, ExportError, InvalidName, ReadError,
+};
 use taskhost_policy::RuntimeError;
-use taskhost_store_file::{ExportError, ImportError, InitError, OpenError};
+
+use crate::{ImportError, InitError, MigrateError, OpenError};
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum Error {
     /// A board was not imported.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The board was not moved.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     /// The files of another system were not read or written.
     #[error(transparent)]
     Format(#[from] taskhost_formats::Error),

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use taskhost_board::{
     Arrival, Change, Json, ListQuery, META_BYTES_MAX, Millis, Name, Owner, Sequence, Status,
@@ -46,11 +45,10 @@ pub enum Archived {
     ComeBack,
 }
 
-/// How files of another system are read: whoever holds a task there holds it for `lease_ms` from when it was claimed,
-/// a day unless said otherwise.
-pub fn reading(lease_ms: Option<u64>) -> ReadOptions {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut options = ReadOptions::at(Millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)));
+/// How files of another system are read at `now`, as the board's clock has it ([`Board::now`]): whoever holds a task there
+/// holds it for `lease_ms` from when it was claimed, a day unless said otherwise.
+pub fn reading(now: Millis, lease_ms: Option<u64>) -> ReadOptions {
+    let mut options = ReadOptions::at(now);
     if let Some(lease_ms) = lease_ms {
         options.lease_ms = lease_ms;
     }
@@ -70,7 +68,7 @@ impl Board {
     /// Brings what was read of another system onto this board. What the board has already, tasks and metadata, stays as
     /// it is, so doing it again changes nothing; if it is cut short, doing it again does the rest.
     pub fn adopt(&self, foreign: Foreign, archived: Archived) -> Result<Imported, Error> {
-        operation!("taskhost.adopt", self.path(), tasks = foreign.arrivals.len())
+        operation!("taskhost.adopt", self.address(), tasks = foreign.arrivals.len())
             .run(|| self.take_in(foreign, archived))
     }
 
@@ -223,7 +221,7 @@ impl Board {
     /// Writes all tasks, and the metadata, as another system has them; says what it has no like of. Nothing that is there
     /// is written over.
     pub fn write_foreign(&self, format: Format, path: &Path) -> Result<Vec<Remark>, Error> {
-        operation!("taskhost.write_foreign", self.path()).run(|| {
+        operation!("taskhost.write_foreign", self.address()).run(|| {
             let view = self.view()?;
             let all = ListQuery { limit: usize::MAX, ..ListQuery::default() };
             let (tasks, metas) = (view.list(&all)?.tasks, self.all_metadata(&*view)?);

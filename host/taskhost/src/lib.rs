@@ -25,6 +25,7 @@
 //! [`CommitError::Unknown`](taskhost_board::CommitError::Unknown) means that nobody knows yet: repeat the request
 //! with its key.
 
+mod address;
 mod announced;
 mod bare;
 mod board;
@@ -33,19 +34,25 @@ mod error;
 mod foreign;
 pub mod guide;
 mod looking;
+mod migrating;
 mod moving;
+mod opening;
 mod problem;
 mod recorded;
 mod session;
 mod spans;
+mod stores;
 mod system;
 mod tending;
 
+pub use address::{Address, PostgresAddress};
 pub use bare::{anatomy, check_policy, examine, examine_policy, policies};
 pub use board::{Board, InitOptions, OpenOptions, STANDARD_POLICY};
 pub use error::Error;
 pub use foreign::{Archived, Imported, check_foreign, reading};
+pub use migrating::{MigrateError, Migrated};
 pub use moving::repair;
+pub use opening::{ImportError, InitError, OpenError};
 pub use problem::{Kind as ProblemKind, Problem, of_board as problem_of_board};
 pub use recorded::{KeepError, ReadRecordingError, keep_recording, read_recording};
 pub use session::{ClaimOptions, Claimed, Session, SessionOptions};
@@ -54,17 +61,16 @@ pub use taskhost_board as domain;
 pub use taskhost_board::recording;
 pub use taskhost_board::{
     Action, AddOutcome, Agent, AgentKind, Assignee, BoardSettings, Census, Change, ChangeRequest,
-    Changed, Claim, ClaimOutcome, ContextEntry, ContextFailure, Contexts, Digest, Entry,
-    Explanation, Filter, Finish, Head, Held, Json, ListQuery, Mark, Millis, Name, NewTask,
-    NothingWhy, Obstacle, Outcome, Owner, PolicyChange, PolicyLimits, PolicySet, PolicyTarget,
-    Process, Proof, Prospect, Readiness, Retention, Sequence, SessionId, Status, Task, TaskId,
-    TaskUpdate, Token, Touched, Verb,
+    Changed, Claim, ClaimOutcome, Compaction, ContextEntry, ContextFailure, Contexts, Digest,
+    DiskUse, Entry, Explanation, ExportError, Filter, Finding, Finish, HandLock, Head, Held,
+    InheritedLocks, Json, Keeper, ListQuery, Mark, Measured, Millis, Name, NewTask, NothingWhy,
+    Obstacle, OnProgress, Outcome, Owner, PolicyChange, PolicyLimits, PolicySet, PolicyTarget,
+    Process, ProcessFigures, Progress, Proof, Prospect, Readiness, Report, Retention, Sequence,
+    SessionId, Severity, Status, Task, TaskId, TaskUpdate, Token, Touched, Verb,
 };
 pub use taskhost_formats as formats;
 pub use taskhost_policy::{Anatomy, HookLimits, OWN_DEADLINE, OWN_MEMORY, OWN_STEPS, OwnLimits};
 pub use taskhost_store_file::{
-    DiskUse, ExportError, Finding, HandLock, ImportError, InheritedLocks, InitError, LockFile,
-    Losses, Measured, Notice, OnProgress, OpenError, PathLock, PathLockError, ProcessFigures,
-    Progress, Repaired, Report, Severity, process,
+    LockFile, Losses, OpenError as DirectoryError, PathLock, PathLockError, Repaired, process,
 };
 pub use taskhost_wire as wire;

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use taskhost_board::{
-    BeginError, Claim, CommitError, ContextFailure, Error as BoardError, Millis, ReadError,
-    SwitchError,
+    BeginError, Claim, CommitError, ContextFailure, Error as BoardError, ExportError, Millis,
+    ReadError, SwitchError,
 };
 use taskhost_formats::Error as FormatError;
-use taskhost_store_file::{ExportError, ImportError, InitError, OpenError};
+use taskhost_store_file::OpenError as DirectoryError;
 use taskhost_wire::{self as wire, WireAssignee};
 
-use crate::Error;
+use crate::{Error, ImportError, InitError, MigrateError, OpenError};
 
 /// Of which kind a problem is: what a caller does about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Kind {
     Invalid,
     /// Nobody knows whether it was done.
     OutcomeUnknown,
+    /// The board is elsewhere now.
+    Moved,
 }
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
             Self::Damaged => "damaged",
             Self::Invalid => "invalid",
             Self::OutcomeUnknown => "outcome_unknown",
+            Self::Moved => "moved",
         }
     }
 }
@@ -97,6 +100,10 @@ fn of_taskhost(error: &Error) -> Problem {
         Error::Import(ImportError::Line(error)) => {
             new(Kind::Usage, "invalid_import", false).with("line", error.line)
         }
+        Error::Import(ImportError::Unknown(_)) => {
+            new(Kind::OutcomeUnknown, "outcome_unknown", false)
+        }
+        Error::Migrate(error) => of_migrate(error),
     }
 }
 
@@ -129,6 +136,17 @@ fn of_format(error: &FormatError) -> Problem {
     }
 }
 
+fn of_migrate(error: &MigrateError) -> Problem {
+    match error {
+        MigrateError::Same(_) => new(Kind::Usage, "usage", false),
+        MigrateError::Differs(_) => new(Kind::Unexpected, "migrate_differs", false),
+        MigrateError::Gone { to, .. } => {
+            new(Kind::Missing, "no_board", false).with("address", to.clone())
+        }
+        MigrateError::Pipe(_) => new(Kind::Unexpected, "io", false),
+    }
+}
+
 fn of_init(error: &InitError) -> Problem {
     match error {
         InitError::Open(error) => of_open(error),
@@ -139,19 +157,35 @@ fn of_init(error: &InitError) -> Problem {
 
 fn of_open(error: &OpenError) -> Problem {
     match error {
-        OpenError::NoBoard { path } => {
+        OpenError::NoBoard { board } => {
+            new(Kind::Missing, "no_such_board", false).with("board", board.to_string())
+        }
+        OpenError::Unsupported { board, .. } => {
+            new(Kind::Usage, "unsupported", false).with("board", board.to_string())
+        }
+        OpenError::Directory(error) => of_directory(error),
+        OpenError::Address(_) => new(Kind::Usage, "invalid_address", false),
+        OpenError::Begin(error) => of_begin(error),
+    }
+}
+
+fn of_directory(error: &DirectoryError) -> Problem {
+    match error {
+        DirectoryError::NoBoard { path } => {
             new(Kind::Missing, "no_such_board", false).with("board", text(path))
         }
-        OpenError::NotADirectory { path } => {
+        DirectoryError::NotADirectory { path } => {
             new(Kind::Invalid, "not_a_directory", false).with("board", text(path))
         }
-        OpenError::UnsafeFileSystem { path, kind } => {
+        DirectoryError::UnsafeFileSystem { path, kind } => {
             new(Kind::Unexpected, "unsafe_file_system", false)
                 .with("board", text(path))
                 .with("kind", *kind)
         }
-        OpenError::Io { path, .. } => new(Kind::Unexpected, "io", false).with("board", text(path)),
-        OpenError::Begin(error) => of_begin(error),
+        DirectoryError::Io { path, .. } => {
+            new(Kind::Unexpected, "io", false).with("board", text(path))
+        }
+        DirectoryError::Begin(error) => of_begin(error),
     }
 }
 
@@ -264,7 +298,7 @@ fn of_begin(error: &BeginError) -> Problem {
 fn of_commit(error: &CommitError) -> Problem {
     match error {
         CommitError::NotWritten(_) => new(Kind::Unexpected, "not_written", true),
-        CommitError::Conflict => new(Kind::LockTimeout, "conflict", true),
+        CommitError::Conflict | CommitError::Lost(_) => new(Kind::LockTimeout, "conflict", true),
         CommitError::Unknown(_) => new(Kind::OutcomeUnknown, "outcome_unknown", true),
     }
 }
@@ -276,6 +310,11 @@ fn of_read(error: &ReadError) -> Problem {
         }
         // Mostly a permission or a broken disk: whoever tried again would do so for ever.
         ReadError::Failed(_) => new(Kind::Unexpected, "read_failed", false),
+        ReadError::Moved { to } => new(Kind::Moved, "moved", false).with("address", to.clone()),
+        // Where it comes from it is told to be here: nobody is sent back there.
+        ReadError::Arriving { from } => {
+            new(Kind::LockTimeout, "arriving", true).with("from", from.clone())
+        }
     }
 }
 

@@ -6,11 +6,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use taskhost_board::Store as _;
+use taskhost_board::Keeper;
 use taskhost_board::recording::{
     InvalidRecording, OnKept, RECORDING_BYTES_MAX, Recorder, Recording, TooLarge,
 };
-use taskhost_store_file::FileStore;
 
 /// A recording was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +37,7 @@ pub enum ReadRecordingError {
 }
 
 /// What hands over decisions that are to be kept, with the policies that made them as far as they are small.
-pub(crate) fn recorder(store: &Arc<FileStore>, on_kept: OnKept) -> Recorder {
+pub(crate) fn recorder(store: &Arc<dyn Keeper>, on_kept: OnKept) -> Recorder {
     let store = store.clone();
     Recorder::new(Arc::new(move |kept| {
         on_kept(kept.map(|mut recording| {

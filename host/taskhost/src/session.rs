@@ -108,7 +108,7 @@ impl Session {
         let Agent { name, session, .. } = &self.agent;
         operation!(
             "taskhost.claim",
-            self.board.path(),
+            self.board.address(),
             agent = %name,
             %session,
             task = options.filter.only.as_ref().map(display),
@@ -150,7 +150,7 @@ impl Session {
     /// lock. That a holder has died it doesn't see.
     pub fn may_claim(&self, options: &ClaimOptions) -> Result<bool, Error> {
         let Agent { name, session, .. } = &self.agent;
-        operation!("taskhost.may_claim", self.board.path(), agent = %name, %session).run_told(
+        operation!("taskhost.may_claim", self.board.address(), agent = %name, %session).run_told(
             || Ok(self.board.engine().may_claim(&self.request(options))?),
             |span, may| {
                 span.record("outcome", if *may { "maybe" } else { "no" });
@@ -158,7 +158,7 @@ impl Session {
         )
     }
 
-    /// Waits until the request may be answered otherwise than with nothing, no longer than until the wall clock says
+    /// Waits until the request may be answered otherwise than with nothing, no longer than until the board's clock says
     /// `until`, or for `at_most`. `seen` was taken before the claim that was answered so.
     fn wait_for_request(
         &self,

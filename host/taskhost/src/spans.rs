@@ -3,7 +3,7 @@
 //! - [`operation`]: begins an [`Operation`], the span `taskhost.NAME` at level debug, whose target is `taskhost`.
 //! - [`Parts`]: hears from the store how long an operation waited for locks, held the board's, synced and asked hooks.
 //!
-//! Fields: `board` (the path as it was opened); `agent`, `session`, `task`, `token` where the operation is about them;
+//! Fields: `board` (its address as it was opened, without a password); `agent`, `session`, `task`, `token` where the operation is about them;
 //! `outcome`, in a word, or `error`, the code of [`Problem`](crate::Problem); and how long its parts took together, in
 //! microseconds. Never what is in tasks, results, errors, reasons, keys or values: these may be secrets.
 //!
@@ -19,13 +19,13 @@ use tracing::Span;
 use crate::Error;
 use crate::problem::of_context;
 
-/// Begins an operation on the board of this path, the fields after it as `tracing` takes them.
+/// Begins an operation on the board at this address, the fields after it as `tracing` takes them.
 macro_rules! operation {
-    ($name:literal, $path:expr $(, $($field:tt)+)?) => {
+    ($name:literal, $address:expr $(, $($field:tt)+)?) => {
         $crate::spans::Operation::begin(tracing::debug_span!(
             target: "taskhost",
             $name,
-            board = %$path.display(),
+            board = %$address,
             $($($field)+,)?
             outcome = tracing::field::Empty,
             error = tracing::field::Empty,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use taskhost_store_file::FileStore;
+use taskhost_board::Keeper;
 
 /// After how many claims of a handle it is looked whether compaction is due.
 const LOOK_EVERY: u32 = 64;
@@ -22,7 +22,7 @@ pub(crate) struct Tending {
 
 impl Tending {
     /// Called after each claim. What goes wrong goes wrong again for whoever compacts by hand, and is told there.
-    pub(crate) fn tend(self: &Arc<Self>, store: &Arc<FileStore>) {
+    pub(crate) fn tend(self: &Arc<Self>, store: &Arc<dyn Keeper>) {
         let count = self.claims.fetch_add(1, Ordering::Relaxed);
         if count % LOOK_EVERY != LOOK_EVERY - 1
             || !store.compaction_is_due()

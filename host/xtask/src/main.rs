@@ -9,6 +9,7 @@ mod demo;
 mod freeze;
 mod fuzz;
 mod guests;
+mod postgres;
 mod python;
 mod setup;
 mod test;

@@ -1,7 +1,7 @@
 //! `cargo xtask setup`.
 
 use crate::guests::tools;
-use crate::{compiler, python, workspace};
+use crate::{compiler, postgres, python, workspace};
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::Path;
@@ -21,7 +21,7 @@ const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
 #[derive(Args, Default)]
 pub struct Setup {
     /// Also get the Python that tests lock files with, what policies in Python, JavaScript and C are built with, the
-    /// clients that the MCP server is tried with, and what fuzzing is built with
+    /// clients that the MCP server is tried with, a PostgreSQL server, and what fuzzing is built with
     #[arg(long)]
     pub for_tests: bool,
 }
@@ -31,6 +31,7 @@ impl Setup {
     pub fn run(self) -> Result<()> {
         if self.for_tests {
             python::prepare()?;
+            postgres::prepare()?;
             // After Python, which they are installed by.
             for language in [Language::Python, Language::JavaScript, Language::C] {
                 let tool = tools(&|text| println!("{text}")).prepare(language)?;
@@ -90,17 +91,24 @@ pub fn install_debian_packages(packages: &[&str]) {
     }
 }
 
-/// `apt-get`, as root. Where that would need a password, it fails instead of asking: set-up also runs
-/// where nobody answers.
+/// `apt-get`, as root.
 fn apt_get() -> Command {
+    let mut command = as_root("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// A program, as root. Where that would need a password, it fails instead of asking: set-up also runs where
+/// nobody answers.
+pub fn as_root(program: &str) -> Command {
     let mut command = if is_root() {
-        Command::new("apt-get")
+        Command::new(program)
     } else {
         let mut sudo = Command::new("sudo");
-        sudo.args(["--non-interactive", "apt-get"]);
+        sudo.args(["--non-interactive", program]);
         sudo
     };
-    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command
 }
 

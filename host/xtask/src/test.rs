@@ -10,9 +10,12 @@ use clap::Args;
 use std::env;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use taskhost_test_postgres::{Options, Server, VARIABLE};
 
 /// How long each target is fuzzed: what takes longer to find is looked for by hand.
 const FUZZ_SECONDS: u32 = 12;
+/// For a test on each processor, some with 64 agents that have two connections each.
+const CONNECTIONS_MAX: u16 = 600;
 
 /// Check and test everything, exactly as CI does.
 ///
@@ -45,6 +48,8 @@ fn run_all(steps: &mut Steps) -> Result<()> {
 
     // With it `taskhost` itself, which tests start and no test target builds.
     steps.cargo(&["build", "--workspace", "--all-targets"])?;
+    // Until the last step; also if one fails.
+    let _server = start_postgres(steps)?;
     if has_nextest(steps)? {
         let mut nextest = vec!["nextest", "run", "--workspace"];
         // Somebody at a terminal wants the first failure soon, CI all of them.
@@ -56,7 +61,8 @@ fn run_all(steps: &mut Steps) -> Result<()> {
         steps.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"])?;
     }
     steps.run("the Python package: wheel, pytest, mypy", wheel::test)?;
-    let torture = Torture { seconds: Some(TORTURE_SECONDS), ..Torture::default() };
+    let postgres = steps.postgres.clone();
+    let torture = Torture { seconds: Some(TORTURE_SECONDS), postgres, ..Torture::default() };
     steps
         .run(&format!("cargo xtask torture --seconds {TORTURE_SECONDS}"), || torture.run_built())?;
     steps.cargo(&["test", "--workspace", "--doc"])?;
@@ -73,7 +79,25 @@ fn run_all(steps: &mut Steps) -> Result<()> {
     }
     let seed = Some(seed_of_commit());
     steps.run("fuzz", || Fuzz { seconds: FUZZ_SECONDS, seed, ..Fuzz::default() }.run())?;
-    steps.cargo(&["xtask", "demo"])
+    steps.cargo(&["xtask", "demo"])?;
+    steps.cargo(&["xtask", "demo", "--postgres"])
+}
+
+/// One server for all tests: a server for each takes seconds. If the user names one, they are given that.
+fn start_postgres(steps: &mut Steps) -> Result<Option<Server>> {
+    if let Ok(url) = env::var(VARIABLE) {
+        steps.postgres = Some(url);
+        return Ok(None);
+    }
+    let mut server = None;
+    steps.run("a PostgreSQL for the tests", || {
+        let started = Server::start(Options::default().connections_max(CONNECTIONS_MAX))?;
+        println!("it runs at {}", started.access().without_password().url());
+        server = Some(started);
+        Ok(())
+    })?;
+    steps.postgres = server.as_ref().map(|server| server.access().url());
+    Ok(server)
 }
 
 /// Each commit is fuzzed elsewhere, and the same one in the same place each time: a test that is repeated should come to the
@@ -109,6 +133,8 @@ pub fn has(subcommand: &str) -> bool {
 /// What was done, and how long it took.
 #[derive(Default)]
 struct Steps {
+    /// The server that tests are given.
+    postgres: Option<String>,
     done: Vec<(String, Took)>,
 }
 
@@ -143,6 +169,7 @@ impl Steps {
     /// Names the step as one would type it at the workspace's root.
     fn start(&mut self, prefix: &str, mut cargo: Command, arguments: &[&str]) -> Result<()> {
         let name = format!("{prefix}cargo {}", arguments.join(" "));
+        cargo.envs(self.postgres.iter().map(|url| (VARIABLE, url)));
         self.run(&name, || {
             let status = cargo.status().with_context(|| format!("`{name}` can't be started"))?;
             if !status.success() {

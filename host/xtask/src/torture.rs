@@ -24,6 +24,9 @@ pub struct Torture {
     /// List the parts, and run none.
     #[arg(long)]
     pub list: bool,
+    /// The PostgreSQL that boards are made on; without it one is started if need be.
+    #[arg(skip)]
+    pub postgres: Option<String>,
 }
 
 impl Torture {
@@ -48,6 +51,7 @@ impl Torture {
         }
         torture.args(self.only.iter().map(|part| format!("--only={part}")));
         torture.args(self.list.then_some("--list"));
+        torture.envs(self.postgres.iter().map(|url| (taskhost_test_postgres::VARIABLE, url)));
         let status = torture.current_dir(workspace::root()).status();
         let status = status.with_context(|| format!("`{}` can't be started", program.display()))?;
         match status.code() {

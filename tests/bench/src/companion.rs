@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut times = 0;
     while !input.has_ended() {
         match arguments.does {
-            Does::Compact => board.compact()?,
+            Does::Compact => drop(board.compact()?),
             Does::SetPolicy => set_lease(&board, LEASES[(times + 1) % 2])?,
         }
         times += 1;

@@ -37,6 +37,7 @@ pub struct Load<'a> {
     boards: &'a [PathBuf],
     processes: usize,
     at_most: Duration,
+    threads: usize,
     claims: u64,
     gives_back: bool,
 }
@@ -44,10 +45,16 @@ pub struct Load<'a> {
 impl<'a> Load<'a> {
     /// So many processes claim from these boards, one after another, for so long.
     pub fn new(boards: &'a [PathBuf], processes: usize, at_most: Duration) -> Self {
-        Self { boards, processes, at_most, claims: u64::MAX, gives_back: false }
+        Self { boards, processes, at_most, threads: 1, claims: u64::MAX, gives_back: false }
     }
 
-    /// Each process ends after so many claims.
+    /// Each process is so many agents.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Each agent ends after so many claims.
     #[must_use]
     pub fn claims(self, claims: u64) -> Self {
         Self { claims, ..self }
@@ -86,9 +93,15 @@ impl Fleet {
 
     /// Waits until their time is over.
     pub fn finish(mut self) -> Result<Run> {
-        let measured = self.workers.iter_mut().map(Worker::measured).collect::<Result<Vec<_>>>()?;
+        let run = self.measured()?;
         // None of them ends before all are done: what a dead one holds, the others would take back.
         self.workers.into_iter().try_for_each(Worker::end)?;
+        Ok(run)
+    }
+
+    /// The same, where they live on until this is dropped, so that nobody takes back what they hold.
+    pub fn measured(&mut self) -> Result<Run> {
+        let measured = self.workers.iter_mut().map(Worker::measured).collect::<Result<Vec<_>>>()?;
         sum_up(&measured)
     }
 
@@ -128,6 +141,10 @@ impl Worker {
         let mut command = contender.worker()?;
         command.args(["--agent", &format!("agent-{number}")]);
         command.args(["--ms", &load.at_most.as_millis().to_string()]);
+        // Workers in other languages don't know of it.
+        if load.threads > 1 {
+            command.args(["--threads", &load.threads.to_string()]);
+        }
         if load.claims < u64::MAX {
             command.args(["--claims", &load.claims.to_string()]);
         }

@@ -6,10 +6,11 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Hand back what was claimed before the next claim.
     #[arg(long)]
     give_back: bool,
+    /// How many agents there are in this process, each a thread with a connection of its own to whatever is shared.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
     /// The boards, one after another.
     #[arg(required = true)]
     boards: Vec<PathBuf>,
@@ -50,16 +54,50 @@ pub struct Measured {
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let contender = contender::find(&arguments.contender)?;
-    let open = |at: &PathBuf| {
-        contender.open(at, &arguments.agent).with_context(|| format!("`{}`", at.display()))
+    let agents: Vec<String> = match arguments.threads {
+        1 => vec![arguments.agent.clone()],
+        several => (0..several).map(|n| format!("{}-{n}", arguments.agent)).collect(),
     };
-    let mut claimers = arguments.boards.iter().map(open).collect::<Result<Vec<_>>>()?;
+    // For each agent, its boards.
+    let mut claimers: Vec<Vec<Box<dyn Claimer>>> = agents.iter().map(|_| Vec::new()).collect();
+    for at in &arguments.boards {
+        let opened =
+            contender.open_for(at, &agents).with_context(|| format!("`{}`", at.display()))?;
+        claimers.iter_mut().zip(opened).for_each(|(all, claimer)| all.push(claimer));
+    }
     wait_for_signal()?;
     let input = Input::default();
-    let measured = claim(&mut claimers, arguments, &input)?;
+    let measured = claim_all(&mut claimers, arguments, &input)?;
     println!("{}", serde_json::to_string(&measured)?);
     input.wait_for_end();
+    // Until here they hold what they claimed.
+    drop(claimers);
     Ok(())
+}
+
+/// Has all agents of this process claim at once.
+fn claim_all(
+    claimers: &mut [Vec<Box<dyn Claimer>>],
+    arguments: &Arguments,
+    input: &Input,
+) -> Result<Measured> {
+    if let [only] = claimers {
+        return claim(only, arguments, input);
+    }
+    let together = Barrier::new(claimers.len());
+    let claim_one = |claimers: &mut [Box<dyn Claimer>]| {
+        together.wait();
+        claim(claimers, arguments, input)
+    };
+    let claim_one = &claim_one;
+    let each = thread::scope(|scope| -> Result<Vec<Measured>> {
+        let running: Vec<_> =
+            claimers.iter_mut().map(|own| scope.spawn(move || claim_one(own))).collect();
+        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
+        ended.map(|ended| ended.map_err(|_| anyhow!("an agent's thread panicked"))?).collect()
+    })?;
+    let whole_ns = each.iter().map(|one| one.whole_ns).max().unwrap_or_default();
+    Ok(Measured { ns: each.into_iter().flat_map(|one| one.ns).collect(), whole_ns })
 }
 
 /// Says that this process is ready, and waits until all are.
@@ -102,7 +140,7 @@ fn claim(
 ) -> Result<Measured> {
     let at_most = Duration::from_millis(arguments.ms);
     // Room for more than any machine does, so that growing isn't measured.
-    let mut ns = Vec::with_capacity(1 << 20);
+    let mut ns = Vec::with_capacity((1 << 20) / arguments.threads.max(1));
     let began = Instant::now();
     let mut last = began;
     'boards: for claimer in claimers {

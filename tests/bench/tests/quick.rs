@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Those that take a moment.
-const PARTS: [&str; 3] = ["claims", "one-shot", "policy"];
+const PARTS: [&str; 4] = ["claims", "one-shot", "policy", "postgres"];
 
 fn measure(out: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
@@ -67,6 +67,9 @@ fn quick_run_measures_each_figure_and_draws_it() {
     // To a small board; and to `sqlite3` where it is installed, once with the database open elsewhere and once without.
     assert!((2..=3).contains(&of("one-shot").count()));
     assert_eq!(of("policy").count(), 3);
+    // Agents of one process, alone and four, and four processes; what claims leave behind, and what that costs. Or that there
+    // is no PostgreSQL here.
+    assert!([5, 1].contains(&of("postgres").count()));
     let whats: BTreeSet<&str> = figures.iter().map(|figure| text(figure, "what")).collect();
     assert_eq!(whats.len(), figures.len(), "each figure has a name of its own");
     for figure in figures {

@@ -19,9 +19,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use taskhost_board::{Digest, Sequence};
+use taskhost_board::{Digest, Finding, Keeper as _, Sequence};
 use taskhost_store_file::simulation::{Counted, Dice, Fault};
-use taskhost_store_file::{FileStore, Finding, Notice};
+use taskhost_store_file::{FileStore, Notice};
 
 use crate::crash::harm;
 use crate::examine::{contradictions, examine, work_on};

@@ -122,7 +122,7 @@ fn different(is: &Records, must: &Records) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use taskhost_board::{Json, Store as _};
+    use taskhost_board::{Json, Keeper as _, Store as _};
 
     use super::*;
     use crate::operations::board;

@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
-use taskhost_board::plain::OnlyPolicy;
 use taskhost_board::{
     Agent, AgentKind, BoardSettings, ClaimOutcome, ClaimRequest, Digest, Engine, Entry, Error,
     FileFailure, Filter, Finish, Name, NewTask, Place, PolicyPin, PolicySet, Proof, Sequence,
     SessionId, Store as _, TaskId, Token,
 };
+use taskhost_board::{InitPlan, plain::OnlyPolicy};
 use taskhost_store_file::simulation::{Counted, Fault, Kept, Process, Testimony, Witnessed, World};
-use taskhost_store_file::{FileStore, InitPlan, OpenOptions};
+use taskhost_store_file::{FileStore, OpenOptions};
 
 use crate::Bug;
 use crate::family::FamilyPolicy;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taskhost_board::{
-    BoardSettings, Change, Command, CommitError, Digest, Entry, PolicyPin, PolicySet, Request,
-    Store as _, SwitchPlan,
+    BoardSettings, Change, Command, CommitError, Digest, Entry, InitPlan, PolicyPin, PolicySet,
+    Request, Store as _, SwitchPlan,
 };
 use taskhost_simulated::{Bug, Effort, Harm, Outcome, crash, damage, fault, replay};
 use taskhost_store_file::simulation::{Counted, Fault, Testimony, Witnessed, World};
-use taskhost_store_file::{InitPlan, OpenOptions, PlantedBug};
+use taskhost_store_file::{OpenOptions, PlantedBug};
 
 fn effort() -> Effort {
     Effort { first_only: true, ..Effort::new(1, Duration::from_secs(60)) }

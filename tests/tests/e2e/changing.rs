@@ -527,7 +527,7 @@ fn what_an_archived_task_left_can_still_be_read_and_removed() {
     context("set", "kept", &["notes", "x"]).exits(0);
     let run = ["run", "--agents", "1", "--", "sh", "-c", "echo $TASKHOST_TASK"];
     board.run(&run).exits(0);
-    fs::remove_dir_all(board.path().join("output/bare")).unwrap();
+    fs::remove_dir_all(board.outputs().join("output/bare")).unwrap();
     let archived = board.run_plain(&["archive", "--finished", "--limit", "1"]).exits(0).stdout;
     assert!(archived.ends_with("1 task of 1 family archived, 0 kept\n"), "{archived}");
     board.run(&["archive", "bare"]).exits(0);
@@ -539,7 +539,7 @@ fn what_an_archived_task_left_can_still_be_read_and_removed() {
     // What `run` left is still there.
     assert_eq!(context("get", "kept", &["notes"]).exits(5).text("/error/code"), "no_such_value");
     context("list", "kept", &[]).exits(0);
-    fs::remove_dir_all(board.path().join("output/kept")).unwrap();
+    fs::remove_dir_all(board.outputs().join("output/kept")).unwrap();
     for id in ["kept", "bare", "nobody"] {
         let gone = context("list", id, &[]).exits(5);
         assert_eq!(gone.text("/error/code"), "no_such_task");

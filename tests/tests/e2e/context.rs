@@ -108,10 +108,10 @@ fn what_run_left_is_listed_and_read_but_nothing_that_its_command_points_to() {
     let board = TestBoard::new();
     board.add(&["t"]);
     board.run(&["run", "--agents", "1", "--", "sh", "-c", "echo hello; echo oops >&2"]).exits(0);
-    let of_attempt = board.path().join("output/t/1");
+    let of_attempt = board.outputs().join("output/t/1");
     fs::write(board.folder().join("secret"), "secret").unwrap();
     symlink(board.folder().join("secret"), of_attempt.join("link")).unwrap();
-    symlink(board.folder(), board.path().join("output/t/2")).unwrap();
+    symlink(board.folder(), board.outputs().join("output/t/2")).unwrap();
     let list = board.run(&["context", "list", "--task", "t"]).exits(0).json();
     let keys: Vec<&str> =
         list["values"].as_array().unwrap().iter().map(|v| v["key"].as_str().unwrap()).collect();

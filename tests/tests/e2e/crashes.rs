@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use taskhost::{Change, Sequence};
-use taskhost_tests::TestBoard;
+use taskhost_tests::{Kept, TestBoard};
 
 /// A worker that churns the board, and the lines it says.
 struct Worker {
@@ -17,7 +17,7 @@ struct Worker {
 impl Worker {
     fn start(board: &TestBoard, name: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
-        command.arg("churn").arg(board.path()).arg(name).stdout(Stdio::piped());
+        command.arg("churn").arg(board.address().as_os_str()).arg(name).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
@@ -67,7 +67,8 @@ fn two_hundred_killed_writers_lose_nothing_that_was_acknowledged() {
     // What the journal says happened, in its order.
     let mut happened: BTreeSet<String> = BTreeSet::new();
     let mut holder: BTreeMap<String, u64> = BTreeMap::new();
-    let mut token = 0;
+    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    let mut tokens: BTreeSet<u64> = BTreeSet::new();
     let record = |_: Sequence, entry: taskhost::Entry| {
         for change in &entry.changes {
             match change {
@@ -79,8 +80,12 @@ fn two_hundred_killed_writers_lose_nothing_that_was_acknowledged() {
                     );
                 }
                 Change::Claimed { id, claim } => {
-                    assert!(claim.token.0 > token, "tokens grow");
-                    token = claim.token.0;
+                    let token = claim.token.0;
+                    assert!(last.insert(id.to_string(), token) < Some(token), "tokens grow");
+                    // On the whole board too, unless claims of different tasks are made side by side.
+                    let greatest = tokens.last().copied().unwrap_or_default();
+                    assert!(token > greatest || Kept::here() == Kept::InPostgres);
+                    assert!(tokens.insert(token), "`{token}` was given twice");
                     assert!(
                         holder.insert(id.to_string(), token).is_none(),
                         "{id} was given away while it was held"

@@ -17,13 +17,16 @@ fn in_rust(board: &TestBoard, name: &str) -> Command {
     let runtime = taskhost().with_file_name("examples").join("agent_runtime");
     assert!(runtime.is_file(), "there is no `{}`: run `cargo build --examples`", runtime.display());
     let mut command = Command::new(runtime);
-    command.arg(board.path()).args([name, "3"]);
+    command.arg(board.address().as_os_str()).args([name, "3"]);
     command
 }
 
 fn in_javascript(board: &TestBoard, name: &str) -> Command {
     let mut command = node();
-    command.arg(workspace().join("host/cli/examples/agent.mjs")).arg(board.path()).arg(name);
+    command
+        .arg(workspace().join("host/cli/examples/agent.mjs"))
+        .arg(board.address().as_os_str())
+        .arg(name);
     let path = std::env::var("PATH").unwrap_or_default();
     let beside: PathBuf = taskhost().parent().unwrap_or(Path::new("/")).into();
     command.env("PATH", format!("{}:{path}", beside.display()));

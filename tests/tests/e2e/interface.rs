@@ -248,6 +248,6 @@ fn run_gives_the_task_to_its_command_and_keeps_what_it_prints() {
     let bad = board.task("bad");
     assert_eq!(bad["status"], "failed");
     assert!(bad["error"].as_str().unwrap().contains("oops"), "{bad}");
-    let kept = std::fs::read_to_string(board.path().join("output/g/1/stdout")).unwrap();
+    let kept = std::fs::read_to_string(board.outputs().join("output/g/1/stdout")).unwrap();
     assert_eq!(kept, "hello g g\n");
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
+mod addresses;
 mod authoring;
 mod budget;
 mod building;
@@ -16,6 +17,7 @@ mod death;
 mod embedding;
 mod foreign;
 mod hazards;
+mod in_files;
 mod interface;
 mod locks;
 mod meta;

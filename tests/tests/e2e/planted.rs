@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use taskhost::domain::{Place, Store as _};
+use taskhost::domain::Place;
 use taskhost::{Board, NewTask, OpenOptions, Owner, SessionOptions, TaskId};
 use taskhost_tests::TestBoard;
 

@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use taskhost_tests::{Answer, Holder, TestBoard, policy};
+use taskhost_tests::{Answer, TestBoard, policy};
 
-fn set(board: &TestBoard, component: &std::path::Path, settings: &[&str]) -> Answer {
+pub(crate) fn set(board: &TestBoard, component: &std::path::Path, settings: &[&str]) -> Answer {
     let component = component.to_string_lossy();
     let mut arguments = vec!["policy", "set", &component];
     for setting in settings {
@@ -151,21 +151,6 @@ fn answer_without_its_claim_is_an_invalid_step() {
 #[test]
 fn plain_refusal_is_no_failure() {
     assert_harmless("refuse", &[], 7, "refused");
-}
-
-#[test]
-fn lock_that_somebody_else_holds_is_waited_for_no_longer_than_the_deadline() {
-    let board = TestBoard::new();
-    board.add(&["t"]);
-    set(&board, &policy("hostile"), &["mode=wait-lock", "target=shared"]).exits(0);
-    let holder = Holder::flock(&board.path().join("locks/policy_shared.lock"));
-    let began = Instant::now();
-    let answer = board.run(&["claim", "--agent", "victim"]);
-    assert!(began.elapsed() < Duration::from_secs(30), "{answer:?}");
-    assert!([7, 8].contains(&answer.code), "{answer:?}");
-    drop(holder);
-    board.run(&["policy", "set", "standard"]).exits(0);
-    board.claim("victim");
 }
 
 #[test]

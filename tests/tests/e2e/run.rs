@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, test_kill_process};
-use taskhost_tests::{Answer, TestBoard, signal};
+use taskhost_tests::{Answer, Kept, TestBoard, signal};
 
 /// Long enough for a busy machine, and far from for ever.
 const LONG: Duration = Duration::from_secs(60);
@@ -276,7 +276,7 @@ fn output_is_shown_live_in_whole_lines_after_the_agents_name() {
         assert_eq!(out, expected, "{shown}");
         assert_eq!(lines.iter().filter(|line| **line == "o\\u{1b}[31mops").count(), 5, "{shown}");
     }
-    assert!(read(&board.path().join("output/t/1/stdout")).ends_with("last"));
+    assert!(read(&board.outputs().join("output/t/1/stdout")).ends_with("last"));
 }
 
 #[test]
@@ -296,7 +296,12 @@ fn output_is_shown_as_it_was_asked_for() {
     let path = failure.split("its output is in `").nth(1).unwrap().trim_end_matches('`');
     assert_eq!(read(&board.folder().join(path).join("stdout")).lines().count(), 100, "{failure}");
     let error = board.task("bad")["error"].as_str().unwrap().to_owned();
-    assert!(error.contains("exit status 1") && error.contains("`output/bad/1`"), "{error}");
+    // Who sees a board in files sees what is kept there; of another one it is on the machine that the command ran on.
+    let kept = match Kept::here() {
+        Kept::InFiles => "`output/bad/1`".to_owned(),
+        Kept::InPostgres => format!("`{}` on `", board.outputs().join("output/bad/1").display()),
+    };
+    assert!(error.contains("exit status 1") && error.contains(&kept), "{error}");
 
     board.add(&["other"]);
     let shown = run("none");
@@ -393,5 +398,5 @@ fn command_may_open_its_output_again_and_outlive_the_run() {
     run.wait().unwrap();
     fs::write(board.folder().join("go"), "").unwrap();
     until("the command died", || board.folder().join("done").exists());
-    assert_eq!(read(&board.path().join("output/t/1/stdout")), "one\ntwo\n");
+    assert_eq!(read(&board.outputs().join("output/t/1/stdout")), "one\ntwo\n");
 }

@@ -274,11 +274,11 @@ fn watch_shows_every_event_once_and_in_order_whatever_the_board_is_set_to() {
 /// Adds tasks until the watcher has seen one: from then on, it sees everything. The sequence of the last one.
 fn first_seen(board: &TestBoard, lines: &mut impl Iterator<Item = String>) -> u64 {
     // The watcher begins at a moment of its own; the first event that it shows says that it has begun.
-    let board_path = board.path();
+    let address = board.address();
     let knocking = std::sync::atomic::AtomicBool::new(true);
     std::thread::scope(|scope| {
         let knocker = scope.spawn(|| {
-            let board = taskhost::Board::open(&board_path).unwrap();
+            let board = taskhost::Board::open(address).unwrap();
             let mut knocks = 0;
             while knocking.load(std::sync::atomic::Ordering::SeqCst) {
                 let key = taskhost::TaskId::new("knock").unwrap();

@@ -121,8 +121,11 @@ fn server_inside_run_is_a_session_of_its_own() {
     // It took the runner's session for its own from the environment, and couldn't begin because that one lived.
     let board = TestBoard::new();
     board.add(&["t"]);
-    let command =
-        format!("{} --board {} mcp < /dev/null", taskhost().display(), board.path().display());
+    let command = format!(
+        "{} --board '{}' mcp < /dev/null",
+        taskhost().display(),
+        board.address().as_os_str().display()
+    );
     board.run(&["run", "--agents", "1", "--", "sh", "-c", &command]).exits(0);
     assert_eq!(board.task("t")["status"], "completed");
 }

@@ -8,21 +8,22 @@ use taskhost_tests::TestBoard;
 
 /// What takes the screen over, and what gives it back.
 const TAKES: &str = "\u{1b}[?1049h";
-const GIVES: &str = "\u{1b}[?1049l";
+
+pub(crate) const GIVES: &str = "\u{1b}[?1049l";
 
 /// A terminal in which a shell runs a script.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keys: ChildStdin,
-    screen: ChildStdout,
+    pub(crate) screen: ChildStdout,
     /// Everything that was written on it.
-    text: String,
+    pub(crate) text: String,
     bytes: Vec<u8>,
 }
 
 impl Terminal {
     /// Runs `script`, in which `$TASKHOST` is the command on this board.
-    fn run(board: &TestBoard, script: &str) -> Self {
+    pub(crate) fn run(board: &TestBoard, script: &str) -> Self {
         let taskhost = taskhost_tests::taskhost();
         let mut command = std::process::Command::new("script");
         command
@@ -30,7 +31,7 @@ impl Terminal {
             .env("SHELL", "/bin/sh")
             .env("TERM", "xterm-256color")
             .env("TASKHOST", taskhost)
-            .env("TASKHOST_BOARD", board.path())
+            .env("TASKHOST_BOARD", board.address().as_os_str())
             .env_remove("NO_COLOR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -43,7 +44,7 @@ impl Terminal {
     /// Reads on until this was written, as [`plain`] has it; everything until then. What came after it is read next: a
     /// test once waited for ever for what had come together with what it waited for first.
     #[track_caller]
-    fn until(&mut self, wanted: &str) -> String {
+    pub(crate) fn until(&mut self, wanted: &str) -> String {
         loop {
             if let Some(at) = self.text.find(wanted) {
                 let rest = self.text.split_off(at + wanted.len());
@@ -96,7 +97,7 @@ impl Terminal {
     }
 
     /// What was written until the script ended, and its code.
-    fn end(mut self) -> (String, Option<i32>) {
+    pub(crate) fn end(mut self) -> (String, Option<i32>) {
         while self.read() > 0 {}
         (self.text, self.child.wait().unwrap().code())
     }
@@ -153,37 +154,6 @@ fn live_view_that_is_asked_to_terminate_gives_the_terminal_back() {
     let (rest, code) = terminal.end();
     assert!(rest.contains(GIVES), "{rest}");
     assert_eq!(code, Some(0));
-}
-
-#[test]
-fn board_that_goes_while_it_is_watched_is_said_on_the_usual_screen() {
-    let board = TestBoard::new();
-    board.add(&["t"]);
-    let script = "stty rows 24 cols 80; \"$TASKHOST\" watch";
-    let mut terminal = Terminal::run(&board, script);
-    terminal.until("nobody holds anything");
-    std::fs::rename(board.path(), board.folder().join("elsewhere")).unwrap();
-    let (rest, code) = terminal.end();
-    let after = rest.split_once(GIVES).expect("it leaves the screen").1;
-    assert!(after.contains("no board"), "{after}");
-    assert_eq!(code, Some(5));
-}
-
-#[test]
-fn board_that_is_damaged_while_it_is_watched_is_said_on_the_usual_screen() {
-    let board = TestBoard::new();
-    board.add(&["t"]);
-    let mut terminal = Terminal::run(&board, "stty rows 24 cols 80; \"$TASKHOST\" watch");
-    terminal.until("nobody holds anything");
-    let journal = board.path().join("journal-1.jsonl");
-    let text = std::fs::read_to_string(&journal).unwrap();
-    std::fs::write(&journal, text.replacen("added", "adder", 1)).unwrap();
-    // Others don't read what they have read before, so that they go on; the view looks at all of the journal.
-    board.add(&["u"]);
-    let (rest, code) = terminal.end();
-    let after = rest.split_once(GIVES).expect("it leaves the screen").1;
-    assert!(after.contains("journal-1.jsonl"), "{after}");
-    assert_eq!(code, Some(9));
 }
 
 // A terminal window was closed: the view never came to an end of what was typed there, and kept a processor busy for ever.

@@ -20,8 +20,8 @@ pub struct Server {
 impl Server {
     /// `taskhost mcp` on a board, with more arguments.
     pub fn on(board: &TestBoard, more: &[&str]) -> Self {
-        let path = board.path().to_string_lossy().into_owned();
-        let args = ["--board", &path, "mcp"].into_iter().chain(more.iter().copied());
+        let address = board.address().as_os_str().to_string_lossy().into_owned();
+        let args = ["--board", &address, "mcp"].into_iter().chain(more.iter().copied());
         Self {
             command: taskhost().to_string_lossy().into_owned(),
             args: args.map(str::to_owned).collect(),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::commands::{self, Kind};
+use crate::commands;
 use crate::dice::Dice;
 use crate::model::{Flaw, Model};
-use crate::real::Real;
+use crate::real::{Home, Real};
 use crate::words::{Answer, Command, Obstacle, Seen, Status, timeless};
 
 /// How a board is driven.
@@ -15,7 +15,7 @@ use crate::words::{Answer, Command, Obstacle, Seen, Status, timeless};
 pub struct Plan {
     pub seed: u64,
     pub steps: usize,
-    pub kind: Kind,
+    pub home: Home,
     pub flaw: Option<Flaw>,
 }
 
@@ -43,10 +43,7 @@ struct Pair {
 
 impl Pair {
     fn new(plan: &Plan, settings: &BTreeMap<String, String>) -> Self {
-        let real = match plan.kind {
-            Kind::ManualClock => Real::in_memory(settings),
-            Kind::OwnClock => Real::in_files(settings),
-        };
+        let real = (plan.home.new)(settings);
         Self { model: Model::new(real.now(), settings.clone(), plan.flaw), real }
     }
 
@@ -72,23 +69,23 @@ impl Pair {
 
 /// What is different after these commands, if anything is.
 pub fn differs(
-    kind: Kind,
+    home: Home,
     settings: &BTreeMap<String, String>,
     commands: &[Command],
 ) -> Option<String> {
-    let mut pair = Pair::new(&Plan { seed: 0, steps: 0, kind, flaw: None }, settings);
+    let mut pair = Pair::new(&Plan { seed: 0, steps: 0, home, flaw: None }, settings);
     commands.iter().zip(1..).find_map(|(command, number)| pair.step(&(number, command.clone())).1)
 }
 
 /// Drives a board until the plan is done or a difference is found, which is then made as short as it goes.
 pub fn drive(plan: &Plan) -> Result<Answers, Box<Difference>> {
     let mut dice = Dice::new(plan.seed);
-    let settings = commands::settings(&mut dice, plan.kind, 2);
+    let settings = commands::settings(&mut dice, plan.home.kind, 2);
     let mut pair = Pair::new(plan, &settings);
     let mut done = Vec::new();
     let mut answers = Answers::new();
     while done.len() < plan.steps {
-        let command = commands::command(&mut dice, &pair.model, plan.kind);
+        let command = commands::command(&mut dice, &pair.model, plan.home.kind);
         done.push((done.len() as u64 + 1, command));
         let (kind, says) = pair.step(&done[done.len() - 1]);
         *answers.entry(kind).or_default() += 1;
@@ -106,7 +103,7 @@ pub fn drive(plan: &Plan) -> Result<Answers, Box<Difference>> {
 }
 
 /// Drives one board after another, each with other settings, and stops with what differed and how to see it again.
-pub fn drive_all(seed: u64, boards: u64, steps: usize, kind: Kind) -> Answers {
+pub fn drive_all(seed: u64, boards: u64, steps: usize, home: Home) -> Answers {
     let only = asked_seed();
     let seeds = match only {
         Some(seed) => seed..seed + 1,
@@ -114,7 +111,7 @@ pub fn drive_all(seed: u64, boards: u64, steps: usize, kind: Kind) -> Answers {
     };
     let mut total = Answers::new();
     for seed in seeds {
-        match drive(&Plan { seed, steps, kind, flaw: None }) {
+        match drive(&Plan { seed, steps, home, flaw: None }) {
             Ok(answers) => {
                 for (kind, count) in answers {
                     *total.entry(kind).or_default() += count;

@@ -11,15 +11,16 @@ mod drive;
 mod model;
 mod real;
 mod stories;
+mod tokens;
 mod words;
 
-use commands::Kind;
 use drive::{Plan, drive, drive_all, is_replay};
 use model::Flaw;
+use real::{FILES, MEMORY};
 
 /// A quarter of the 100,000 commands, so that they run side by side.
 fn in_memory(seed: u64) {
-    let answers = drive_all(seed, 10, 2_500, Kind::ManualClock);
+    let answers = drive_all(seed, 10, 2_500, MEMORY);
     if is_replay() {
         return;
     }
@@ -73,7 +74,7 @@ fn board_in_memory_is_what_the_model_says_4() {
 
 #[test]
 fn board_in_files_is_what_the_model_says() {
-    let answers = drive_all(5_000, 5, 1_000, Kind::OwnClock);
+    let answers = drive_all(5_000, 5, 1_000, FILES);
     assert!(is_replay() || answers.values().sum::<usize>() == 5_000, "{answers:#?}");
 }
 
@@ -92,7 +93,7 @@ fn wrong_model_is_found_out() {
         Flaw::KeysForgotten,
     ];
     for flaw in flaws {
-        let plan = |seed| Plan { seed, steps: 2_500, kind: Kind::ManualClock, flaw: Some(flaw) };
+        let plan = |seed| Plan { seed, steps: 2_500, home: MEMORY, flaw: Some(flaw) };
         let found = (6_000..6_003).any(|seed| drive(&plan(seed)).is_err());
         assert!(found, "{flaw:?} makes no difference");
     }

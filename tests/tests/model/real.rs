@@ -1,6 +1,8 @@
 //! The same commands on a real board, and its answers in the words of the model.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,17 +16,38 @@ use taskhost::{
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 
+use crate::commands::Kind;
+use crate::tokens::Tokens;
 use crate::words::{
     Action, Answer, Ask, Command, Finish, Hold, Id, New, No, Obstacle, Person, Proof, Seen, Status,
     WORKERS, Whole, Why, session,
 };
 
+/// A kind of place where boards are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Home {
+    /// Which commands can be given there.
+    pub kind: Kind,
+    /// Makes a board there, whose policy is set so.
+    pub new: fn(&BTreeMap<String, String>) -> Real,
+}
+
+/// In memory.
+pub const MEMORY: Home = Home { kind: Kind::ManualClock, new: Real::in_memory };
+/// In files.
+pub const FILES: Home = Home { kind: Kind::OwnClock, new: Real::in_files };
+
 /// Where the board is kept.
 enum Place {
     /// In memory, with a clock that stands still until it is moved.
     Memory(MemoryStore, Engine),
-    /// In files, with the machine's own clock.
-    Files(Box<Board>, tempfile::TempDir),
+    /// At this address, where it outlives whoever has it open, with a clock of its own.
+    Kept {
+        board: Box<Board>,
+        address: PathBuf,
+        /// What it is kept in, which goes with it.
+        _room: Box<dyn Any>,
+    },
 }
 
 /// A real board, and the workers on it.
@@ -36,12 +59,13 @@ pub struct Real {
     numbers: Arc<AtomicU64>,
     /// Whether somebody died since the dead were last looked for.
     mourning: bool,
+    tokens: Tokens,
 }
 
 type Answered<T> = Result<T, domain::Error>;
 
 impl Real {
-    pub fn in_memory(settings: &BTreeMap<String, String>) -> Self {
+    fn in_memory(settings: &BTreeMap<String, String>) -> Self {
         let digest = Digest::of(taskhost::STANDARD_POLICY);
         let standard = PolicyPin { digest, settings: settings.clone() };
         let components = BTreeMap::from([(digest, taskhost::STANDARD_POLICY.to_vec())]);
@@ -58,11 +82,16 @@ impl Real {
         Self::over(Place::Memory(store, engine), numbers)
     }
 
-    pub fn in_files(settings: &BTreeMap<String, String>) -> Self {
+    fn in_files(settings: &BTreeMap<String, String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Self::kept_at(folder.path().join("board"), Box::new(folder), settings)
+    }
+
+    /// A new board at this address, which is kept in `room`.
+    fn kept_at(address: PathBuf, room: Box<dyn Any>, settings: &BTreeMap<String, String>) -> Self {
         let options = InitOptions { policy_settings: settings.clone(), ..InitOptions::default() };
-        let board = Board::init(folder.path().join("board"), &options).unwrap();
-        Self::over(Place::Files(Box::new(board), folder), Arc::default())
+        let board = Box::new(Board::init(&address, &options).unwrap());
+        Self::over(Place::Kept { board, address, _room: room }, Arc::default())
     }
 
     fn over(place: Place, numbers: Arc<AtomicU64>) -> Self {
@@ -72,6 +101,7 @@ impl Real {
             guards: Default::default(),
             numbers,
             mourning: false,
+            tokens: Tokens::default(),
         };
         for worker in 0..WORKERS.len() {
             real.revive(worker);
@@ -83,7 +113,7 @@ impl Real {
     pub fn now(&self) -> u64 {
         match &self.place {
             Place::Memory(store, _) => store.snapshot().unwrap().1.wall.0,
-            Place::Files(..) => {
+            Place::Kept { .. } => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
             }
@@ -92,13 +122,13 @@ impl Real {
 
     /// Whether its clock goes on by itself, so that times can't be foretold.
     pub fn has_own_clock(&self) -> bool {
-        matches!(self.place, Place::Files(..))
+        matches!(self.place, Place::Kept { .. })
     }
 
     fn engine(&self) -> &Engine {
         match &self.place {
             Place::Memory(_, engine) => engine,
-            Place::Files(board, _) => board.engine(),
+            Place::Kept { board, .. } => board.engine(),
         }
     }
 
@@ -107,8 +137,10 @@ impl Real {
     pub fn apply(&mut self, number: u64, command: &Command) -> (Answer, Vec<Id>) {
         self.numbers.store(number * 1_000, Ordering::Relaxed);
         let mut made = Vec::new();
-        let answer = self.try_apply(command, &mut made);
-        (answer.unwrap_or_else(|error| Answer::No(no(&error))), made)
+        let answer = self.try_apply(&self.tokens.real_in(command), &mut made);
+        let mut answer = answer.unwrap_or_else(|error| Answer::No(no(&error)));
+        self.tokens.number_in(&mut answer);
+        (answer, made)
     }
 
     fn try_apply(&mut self, command: &Command, made: &mut Vec<Id>) -> Answered<Answer> {
@@ -222,13 +254,13 @@ impl Real {
                 Ok(Answer::Done)
             }
             Command::Reopen => {
-                if let Place::Files(board, folder) = &mut self.place {
-                    **board = Board::open(folder.path().join("board")).unwrap();
+                if let Place::Kept { board, address, .. } = &mut self.place {
+                    **board = Board::open(&*address).unwrap();
                 }
                 Ok(Answer::Done)
             }
             Command::Compact => {
-                if let Place::Files(board, _) = &self.place {
+                if let Place::Kept { board, .. } = &self.place {
                     board.store().compact(soon())?;
                 }
                 Ok(Answer::Done)

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::commands::Kind;
 use crate::drive::differs;
+use crate::real::{FILES, MEMORY};
 use crate::words::{Action, Ask, Command, New};
 
 fn new(id: &str, parent: Option<&str>) -> New {
@@ -54,8 +54,8 @@ fn parent_waits_for_no_child_that_was_archived() {
         change("child", Action::Archive),
         check("parent"),
     ];
-    for kind in [Kind::ManualClock, Kind::OwnClock] {
-        assert_eq!(differs(kind, &settings, &commands), None);
+    for home in [MEMORY, FILES] {
+        assert_eq!(differs(home, &settings, &commands), None);
     }
 }
 
@@ -72,5 +72,5 @@ fn task_that_was_said_to_have_failed_is_taken_up_again() {
         change("t", Action::Retry { cascade: false }),
         check("t"),
     ];
-    assert_eq!(differs(Kind::ManualClock, &settings, &commands), None);
+    assert_eq!(differs(MEMORY, &settings, &commands), None);
 }

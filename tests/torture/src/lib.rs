@@ -16,6 +16,7 @@ mod kills;
 mod liveness;
 pub mod machine;
 pub mod place;
+mod postgres;
 mod program;
 mod recovery;
 mod table;
@@ -34,6 +35,7 @@ pub fn parts() -> Vec<Part> {
         histories::part(),
         kills::part(),
         kills::full_disk::part(),
+        postgres::part(),
         liveness::part(),
         fairness::part(),
         recovery::part(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use taskhost::{Board, BoardSettings, InitOptions, Name, NewTask, Task};
-use taskhost_board::{Change, Claim, Command, Entry, Request, Store as _, Token};
+use taskhost_board::{Change, Claim, Command, Entry, Request, Token};
 use taskhost_simulated::{Bug, Count, Effort, Harm, Outcome, Part};
 use taskhost_store_file::PlantedBug;
 

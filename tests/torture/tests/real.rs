@@ -40,6 +40,16 @@ fn killed_workers_lose_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn board_in_postgresql_survives_whatever_fails() {
+    let outcome = run("postgres", 8, None);
+    assert_clean(&outcome);
+    let (claims, kills) = (outcome.counted(Count::Claims), outcome.counted(Count::Kills));
+    assert!(claims > 0 && kills > 0, "{claims} claims, {kills} kills");
+    let servers = outcome.figures.iter().find(|(name, _)| name.starts_with("servers "));
+    assert!(servers.is_some(), "the server never failed: {:?}", outcome.figures);
+}
+
+#[test]
 fn worker_that_stays_with_its_generation_is_found_by_kills() {
     let outcome = run("kills", 60, Some(Bug::Store(InStore::GenerationNotRechecked)));
     assert!(!outcome.wrong.is_empty(), "nothing was found");

@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Engine, Error, Work};
 use crate::{
-    Assignee, Change, Command, Event, Json, KeyRecord, Millis, Name, Readiness, Request, Status,
-    Task, TaskId,
+    Aim, Assignee, Change, Command, Event, Json, KeyRecord, Millis, Name, Readiness, Request,
+    Status, Task, TaskId,
 };
 
 /// How many tasks one transaction adds at most.
@@ -90,8 +90,16 @@ impl Engine {
         }
         tasks.iter().try_for_each(check_bounds)?;
         let order = order_of_birth(&tasks.iter().collect::<Vec<_>>())?;
-        self.transact(&Request::of(Command::Add), deadline, |work| work.add(tasks, &order))
+        let request = Request::of(Command::Add);
+        self.transact(&request, aim(tasks.iter()), deadline, |work| work.add(tasks, &order))
     }
+}
+
+/// What adding these looks at: whether they are there already, and what they name.
+pub(super) fn aim<'a>(tasks: impl Iterator<Item = &'a NewTask>) -> Aim {
+    let named = |new: &'a NewTask| new.id.iter().chain(&new.parent).chain(&new.after).cloned();
+    let named: BTreeSet<TaskId> = tasks.flat_map(named).collect();
+    Aim { named: named.into_iter().collect(), ..Aim::default() }
 }
 
 pub(super) fn check_bounds(new: &NewTask) -> Result<(), Error> {
@@ -211,7 +219,7 @@ impl Work<'_> {
         for id in new.parent.iter().chain(&new.after) {
             self.task(id)?;
         }
-        let born = self.tx_mut().next_born();
+        let born = self.tx_mut().next_born()?;
         let id = self.free_id(new, born)?;
         let now = self.tx().now().wall;
         let task = Task {

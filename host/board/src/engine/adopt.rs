@@ -9,13 +9,13 @@
 
 use std::time::Instant as Deadline;
 
-use super::add::{TASKS_MAX, check_bounds, distinct, order_of_birth, sorted};
+use super::add::{TASKS_MAX, aim, check_bounds, distinct, order_of_birth, sorted};
 use super::hold::{ERROR_BYTES_MAX, REASON_BYTES_MAX, RESULT_BYTES_MAX, check_text};
 use super::{Engine, Error, NewTask, Work};
 use crate::transaction::LEASE_MS_MAX;
 use crate::{
     AgentKind, Change, Claim, Command, Event, Json, Lease, Millis, Name, ReadError, Readiness,
-    Request, SessionId, Status, Task,
+    Request, SessionId, Status, Task, TaskId,
 };
 
 /// A task that comes from elsewhere.
@@ -107,7 +107,9 @@ impl Engine {
         tasks.iter().try_for_each(check_arrival)?;
         let news: Vec<&NewTask> = tasks.iter().map(|arrival| &arrival.new).collect();
         let order = order_of_birth(&news)?;
-        self.transact(&Request::of(Command::Add), deadline, |work| work.adopt(tasks, &order))
+        let request = Request::of(Command::Add);
+        let aim = aim(tasks.iter().map(|arrival| &arrival.new));
+        self.transact(&request, aim, deadline, |work| work.adopt(tasks, &order))
     }
 }
 
@@ -181,7 +183,7 @@ impl Work<'_> {
         for id in new.parent.iter().chain(&new.after) {
             self.task(id)?;
         }
-        let born = self.tx_mut().next_born();
+        let born = self.tx_mut().next_born()?;
         let now = self.tx().now().wall;
         // A claim comes as a change of its own, which counts its attempt and has the board's next token.
         let (status, counted) = match past.status {
@@ -219,7 +221,7 @@ impl Work<'_> {
         self.tx_mut().apply(Change::Added(Box::new(task)))?;
         self.queue.allow_one_more();
         if let Some(claim) = &past.claim {
-            let claim = Box::new(self.claim_anew(claim, born)?);
+            let claim = Box::new(self.claim_anew(&id, claim, born)?);
             self.tx_mut().apply(Change::Claimed { id, claim })?;
         } else if past.status == Status::Pending {
             self.tell(&id, Event::Created, "")?;
@@ -229,8 +231,8 @@ impl Work<'_> {
 
     /// The claim that stands for one taken elsewhere. Nothing proves its holder's death but the end of its lease, of
     /// which at least a millisecond is left: then it is recovered as any other.
-    fn claim_anew(&mut self, past: &PastClaim, born: u64) -> Result<Claim, Error> {
-        let token = self.tx_mut().next_token();
+    fn claim_anew(&mut self, id: &TaskId, past: &PastClaim, born: u64) -> Result<Claim, Error> {
+        let token = self.tx_mut().next_token(id)?;
         let tx = self.tx();
         let session = SessionId::new(format!("imported-{}-{born}", tx.id()))
             .map_err(|e| ReadError::Failed(e.to_string()))?;
@@ -252,10 +254,10 @@ impl Work<'_> {
     }
 }
 
-fn id_of(arrival: &Arrival) -> Result<&crate::TaskId, Error> {
+fn id_of(arrival: &Arrival) -> Result<&TaskId, Error> {
     id_of_new(&arrival.new)
 }
 
-fn id_of_new(new: &NewTask) -> Result<&crate::TaskId, Error> {
+fn id_of_new(new: &NewTask) -> Result<&TaskId, Error> {
     new.id.as_ref().ok_or_else(|| Error::Invalid("a task that is adopted has an id".into()))
 }

@@ -7,8 +7,8 @@ use super::combine::ClaimedOrBegun;
 use super::due::LookForDead;
 use super::{Engine, Error, Work};
 use crate::{
-    Access, Agent, Asking, Change, Choice, Command, Counts, Filter, KeyRecord, Measure, Millis,
-    Order, ReadyQuery, Request, Reservation, Status, Tally, Task, TaskId, Token,
+    Access, Agent, Aim, Asking, Change, Choice, Command, Filter, KeyRecord, Measure, Millis, Order,
+    ReadyQuery, Request, Reservation, Status, Tally, Task, TaskId, Token,
 };
 
 /// An agent asks for work.
@@ -32,6 +32,16 @@ impl ClaimRequest {
             agent: Some(self.agent.name.clone()),
             session: Some(self.agent.session.clone()),
             filter: Some(self.filter.clone()).filter(|filter| !filter.is_empty()),
+        }
+    }
+
+    /// What its transaction is for.
+    pub(super) fn aim(&self) -> Aim {
+        Aim {
+            tasks: self.filter.only.iter().cloned().collect(),
+            key: self.key.clone().map(|key| (Command::Claim, key)),
+            asking: Some(Asking { asker: self.agent.clone(), filter: self.filter.clone() }),
+            ..Aim::default()
         }
     }
 }
@@ -76,8 +86,6 @@ pub enum ClaimOutcome {
         detail: Option<String>,
         /// When a lease ends or a task's time comes, if that is known.
         next_ready_at: Option<Millis>,
-        /// How many tasks stand where.
-        counts: Counts,
     },
 }
 
@@ -104,7 +112,7 @@ impl Engine {
         };
         loop {
             let (mut outcome, leftovers, changed) =
-                self.transact_on(opened.take(), &entry, deadline, |work| {
+                self.transact_on(opened.take(), &entry, request.aim(), deadline, |work| {
                     let outcome = work.claim(request, LookForDead::BeforeNothing)?;
                     Ok((outcome, work.has_leftovers(), !work.tx().changes().is_empty()))
                 })?;
@@ -190,10 +198,10 @@ impl Work<'_> {
         match choice {
             Choice::Refused(why) => Err(Error::Refused(why)),
             Choice::Nothing(detail) => {
-                let why = match self.tx().head().counts {
-                    ref counts if counts.open() == 0 => NothingWhy::Empty,
-                    ref counts if counts.ready == 0 => NothingWhy::Waiting,
-                    _ => NothingWhy::NoMatch,
+                let why = match self.tx().is_any_open_or_ready()? {
+                    (false, _) => NothingWhy::Empty,
+                    (true, false) => NothingWhy::Waiting,
+                    (true, true) => NothingWhy::NoMatch,
                 };
                 self.nothing(why, detail)
             }
@@ -254,9 +262,8 @@ impl Work<'_> {
     }
 
     fn nothing(&self, why: NothingWhy, detail: Option<String>) -> Result<ClaimOutcome, Error> {
-        let head = self.tx().head();
         let next_ready_at = self.tx().view().next_due(self.tx().now())?;
-        Ok(ClaimOutcome::Nothing { why, detail, next_ready_at, counts: head.counts.clone() })
+        Ok(ClaimOutcome::Nothing { why, detail, next_ready_at })
     }
 
     /// The answer that `key` stands for, if it was used within its time.

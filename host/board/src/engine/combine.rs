@@ -52,16 +52,18 @@ impl Engine {
         request: &ClaimRequest,
         deadline: Deadline,
     ) -> Result<ClaimedOrBegun, Error> {
+        let aim = request.aim();
         if !self.combines || request.key.is_some() || request.filter.only.is_some() {
-            return Ok(ClaimedOrBegun::Begun(self.store.begin(deadline)?));
+            return Ok(ClaimedOrBegun::Begun(self.store.begin_for(&aim, deadline)?));
         }
         let ClaimRequest { agent, filter, lease_ms, key: _ } = request.clone();
         let seed = (self.entropy)();
         let posted = PostedClaim { form: FORM.to_owned(), agent, filter, lease_ms, seed };
         let Ok(posted) = rmp_serde::to_vec_named(&posted) else {
-            return Ok(ClaimedOrBegun::Begun(self.store.begin(deadline)?));
+            return Ok(ClaimedOrBegun::Begun(self.store.begin_for(&aim, deadline)?));
         };
-        match self.store.begin_or_post(&Posting { seed, request: &posted }, deadline)? {
+        let posting = Posting { seed, request: &posted, aim: &aim };
+        match self.store.begin_or_post(&posting, deadline)? {
             Begun::Opened(opened) => Ok(ClaimedOrBegun::Begun(opened)),
             Begun::Served(answer) => {
                 Ok(ClaimedOrBegun::Claimed(Box::new(decode_task(&answer).map_err(|error| {
@@ -75,7 +77,7 @@ impl Engine {
             Begun::Found(entry) => match self.claimed_by_entry(&entry)? {
                 Some(task) => Ok(ClaimedOrBegun::Claimed(task)),
                 // Nobody was told of that claim, and it has ended.
-                None => Ok(ClaimedOrBegun::Begun(self.store.begin(deadline)?)),
+                None => Ok(ClaimedOrBegun::Begun(self.store.begin_for(&aim, deadline)?)),
             },
         }
     }

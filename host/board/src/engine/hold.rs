@@ -9,7 +9,7 @@ use super::planted::PlantedBug;
 use super::{Engine, Error, Work};
 use crate::transaction::LEASE_MS_MAX;
 use crate::{
-    Access, Change, Claim, Command, Event, Json, Lease, Measure, Name, Request, Status, Task,
+    Access, Aim, Change, Claim, Command, Event, Json, Lease, Measure, Name, Request, Status, Task,
     TaskId, Token, Verdict,
 };
 
@@ -114,7 +114,8 @@ impl Engine {
         deadline: Deadline,
     ) -> Result<Held, Error> {
         check_lease(lease_ms)?;
-        self.transact(&request(Command::Heartbeat, proof), deadline, |work| {
+        let (entry, aim) = (request(Command::Heartbeat, proof), Aim::at([id.clone()]));
+        self.transact(&entry, aim, deadline, |work| {
             let Standing::Holds(claim) = work.standing(id, proof, Verb::Heartbeat)? else {
                 return Err(Error::Invalid("a heartbeat is never answered from memory".into()));
             };
@@ -147,7 +148,8 @@ impl Engine {
             Verb::Release => Command::Release,
             Verb::Block => Command::Block,
         };
-        self.transact(&request(command, proof), deadline, |work| work.finish(id, proof, how))
+        let (entry, aim) = (request(command, proof), Aim::at([id.clone()]));
+        self.transact(&entry, aim, deadline, |work| work.finish(id, proof, how))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant as Deadline;
 
 use super::{Engine, Error};
-use crate::{BoardSettings, Change, Command, Json, Name, Request, TaskId};
+use crate::{Aim, BoardSettings, Change, Command, Json, Name, Request, TaskId};
 
 /// The largest value of metadata, in bytes.
 pub const META_BYTES_MAX: usize = 64 * 1024;
@@ -27,7 +27,7 @@ impl Engine {
             )));
         }
         let request = Request { agent: by.cloned(), ..Request::of(Command::MetaSet) };
-        self.transact(&request, deadline, |work| {
+        self.transact(&request, Aim::default(), deadline, |work| {
             let now = work.tx().meta(key)?;
             if let Some(expected) = expected
                 && now.clone().unwrap_or_default() != *expected
@@ -56,7 +56,8 @@ impl Engine {
         deadline: Deadline,
     ) -> Result<BoardSettings, Error> {
         let request = Request { agent: by.cloned(), ..Request::of(Command::ConfigSet) };
-        self.transact(&request, deadline, |work| {
+        let aim = Aim { alone: true, ..Aim::default() };
+        self.transact(&request, aim, deadline, |work| {
             let before = work.tx().view().settings()?;
             let mut settings = before.clone();
             edit(&mut settings).map_err(Error::Invalid)?;

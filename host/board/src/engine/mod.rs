@@ -24,6 +24,7 @@ mod resume;
 mod set_policy;
 mod settle;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant as Deadline;
 
@@ -43,9 +44,9 @@ pub use prospect::Prospect;
 pub use set_policy::{DerivedPolicies, PolicyChange, PolicyTarget};
 
 use crate::{
-    Access, Change, CommitError, Digest, Entry, FailureKind, Hooked, Hooks, Instant, Measure,
-    Meter, Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, ReadError, Request,
-    Store, Tally, Task, TaskId, Transaction, View,
+    Access, Aim, Cell, Change, CommitError, Digest, Entry, FailureKind, Hooked, Hooks, Instant,
+    Measure, Meter, Opened, Policies, Policy, PolicyFailure, PolicyLimits, PolicySet, ReadError,
+    Request, Store, Tally, Task, TaskId, Transaction, View,
 };
 
 /// The bounds of one transaction.
@@ -146,7 +147,7 @@ impl Engine {
     /// was something to do.
     pub fn upkeep(&self, deadline: Deadline) -> Result<bool, Error> {
         let request = Request::of(crate::Command::Upkeep);
-        self.transact(&request, deadline, |work| {
+        self.transact(&request, Aim::default(), deadline, |work| {
             work.keep_up(None, LookForDead::Surely)?;
             Ok(!work.tx().changes().is_empty())
         })
@@ -157,11 +158,12 @@ impl Engine {
     fn transact<T>(
         &self,
         request: &Request,
+        aim: Aim,
         deadline: Deadline,
         body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.warm_up();
-        self.transact_on(None, request, deadline, body)
+        self.transact_on(None, request, aim, deadline, body)
     }
 
     /// The same, at first in a transaction that may be open already.
@@ -169,6 +171,7 @@ impl Engine {
         &self,
         mut opened: Option<Box<dyn Opened>>,
         request: &Request,
+        mut aim: Aim,
         deadline: Deadline,
         mut body: impl FnMut(&mut Work<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -177,7 +180,7 @@ impl Engine {
         loop {
             let opened = match opened.take() {
                 Some(opened) => opened,
-                None => self.store.begin(deadline)?,
+                None => self.store.begin_for(&aim, deadline)?,
             };
             let done = self.try_transact(opened, request, failure.as_ref(), &mut body);
             match done {
@@ -186,11 +189,13 @@ impl Engine {
                 Ok(None) => {}
                 Err(Failed::AndMayFallBack(error)) if failure.is_none() => failure = Some(error),
                 Err(Failed::AndMayFallBack(error)) => return Err(Error::Policy(error)),
-                Err(Failed::For(Error::Commit(CommitError::Conflict)))
-                    if tries < self.limits.tries_max =>
-                {
-                    tries += 1
+                Err(Failed::Lost(mut cells)) if tries < self.limits.tries_max => {
+                    tries += 1;
+                    aim.lost.append(&mut cells);
+                    // Others may come in between again and again: the last ones are tried while nobody can.
+                    aim.alone |= tries > self.limits.tries_max / 2;
                 }
+                Err(Failed::Lost(_)) => return Err(CommitError::Conflict.into()),
                 Err(Failed::For(error)) => {
                     if error.is_conflict() {
                         self.meter.count(Tally::Conflicts);
@@ -205,8 +210,8 @@ impl Engine {
     /// goes wrong there again.
     fn warm_up(&self) {
         self.warm.get_or_init(|| {
-            let Ok((view, _)) = self.store.snapshot() else { return };
-            if let Ok(rules) = self.rules(&*view, false) {
+            let rules = self.store.snapshot().and_then(|(view, _)| Ok(self.rules(&*view, false)?));
+            if let Ok(rules) = rules {
                 let _ = self.prepare(&rules);
             }
         });
@@ -234,6 +239,10 @@ impl Engine {
         let seed = (self.entropy)();
         let mut work = Work::new(self, &mut *opened, view, policy.enter(false), &rules, seed)?;
         let answer = body(&mut work);
+        if let Some(cells) = work.opened.lost() {
+            work.end(request, false).hooks.close(false);
+            return Err(Failed::Lost(cells));
+        }
         let stays = match &answer {
             Ok(_) => true,
             Err(error) => work.has_only_upkeep() && !error.is_about_board(),
@@ -249,7 +258,11 @@ impl Engine {
         };
         // Only now that the board's lock is free: throwing instances away takes time.
         hooks.close(stays && committed.is_ok());
-        committed?;
+        match committed {
+            Err(CommitError::Conflict) => return Err(Failed::Lost(BTreeSet::new())),
+            Err(CommitError::Lost(cells)) => return Err(Failed::Lost(cells)),
+            committed => committed?,
+        }
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::Policy(error)) if may_fall_back => Err(Failed::AndMayFallBack(error)),
@@ -324,6 +337,8 @@ struct Rules {
 /// A transaction came to nothing.
 enum Failed {
     For(Error),
+    /// Others have or had a part of the board that it wanted: the same may succeed if it is tried again.
+    Lost(BTreeSet<Cell>),
     /// The board's own policy failed, and the board is set to let the standard one decide then.
     AndMayFallBack(PolicyFailure),
 }
@@ -359,12 +374,13 @@ impl<'e> Work<'e> {
         rules: &Rules,
         seed: u64,
     ) -> Result<Self, ReadError> {
-        let head = view.head()?;
+        let head = view.outset()?;
         let id = format!("{}-{seed:016x}", head.sequence.next());
         let queue = settle::Queue::new(engine.limits.asks_max);
         let policy = rules.set.leading().digest;
         let tx = Transaction::on(view, head, opened.now(), id, seed, rules.steps_max)
-            .with_locks(opened.task_locks());
+            .with_locks(opened.task_locks())
+            .with_numbers(opened.numbers());
         let tx = Some(tx);
         Ok(Self { engine, opened, hooks, tx, queue, upkept: 0, looked_for_dead: false, policy })
     }

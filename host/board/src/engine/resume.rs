@@ -9,7 +9,7 @@ use std::time::Instant as Deadline;
 
 use super::hold::{Standing, Verb, check_lease, request};
 use super::{Engine, Error, Held, Proof, Work};
-use crate::{Agent, Change, Claim, Command, Task, TaskId, Token};
+use crate::{Agent, Aim, Change, Claim, Command, Task, TaskId, Token};
 
 impl Engine {
     /// Takes up again the claim with this token for the session that `agent` is, and extends its lease to `lease_ms` from
@@ -26,7 +26,8 @@ impl Engine {
         let proof = Proof { agent: agent.name.clone(), token: Some(token) };
         let mut entry = request(Command::Heartbeat, &proof);
         entry.session = Some(agent.session.clone());
-        self.transact(&entry, deadline, |work| work.resume(id, &proof, agent, lease_ms))
+        let aim = Aim::at([id.clone()]);
+        self.transact(&entry, aim, deadline, |work| work.resume(id, &proof, agent, lease_ms))
     }
 }
 
@@ -41,9 +42,14 @@ impl Work<'_> {
         let Standing::Holds(held) = self.standing(id, proof, Verb::Heartbeat)? else {
             return Err(Error::Invalid("a heartbeat is never answered from memory".into()));
         };
+        // Who names a session doesn't show that it is that one; who holds its life lock does.
+        let is_own = held.session == agent.session && agent.living;
+        if !is_own {
+            self.refuse_if_living(id, &held)?;
+        }
         let lease_ms = lease_ms.unwrap_or(held.lease_ms);
-        self.hand_over(id, held, agent, lease_ms)?;
-        Ok(Held { task: Box::new(self.task(id)?), repeated: false })
+        let task = self.hand_over(id, &held, agent, lease_ms)?;
+        Ok(Held { task: Box::new(task), repeated: false })
     }
 
     /// The claim that `agent`'s request made before, answered again: to a later session only if the one that made it has
@@ -54,37 +60,34 @@ impl Work<'_> {
         if held.session == agent.session || is_same_process {
             return Ok(task);
         }
-        if !agent.living && agent.process.is_none() && !self.is_living(&held) {
+        self.refuse_if_living(&task.id, &held)?;
+        if !agent.living && agent.process.is_none() {
             // Nothing is known of either: the request was repeated.
             return Ok(task);
         }
-        let lease_ms = held.lease_ms;
-        self.hand_over(&task.id, Box::new(held), agent, lease_ms)?;
-        self.task(&task.id)
+        self.hand_over(&task.id, &held, agent, held.lease_ms)
     }
 
     fn hand_over(
         &mut self,
         id: &TaskId,
-        held: Box<Claim>,
+        held: &Claim,
         agent: &Agent,
         lease_ms: u64,
-    ) -> Result<(), Error> {
-        // Who names a session doesn't show that it is that one; who holds its life lock does.
-        let is_own = held.session == agent.session && agent.living;
-        if !is_own && self.is_living(&held) {
-            let lease_until = held.lease.ends(self.tx().now());
-            return Err(Error::Held { id: id.clone(), claim: held, lease_until });
-        }
+    ) -> Result<Task, Error> {
         let now = self.tx().now();
         let claim = Claim { since: held.since, ..Claim::new(agent, held.token, now, lease_ms) };
         self.tx_mut().apply(Change::Resumed { id: id.clone(), claim: Box::new(claim) })?;
-        Ok(())
+        self.task(id)
     }
 
-    /// Whether something vouches for its holder, and isn't known to have ended.
-    fn is_living(&mut self, claim: &Claim) -> bool {
-        let mut vitals = claim.vitals().peekable();
-        vitals.peek().is_some() && !vitals.any(|vital| self.opened.is_dead(&vital))
+    /// Leaves the claim with its holder if something vouches for them, and isn't known to have ended.
+    fn refuse_if_living(&mut self, id: &TaskId, held: &Claim) -> Result<(), Error> {
+        let mut vitals = held.vitals().peekable();
+        if vitals.peek().is_none() || vitals.any(|vital| self.opened.is_dead(&vital)) {
+            return Ok(());
+        }
+        let lease_until = held.lease.ends(self.tx().now());
+        Err(Error::Held { id: id.clone(), claim: Box::new(held.clone()), lease_until })
     }
 }

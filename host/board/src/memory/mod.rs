@@ -327,6 +327,10 @@ impl Store for MemoryStore {
         Ok(state.mark())
     }
 
+    fn wall(&self) -> Millis {
+        self.shared.state.lock().now.wall
+    }
+
     fn component(&self, digest: Digest) -> Result<Vec<u8>, ReadError> {
         let state = self.shared.state.lock();
         let found = state.components.get(&digest).cloned();

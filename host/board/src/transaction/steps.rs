@@ -42,7 +42,7 @@ impl Transaction {
             return Err(StepError::Conflict(format!("`{id}` is locked by hand")));
         }
         self.take_step()?;
-        let token = self.next_token();
+        let token = self.next_token(id)?;
         let claim = Claim::new(&asker, token, &self.inner.now, lease_ms);
         self.apply(Change::Claimed { id: id.clone(), claim: Box::new(claim) })?;
         self.inner.claimed = Some(id.clone());

@@ -1,20 +1,10 @@
-//! What a board promises, shown on one in memory.
+//! What a board promises, shown on one in memory, and what only one in memory shows.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should stop")]
 
-mod adding;
-mod adopting;
-mod answers;
-mod around;
-mod changing;
-mod claims;
-mod common;
-mod compiling;
-mod fallback;
-mod limits;
-mod operating;
-mod posted;
-mod properties;
-mod recording;
-mod regressions;
-mod resuming;
+mod image;
+mod memory;
+
+mod contract {
+    taskhost_contract::suite!(&crate::memory::KIND);
+}

@@ -1,6 +1,6 @@
 //! `archive`: finished families are taken off the board.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -104,8 +104,7 @@ fn sweep(context: &Context, board: &Board, args: &Args) -> Result<Code> {
 
 /// The roots of families that may be archived, oldest first.
 fn candidates(board: &Board, older_than: Duration) -> Result<Vec<TaskId>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let until_ms = now.saturating_sub(older_than).as_millis();
+    let until_ms = u128::from(board.now().0).saturating_sub(older_than.as_millis());
     let mut query = ListQuery {
         roots: true,
         statuses: vec![Status::Completed, Status::Failed, Status::Cancelled],

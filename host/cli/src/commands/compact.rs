@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use taskhost::Compaction;
 
 use crate::context::Context;
 use crate::exit::Code;
@@ -27,28 +28,38 @@ pub struct Args {
 #[derive(Serialize)]
 struct Answer {
     compacted: bool,
-    journal_bytes: u64,
-    snapshot_bytes: u64,
-    history_bytes: u64,
+    /// Why there was nothing to do, where the store keeps its boards small by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_bytes: Option<u64>,
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
-    let compacted = if args.if_due {
-        board.compact_if_due()?
+    let (compacted, reason) = if args.if_due {
+        (board.compact_if_due()?, None)
     } else {
-        board.compact()?;
-        true
+        match board.compact()? {
+            Compaction::Done => (true, None),
+            Compaction::Needless(why) => (false, Some(why)),
+        }
     };
     let disk = board.disk_use()?;
     let answer = Answer {
         compacted,
-        journal_bytes: disk.journal,
-        snapshot_bytes: disk.snapshot,
-        history_bytes: disk.history,
+        reason,
+        journal_bytes: disk.part("journal"),
+        snapshot_bytes: disk.part("snapshot"),
+        history_bytes: disk.part("history"),
     };
     context.output.answer(&answer, |out| {
-        line(out, if compacted { "the journal is short again" } else { "that isn't due yet" });
+        let done = if compacted { "the journal is short again" } else { "that isn't due yet" };
+        line(out, reason.unwrap_or(done));
     })?;
     Ok(Code::Done)
 }

@@ -1,7 +1,7 @@
 //! `history`: what happened on a board, and who did it.
 
 use anyhow::Result;
-use taskhost::{Millis, Sequence, TaskId};
+use taskhost::{Sequence, TaskId};
 use taskhost_answers::events::{Event, Gap};
 use taskhost_answers::{Cursor, History};
 
@@ -9,7 +9,7 @@ use super::wanted::Wanted;
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::line;
-use crate::parse;
+use crate::parse::{self, PastTime};
 
 /// The most events that are shown at once.
 const LIMIT_MAX: u64 = 1_000_000;
@@ -41,10 +41,10 @@ pub struct Args {
     wanted: Wanted,
     /// Only what happened at this time or later, in RFC 3339, or so long ago, such as `2h`
     #[arg(long, value_name = "TIME", value_parser = parse::past_time)]
-    since: Option<Millis>,
+    since: Option<PastTime>,
     /// Only what happened before this time, given likewise
     #[arg(long, value_name = "TIME", value_parser = parse::past_time)]
-    until: Option<Millis>,
+    until: Option<PastTime>,
     /// How many events at most, the newest
     #[arg(long, visible_alias = "last", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=LIMIT_MAX))]
     limit: u64,
@@ -58,12 +58,25 @@ pub struct Args {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let answer = History::new(&context.open()?, limit, args.before, |event| wanted(args, event))?;
+    let board = context.open()?;
+    let seen = |time: Option<PastTime>| time.map(|time| time.seen_from(board.now()));
+    let (since, until) = (seen(args.since), seen(args.until));
+    let is_wanted = |event: &Event| {
+        since.is_none_or(|since| event.time >= since)
+            && until.is_none_or(|until| event.time < until)
+            && wanted(args, event)
+    };
+    let answer = History::new(&board, limit, args.before, is_wanted)?;
     context
         .output
         .answer(&answer, |out| answer.events.iter().for_each(|event| line(out, event)))?;
     let begins = Sequence(answer.begins_with);
-    if let Some(gap) = args.gap(begins, answer.begins_at, answer.is_cut()) {
+    let is_later = since.is_some() && answer.begins_at.is_some_and(|time| since > Some(time));
+    let cut = answer.is_cut() && args.past.is_none();
+    if !is_later
+        && !cut
+        && let Some(gap) = Gap::between(Sequence(args.past.unwrap_or_default()), begins)
+    {
         context.output.hint(&format!("taskhost: {gap}"));
     }
     if let Some(cursor) = &answer.next_cursor {
@@ -75,22 +88,8 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     Ok(Code::Done)
 }
 
-impl Args {
-    /// What was asked for and isn't kept, if the history begins with this sequence at this time. An answer that was
-    /// `cut` didn't come to the beginning, unless it was named.
-    fn gap(&self, begins: Sequence, time: Option<Millis>, cut: bool) -> Option<Gap> {
-        let is_later = self.since.is_some() && time.is_some_and(|time| self.since > Some(time));
-        if is_later || (cut && self.past.is_none()) {
-            return None;
-        }
-        Gap::between(Sequence(self.past.unwrap_or_default()), begins)
-    }
-}
-
 fn wanted(args: &Args, event: &Event) -> bool {
     args.past.is_none_or(|past| event.sequence > past)
         && args.id.as_ref().is_none_or(|id| event.is_about(id))
-        && args.since.is_none_or(|since| event.time >= since)
-        && args.until.is_none_or(|until| event.time < until)
         && args.wanted.has(event)
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 use taskhost::formats::{self, Format, Recognised, Remark};
 use taskhost::{
-    Archived, Board, BoardSettings, Error, Imported, InitError, InitOptions, OpenError,
+    Archived, Board, BoardSettings, Error, Imported, InitError, InitOptions, Millis, OpenError,
     check_foreign, reading,
 };
 
@@ -29,8 +29,8 @@ Example: by way of a pipe
 
   taskhost export | taskhost --board /elsewhere/.taskhost import -
 
-It is the same board: its ids, tokens, claims and history go on. Agents of the old one don't hear of it, so stop them first. \
-The board is made whole or not at all.
+It is the same board: its ids, tokens, claims and history go on. Agents of the old one don't hear of it, so stop them first, \
+or use `taskhost migrate`. The board is made whole or not at all.
 
 Example: what another system has in its files
 
@@ -123,7 +123,7 @@ fn whole_board(context: &Context, path: &Path) -> Result<Code> {
     let board = Board::import(&context.board, open(path)?, &context.open_options())?;
     let head = board.head()?;
     let answer = Answer {
-        board: context.board.display().to_string(),
+        board: context.board.to_string(),
         tasks: head.counts.total(),
         sequence: head.sequence.0,
     };
@@ -137,14 +137,19 @@ fn whole_board(context: &Context, path: &Path) -> Result<Code> {
 fn foreign(context: &Context, args: &Args, format: Format) -> Result<Code> {
     let lease_ms = u64::try_from(args.lease.as_millis()).unwrap_or(u64::MAX);
     // Read and checked before a board is made: of a damaged file none is left.
-    let read =
-        formats::read(format, &args.path, &reading(Some(lease_ms))).map_err(Error::Format)?;
+    let found = found(context)?;
+    let now = found.as_ref().map_or_else(Millis::of_this_machine, Board::now);
+    let options = reading(now, Some(lease_ms));
+    let read = formats::read(format, &args.path, &options).map_err(Error::Format)?;
     check_foreign(&read)?;
-    let (board, created) = board(context, lease_ms)?;
+    let (board, created) = match found {
+        Some(board) => (board, false),
+        None => made(context, lease_ms)?,
+    };
     let Imported { added, present, claims, remarks } = board.adopt(read, Archived::Stay)?;
     let needs_tokens = !board.settings()?.unfenced && !claims.is_empty();
     let answer = ForeignAnswer {
-        board: context.board.display().to_string(),
+        board: context.board.to_string(),
         created,
         format: format.as_str(),
         added: added.len(),
@@ -168,24 +173,27 @@ fn foreign(context: &Context, args: &Args, format: Format) -> Result<Code> {
     Ok(Code::Done)
 }
 
-/// The board that is there, or one for agents that have no tokens.
-fn board(context: &Context, lease_ms: u64) -> Result<(Board, bool)> {
+/// The board that is there, if there is one.
+fn found(context: &Context) -> Result<Option<Board>> {
     match context.open() {
-        Ok(board) => Ok((board, false)),
-        Err(Error::Open(OpenError::NoBoard { .. })) => {
-            let lease = parse::show_duration(lease_ms);
-            let options = InitOptions {
-                settings: BoardSettings { unfenced: true, ..BoardSettings::default() },
-                policy_settings: BTreeMap::from([("lease".to_owned(), lease)]),
-                open: context.open_options(),
-            };
-            match Board::init(&context.board, &options) {
-                Ok(board) => Ok((board, true)),
-                // Somebody else made it meanwhile.
-                Err(Error::Init(InitError::Exists)) => Ok((context.open()?, false)),
-                Err(error) => Err(error.into()),
-            }
-        }
+        Ok(board) => Ok(Some(board)),
+        Err(Error::Open(OpenError::NoBoard { .. })) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A board for agents that have no tokens, and whether it was made here.
+fn made(context: &Context, lease_ms: u64) -> Result<(Board, bool)> {
+    let lease = parse::show_duration(lease_ms);
+    let options = InitOptions {
+        settings: BoardSettings { unfenced: true, ..BoardSettings::default() },
+        policy_settings: BTreeMap::from([("lease".to_owned(), lease)]),
+        open: context.open_options(),
+    };
+    match Board::init(&context.board, &options) {
+        Ok(board) => Ok((board, true)),
+        // Somebody else made it meanwhile.
+        Err(Error::Init(InitError::Exists)) => Ok((context.open()?, false)),
         Err(error) => Err(error.into()),
     }
 }

@@ -38,8 +38,8 @@ pub struct Args {
     /// Accept `complete`, `fail`, `release` and `heartbeat` without a token, for clients that have none
     #[arg(long)]
     unfenced: bool,
-    /// A directory that policies of several boards may read and write
-    #[arg(long, value_name = "DIR")]
+    /// A directory, or for a board in PostgreSQL a name, where policies of several boards may read and write
+    #[arg(long, value_name = "DIR|NAME")]
     shared_files: Option<String>,
     /// Add a paragraph to AGENTS.md in this directory that tells coding agents how to work with the board; once, and
     /// also for a board that is there already
@@ -57,7 +57,7 @@ struct Answer {
 }
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
-    check_link(&context.board)?;
+    context.board.directory().map_or(Ok(()), check_link)?;
     if args.agents_md {
         agents_md::check(Path::new("."))?;
     }
@@ -71,13 +71,13 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         args.agents_md.then(|| agents_md::add(Path::new("."), &context.taskhost())).transpose()?;
     let answer = Answer {
         agents_md: told.as_ref().map(|(path, _)| path.display().to_string()),
-        board: std::path::absolute(&context.board)?.display().to_string(),
+        board: context.board.absolute()?.to_string(),
         created,
         policy: board.policies()?.leading().digest.to_string(),
     };
     context.output.answer(&answer, |out| {
         let what = if created { "made a board" } else { "there is such a board already" };
-        line(out, format_args!("{what} in `{}`", context.board.display()));
+        line(out, format_args!("{what} in `{}`", context.board));
         if let Some((path, written)) = &told {
             let what = match written {
                 Written::Created => "made, with a paragraph about the board",
@@ -108,8 +108,10 @@ fn check_link(board: &Path) -> Result<(), Usage> {
 }
 
 fn options(context: &Context, args: &Args) -> Result<InitOptions> {
-    let shared_files = args.shared_files.as_deref().map(settings::directory).transpose();
-    let shared_files = shared_files.map_err(|why| Usage(format!("`--shared-files`: {why}")))?;
+    let shared_files =
+        args.shared_files.as_deref().map(|text| settings::shared_files(text, &context.board));
+    let shared_files =
+        shared_files.transpose().map_err(|why| Usage(format!("`--shared-files`: {why}")))?;
     Ok(InitOptions {
         settings: BoardSettings {
             unfenced: args.unfenced,
@@ -144,7 +146,7 @@ fn existing(context: &Context, args: &Args, asked: &InitOptions) -> Result<Board
         return Ok(board);
     }
     let what = other.join(", ");
-    let at = context.board.display();
+    let at = &context.board;
     Err(Conflicting(format!(
         "there is a board in `{at}` already, made without {what}, and nothing was changed: \
          `taskhost policy set` changes a policy's settings, `--board` names another board"

@@ -24,8 +24,8 @@ Example: change several things while nobody changes anything else
   taskhost lock board --timeout 1m -- sh -c 'taskhost cancel a && taskhost add build --id b'
 
 Whatever runs inside has the lock too: a `taskhost` there doesn't wait for it, and the lock lasts until everything that \
-inherited it has ended, even if this process is killed. Other programs can take the same locks, by `flock` on the \
-board's `board.lock` or `locks/task_ID.lock`.
+inherited it has ended, even if this process is killed. Of a board in a directory, other programs can take the same locks, by \
+`flock` on its `board.lock` or `locks/task_ID.lock`.
 
 The exit code is the command's, or 128 and the signal that ended it.";
 
@@ -66,8 +66,8 @@ Example:
 
   taskhost lock board -- tar cf board.tar .taskhost
 
-Large values (`taskhost context`) and what `run`'s commands print may change all the same: they aren't part of the \
-board's transactions. Whoever needs a task's lock too takes it first, and the board's inside.";
+Of a board in a directory, large values (`taskhost context`) may change all the same, and what `run`'s commands print: \
+they aren't part of the board's transactions. Whoever needs a task's lock too takes it first, and the board's inside.";
 
 #[derive(Debug, clap::Args)]
 struct Run {
@@ -110,13 +110,18 @@ fn hold_and_run(context: &Context, id: Option<&TaskId>, run: &Run) -> Result<Exi
         }
         None => board.hold_board(who)?,
     };
-    let status = spawn(context, &lock, run);
+    let status = spawn(context, &*lock, run);
+    if !lock.is_held() {
+        context.output.hint(
+            "taskhost: the lock was lost while the command ran, with the connection to the server: others may have gone on",
+        );
+    }
     // After the command: until then the lock is this process's too.
     drop(lock);
     status
 }
 
-fn spawn(context: &Context, lock: &HandLock, run: &Run) -> Result<ExitStatus> {
+fn spawn(context: &Context, lock: &dyn HandLock, run: &Run) -> Result<ExitStatus> {
     let (program, arguments) = run.command.split_first().context("there is no command")?;
     // Ctrl-C is for the command, which this process waits for.
     for signal in [SIGINT, SIGQUIT] {
@@ -124,8 +129,8 @@ fn spawn(context: &Context, lock: &HandLock, run: &Run) -> Result<ExitStatus> {
     }
     let mut command = Process::new(program);
     command.args(arguments);
-    if let Ok(board) = std::path::absolute(&context.board) {
-        command.env("TASKHOST_BOARD", board);
+    if let Ok(board) = context.board.absolute() {
+        command.env("TASKHOST_BOARD", board.as_os_str());
     }
     lock.pass_on(&mut command).context("the lock can't be handed on")?;
     let shown = program.to_string_lossy();

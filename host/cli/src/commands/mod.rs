@@ -27,6 +27,7 @@ mod list;
 mod lock;
 mod mcp;
 mod meta;
+mod migrate;
 mod policy;
 mod prime;
 mod release;
@@ -82,6 +83,7 @@ pub enum Command {
     Mcp(mcp::Args),
     Export(export::Args),
     Import(import::Args),
+    Migrate(migrate::Args),
     Compact(compact::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
@@ -128,6 +130,7 @@ impl Command {
             Self::Mcp(args) => mcp::exec(context, &args),
             Self::Export(args) => export::exec(context, &args),
             Self::Import(args) => import::exec(context, &args),
+            Self::Migrate(args) => migrate::exec(context, &args),
             Self::Compact(args) => compact::exec(context, &args),
             Self::Doctor(args) => doctor::exec(context, &args),
             Self::Policy(command) => command.exec(context),

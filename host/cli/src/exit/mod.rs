@@ -39,6 +39,8 @@ pub enum Code {
     OutcomeUnknown = 11,
     /// `run`: some tasks failed.
     SomeFailed = 12,
+    /// The board is elsewhere now; the message says where.
+    Moved = 13,
     /// `run` was stopped by a hang-up, as a shell would say it.
     HungUp = 129,
     /// `run` was stopped by Ctrl-C.

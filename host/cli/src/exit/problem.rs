@@ -85,6 +85,7 @@ impl From<ProblemKind> for Code {
             ProblemKind::Damaged => Self::Damaged,
             ProblemKind::Invalid => Self::Invalid,
             ProblemKind::OutcomeUnknown => Self::OutcomeUnknown,
+            ProblemKind::Moved => Self::Moved,
         }
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 use taskhost::domain::{
-    BeginError, BootId, CommitError, Error as BoardError, FailureKind, Lease, PolicyFailure,
-    ReadError, SwitchError,
+    BeginError, CommitError, Error as BoardError, FailureKind, PolicyFailure, ReadError,
+    SwitchError,
 };
 use taskhost::{
-    Assignee, Claim, ContextFailure, Digest, InitError, Json, Millis, Name, OpenError, SessionId,
-    Status, TaskId, Token, Verb,
+    Assignee, Claim, ContextFailure, Digest, InitError, Json, Millis, Name, OpenError, Status,
+    TaskId, Token, Verb,
 };
 
 use super::{Code, Conflicting, LineFailed, NoSuchValue, Usage, problem};
@@ -39,18 +39,7 @@ fn id() -> TaskId {
 }
 
 fn claim() -> Box<Claim> {
-    Box::new(Claim {
-        agent: Name::new("alice").unwrap(),
-        kind: taskhost::AgentKind::Agent,
-        hostname: None,
-        session: SessionId::new("s-1").unwrap(),
-        living: false,
-        process: None,
-        token: Token(7),
-        since: Millis(0),
-        lease: Lease { until: Millis(1_000), boot: BootId("b".into()), boot_ms: 1_000 },
-        lease_ms: 1_000,
-    })
+    Box::new(taskhost_answers::sample::claim())
 }
 
 #[test]
@@ -69,6 +58,7 @@ fn codes_are_those_that_are_published() {
         (Code::Invalid, 10),
         (Code::OutcomeUnknown, 11),
         (Code::SomeFailed, 12),
+        (Code::Moved, 13),
         (Code::HungUp, 129),
         (Code::Interrupted, 130),
         (Code::Terminated, 143),
@@ -135,6 +125,13 @@ fn value_that_somebody_changed_is_said_so_that_one_can_decide_again() {
 }
 
 #[test]
+fn a_board_that_was_moved_says_where_it_is() {
+    let moved = ReadError::Moved { to: "postgres://db/work?board=main".into() };
+    let details = json!({ "address": "postgres://db/work?board=main" });
+    check(taskhost::Error::from(moved), Code::Moved, "moved", false, details);
+}
+
+#[test]
 fn large_values_have_the_codes_of_everything_else() {
     let context = |failure: ContextFailure| taskhost::Error::Context(failure);
     check(context(ContextFailure::TooLarge), Code::Usage, "too_large", false, json!({}));
@@ -155,7 +152,7 @@ fn what_is_missing_is_named() {
         json!({ "task": "t" }),
     );
     check(NoSuchValue("no".into()), Code::Missing, "no_such_value", false, json!({}));
-    let error = taskhost::Error::Open(OpenError::NoBoard { path: "x".into() });
+    let error = taskhost::Error::Open(OpenError::NoBoard { board: "x".into() });
     check(error, Code::Missing, "no_such_board", false, json!({ "board": "x" }));
 }
 

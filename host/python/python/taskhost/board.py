@@ -14,7 +14,7 @@ from typing import Any
 from taskhost import _native
 from taskhost._process import PerProcess
 from taskhost.agent import Agent
-from taskhost.errors import NotFound, TaskhostError, _from_native
+from taskhost.errors import NotFound, TaskhostError, UsageError, _from_native
 from taskhost.files import ImportReport, Remark
 from taskhost.locks import HeldLock
 from taskhost.looking import Event, Explanation, History
@@ -63,8 +63,15 @@ class Changed:
         return self
 
 
+def _named(path: str | os.PathLike[str]) -> Path | str:
+    """A board's directory, or its address in PostgreSQL, which a path would make another one of."""
+    text = os.fspath(path)
+    return text if text.startswith(("postgres://", "postgresql://")) else Path(text)
+
+
 class Board:
-    """A board of tasks: a directory, ``.taskhost`` unless said otherwise.
+    """A board of tasks: a directory, ``.taskhost`` unless said otherwise, or one in PostgreSQL, which is named by an
+    address such as ``postgres://ada@db.example.org/work?board=nightly``.
 
     ::
 
@@ -96,10 +103,10 @@ class Board:
         allow_unsafe_file_system: bool,
         opened: _native.Board | None,
     ) -> None:
-        self.path = Path(path)
+        self._named = named = _named(path)
         self.timeout = timeout
         # Where the current directory is another one by the time of a fork, the board is the same.
-        self._place = place = self.path.absolute()
+        self._place = place = named.absolute() if isinstance(named, Path) else named
         self._unsafe = allow_unsafe_file_system
         # It doesn't refer to this object, which so ends as soon as nobody has it any more.
         opening = partial(_native.Board.open, place, timeout, allow_unsafe_file_system)
@@ -129,7 +136,7 @@ class Board:
                 pass
         try:
             made = _native.Board.init(
-                Path(path), timeout, allow_unsafe_file_system, unfenced, dict(settings or {})
+                _named(path), timeout, allow_unsafe_file_system, unfenced, dict(settings or {})
             )
         except TaskhostError as error:
             # Somebody else made it meanwhile.
@@ -141,10 +148,22 @@ class Board:
         return board
 
     def __repr__(self) -> str:
-        return f"Board({str(self.path)!r})"
+        return f"Board({self.address!r})"
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
+
+    @property
+    def address(self) -> str:
+        """Where the board is, as it was named; without the password, if there was one in it."""
+        return _native.shown_address(self._named)
+
+    @property
+    def path(self) -> Path:
+        """The board's directory. A board that is in none, such as one in PostgreSQL, has no path."""
+        if isinstance(self._named, Path):
+            return self._named
+        raise UsageError(f"`{self.address}` is no directory, so it has no path: use `address`")
 
     def __reduce__(self) -> Any:
         open_there = partial(Board, timeout=self.timeout, allow_unsafe_file_system=self._unsafe)
@@ -612,6 +631,15 @@ class Board:
     def compact(self) -> None:
         """Makes the journal short again. Boards do this by themselves now and then."""
         self._native.compact()
+
+    def migrate(self, to: str | os.PathLike[str]) -> str:
+        """Moves the board to another place, a directory or a ``postgres://…`` at which there is none.
+
+        It is the same board there: ids, tokens, claims, policies and history go on. Whoever would change it here afterwards
+        gets :exc:`Moved`, with where it is: what this returns, which has no password in it. If it is cut short, the same
+        again finishes it.
+        """
+        return self._native.migrate(os.fspath(to))
 
     @property
     def sequence(self) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "BoardDamaged",
     "Invalid",
     "LockTimeout",
+    "Moved",
     "NotFound",
     "OutcomeUnknown",
     "PolicyFailed",
@@ -113,6 +114,17 @@ class OutcomeUnknown(TaskhostError):
     code = "outcome_unknown"
 
 
+class Moved(TaskhostError):
+    """The board is elsewhere now: open it there, by ``address``. Here it is only read."""
+
+    code = "moved"
+
+    @property
+    def address(self) -> str:
+        """Where the board is now, without a password."""
+        return str(self.details.get("address", ""))
+
+
 _OF_KIND: dict[str, type[TaskhostError]] = {
     "usage": UsageError,
     "taken": Taken,
@@ -123,6 +135,7 @@ _OF_KIND: dict[str, type[TaskhostError]] = {
     "damaged": BoardDamaged,
     "invalid": Invalid,
     "outcome_unknown": OutcomeUnknown,
+    "moved": Moved,
 }
 
 

@@ -45,6 +45,24 @@ fn unread(error: ReadError) -> ContextFailure {
     BeginError::Read(error).into()
 }
 
+/// Waits until nobody changes a value, and keeps everybody from it; they can be read.
+pub(crate) fn lock_all(inner: &Inner, deadline: Deadline) -> Result<Vec<FileLock>, BeginError> {
+    let lock = |number| {
+        let path = format!("locks/context_{number}.lock");
+        inner.helpers.lock(&inner.disk, "", &path, Hold::Shared, deadline).map_err(|error| {
+            match error {
+                LockError::Timeout(waited) => {
+                    let file = inner.disk.identity(&path).ok();
+                    let holder = file.and_then(|file| inner.platform.lock_holder(file));
+                    BeginError::Timeout { waited, holder }
+                }
+                other => ReadError::Failed(other.to_string()).into(),
+            }
+        })
+    };
+    (0..LOCKS).map(lock).collect()
+}
+
 impl FileContexts {
     fn same_process(&self) -> Result<(), ContextFailure> {
         self.inner.lock.same_process().map_err(|error| unread(ReadError::Failed(error.to_string())))
@@ -66,7 +84,10 @@ impl FileContexts {
         self.same_process()?;
         let path = lock_path(file);
         let lock = self.inner.helpers.lock(&self.inner.disk, "", &path, Hold::Exclusive, deadline);
-        lock.map_err(|error| self.locked(&path, error))
+        let lock = lock.map_err(|error| self.locked(&path, error))?;
+        // Whoever takes the board elsewhere has all these locks meanwhile.
+        self.inner.expect_here().map_err(unread)?;
+        Ok(lock)
     }
 
     /// Waits until nobody changes the value. Where the lock was never made, nobody ever did.

@@ -25,8 +25,8 @@ pub(crate) use open::{Reserved, fill, open_regular, reserve};
 pub(crate) use real::RealDisk;
 use taskhost_board::Millis;
 
-use crate::forks::Entered;
 use crate::platform::random_u64;
+use taskhost_forks::Entered;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use taskhost_board::Millis;
 
 use super::open::open_regular;
 use super::{Disk, DiskFile, Hold, How, Identity, Stamp};
-use crate::forks::{self, Entered, PROBE_QUIET_MAX, QUIET_MAX};
+use taskhost_forks::{self as forks, Entered, PROBE_QUIET_MAX, QUIET_MAX};
 
 /// Two changes this far apart have different times, on every file system in use.
 const TICK_MAX: Duration = Duration::from_secs(2);

@@ -3,58 +3,32 @@
 //!
 //! - [`Recorder`]: where one handle records. A few relaxed atomic additions each, and no system call.
 //! - [`Measured`]: what was recorded since the machine started, by all processes and by each of the last 64.
-//! - `page`: the mapped file. `buckets`: the histograms, whose error is at most 6.25 %.
+//! - `page`: the mapped file.
 //!
 //! The file, `index/stats`, is derived and never synced; it belongs to one board, place and boot. If it is missing,
 //! damaged or another board's, it is made anew. Nothing is decided by it, so whatever fails here is let be, and then
 //! nothing is measured.
 
-mod buckets;
 mod page;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use parking_lot::RwLock;
-use taskhost_board::{Distribution, Figures, Measure, Meter, Millis, Process, ReadError, Tally};
+use taskhost_board::{
+    Figures, Measure, Measured, Meter, Process, ProcessFigures, ReadError, Tally,
+};
 
-use self::buckets::{MICROS_MAX, upper};
-use self::page::{Owner, Page, Raw, SLOTS, WORDS, Whose};
+use self::page::{Owner, Page, SLOTS, WORDS, Whose};
 use crate::platform::Platform;
 use crate::process::{has_ended, is_unknown_to_the_kernel, process};
 use crate::state::Inner;
-use crate::store::FileStore;
 
-/// What was measured on a board since its machine was started or its figures were last thrown away.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Measured {
-    /// Since when.
-    pub since: Millis,
-    /// What all processes measured together.
-    pub all: Figures,
-    /// What each of them did, as far as they are remembered: 64 at most, the dead forgotten first.
-    pub processes: Vec<ProcessFigures>,
-}
-
-/// What one process measured.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProcessFigures {
-    /// Its number in its namespace.
-    pub pid: u32,
-    /// When it began to use the board.
-    pub since: Millis,
-    /// Whether it may be living still: known for the processes of one's own namespace.
-    pub alive: bool,
-    /// What it measured.
-    pub figures: Figures,
-}
-
-impl FileStore {
+impl Inner {
     /// What the board's processes measured. Empty where nothing can be.
-    pub fn figures(&self) -> Result<Measured, ReadError> {
-        self.inner.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
-        Ok(self.inner.recorder.read(&*self.inner.platform))
+    pub(crate) fn figures(&self) -> Result<Measured, ReadError> {
+        self.lock.same_process().map_err(|e| ReadError::Failed(e.to_string()))?;
+        Ok(self.recorder.read(&*self.platform))
     }
 }
 
@@ -203,35 +177,14 @@ fn figures(page: &Page, whose: Whose) -> Figures {
     Figures {
         times: Measure::ALL
             .into_iter()
-            .map(|what| (what, distribution(&page.times(whose, what))))
+            .map(|what| (what, page.times(whose, what).distribution()))
             .collect(),
         counts: Tally::ALL.into_iter().map(|what| (what, page.counted(whose, what))).collect(),
         memory: Measure::HOOKS
             .into_iter()
-            .map(|what| (what, page.times(whose, what).memory_bytes))
+            .map(|what| (what, page.memory_bytes_max(whose, what)))
             .filter(|(_, bytes)| *bytes > 0)
             .collect(),
-    }
-}
-
-fn distribution(raw: &Raw) -> Distribution {
-    let count: u64 = raw.buckets.iter().sum();
-    // Three digits: a thousandth on top of the buckets' own error.
-    let Ok(mut histogram) = Histogram::<u64>::new_with_bounds(1, MICROS_MAX, 3) else {
-        return Distribution::default();
-    };
-    for (bucket, times) in raw.buckets.iter().enumerate().filter(|(_, times)| **times > 0) {
-        histogram.saturating_record_n(upper(bucket), *times);
-    }
-    let no_longer_than = |quantile| histogram.value_at_quantile(quantile).min(raw.max);
-    Distribution {
-        count,
-        mean: if count == 0 { 0.0 } else { raw.sum as f64 / count as f64 },
-        p50: no_longer_than(0.5),
-        p90: no_longer_than(0.9),
-        p99: no_longer_than(0.99),
-        p999: no_longer_than(0.999),
-        max: raw.max,
     }
 }
 

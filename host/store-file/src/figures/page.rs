@@ -19,9 +19,8 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use taskhost_board::{Measure, Millis, Process, Tally};
+use taskhost_board::{BUCKETS, Histogram, Measure, Millis, Process, Tally, bucket};
 
-use super::buckets::{BUCKETS, bucket};
 use crate::words::MappedWords;
 
 const MAGIC: u64 = 0x7461_736b_7374_0004;
@@ -64,14 +63,6 @@ impl Whose {
 
 fn slot_base(slot: usize) -> usize {
     HEADER + PER_FIGURES + slot * SLOT_HEADER
-}
-
-/// The raw figures of one measure.
-pub(super) struct Raw {
-    pub(super) sum: u64,
-    pub(super) max: u64,
-    pub(super) memory_bytes: u64,
-    pub(super) buckets: Vec<u64>,
 }
 
 /// Who has a slot.
@@ -142,14 +133,14 @@ impl Page {
         self.word(tally(whose, what)).fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn times(&self, whose: Whose, what: Measure) -> Raw {
+    pub(super) fn times(&self, whose: Whose, what: Measure) -> Histogram {
         let base = whose.base() + measure(what) * PER_MEASURE;
-        Raw {
-            sum: self.get(base),
-            max: self.get(base + 1),
-            memory_bytes: self.get(base + 2),
-            buckets: (0..BUCKETS).map(|bucket| self.get(base + 3 + bucket)).collect(),
-        }
+        let buckets = (0..BUCKETS).map(|bucket| self.get(base + 3 + bucket));
+        Histogram::of(buckets, self.get(base), self.get(base + 1))
+    }
+
+    pub(super) fn memory_bytes_max(&self, whose: Whose, what: Measure) -> u64 {
+        self.get(whose.base() + measure(what) * PER_MEASURE + 2)
     }
 
     pub(super) fn counted(&self, whose: Whose, what: Tally) -> u64 {

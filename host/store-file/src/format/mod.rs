@@ -15,7 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use taskhost_board::Generation;
+use taskhost_board::{Elsewhere, Generation};
 
 /// The format that this version writes. Older ones are read as they are, and upgraded before their first change
 /// (`upgrade`); newer ones are read as far as possible and never changed (`newer`).
@@ -24,7 +24,12 @@ use taskhost_board::Generation;
 /// | --- | --- |
 /// | 1 | the first one |
 /// | 2 | entries that the first version doesn't know: tasks that are updated, reopened, accepted, archived; the workflow's metadata; fallbacks; processes of claims; claims that are taken up again; more settings |
+/// | 3 | only boards that are elsewhere: `board.json` says where. What is in the other files is as in format 2 |
 pub(crate) const FORMAT: u32 = 2;
+
+/// The format of a board that is elsewhere, so that versions which don't know of such boards don't change it either. Whoever
+/// raises [`FORMAT`] next makes it 4.
+const ELSEWHERE: u32 = 3;
 
 /// The first 8 bytes of a SHA-256: enough to notice accidents, not to withstand forgers, who could rewrite the
 /// whole journal anyway.
@@ -83,17 +88,35 @@ impl TryFrom<String> for Checksum {
     }
 }
 
-/// `board.json`: which generation is current, and nothing else.
+/// `board.json`: which generation is current, and whether the board is here at all; nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BoardFile {
     pub(crate) format: u32,
     pub(crate) board: String,
     pub(crate) generation: Generation,
+    /// Where the board is, if it isn't to be worked on here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
 
 impl BoardFile {
+    /// The same in a place where the board isn't, or is again.
+    pub(crate) fn with_elsewhere(self, elsewhere: Option<Elsewhere>) -> Self {
+        let format = match (&elsewhere, self.format) {
+            (Some(_), _) => ELSEWHERE,
+            (None, ELSEWHERE) => FORMAT,
+            (None, format) => format,
+        };
+        Self { format, elsewhere, ..self }
+    }
+
+    /// Whether this version may not change the board because it doesn't know its format.
+    pub(crate) fn is_newer(&self) -> bool {
+        self.format > FORMAT && !(self.format == ELSEWHERE && self.elsewhere.is_some())
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).expect("three plain fields can be serialized");
+        let mut bytes = serde_json::to_vec(self).expect("plain fields can be serialized");
         bytes.push(b'\n');
         bytes
     }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use taskhost_board::image::Record;
 use taskhost_board::{
-    BoardSettings, Digest, Generation, Head, Millis, PolicySet, ReadError, Sequence, Token,
+    BoardSettings, Digest, Elsewhere, Generation, Head, Millis, PolicySet, ReadError, Sequence,
+    Token,
 };
 
 use super::{Checksum, FORMAT};
@@ -40,6 +41,9 @@ pub(crate) struct Header {
     /// repaired or made by an older version may say less.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) past: Vec<Past>,
+    /// Where the board is, if it isn't to be worked on here: what `board.json` says, for whoever has to make that again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
 
 /// What ties a retired journal to the board that it is history of.

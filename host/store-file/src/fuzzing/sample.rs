@@ -9,15 +9,16 @@ use taskhost_board::image::{self, Record};
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Action, Agent, AgentKind, BoardSettings, BootId, Change, ChangeRequest, ClaimOutcome,
-    ClaimRequest, Command, Digest, Engine, Entry, Filter, Finish, Generation, Json, Millis, Name,
-    NewTask, Owner, PolicyChange, PolicyPin, PolicySet, PolicyTarget, Process as Holder, Proof,
-    ReadError, Request, Sequence, SessionId, Space, Store, TaskId, TaskUpdate, Token,
+    ClaimRequest, Command, Digest, Engine, Entry, Filter, Finish, Generation, InitPlan, Json,
+    Keeper as _, Millis, Name, NewTask, Owner, PolicyChange, PolicyPin, PolicySet, PolicyTarget,
+    Process as Holder, Proof, ReadError, Request, Sequence, SessionId, Space, Store, TaskId,
+    TaskUpdate, Token,
 };
 
 use super::{Files, edits};
 use crate::format::names;
 use crate::simulation::World;
-use crate::{FileStore, InitPlan, OpenOptions};
+use crate::{FileStore, OpenOptions};
 
 pub(super) const STANDARD: &[u8] = b"the standard policy";
 const OTHER: &[u8] = b"another policy";

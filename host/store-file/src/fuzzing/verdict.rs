@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskhost_board::{
-    BeginError, Digest, Engine, Entry, Name, NewTask, ReadError, Sequence, Store as _,
+    BeginError, Digest, Engine, Entry, Finding, Keeper as _, Name, NewTask, ReadError, Report,
+    Sequence, Severity, Store as _,
 };
 
 use super::Files;
 use super::sample::{STANDARD, Sample, engine, far, id, records};
 use crate::format::{BoardFile, line, names};
 use crate::simulation::World;
-use crate::{
-    FileStore, Finding, ImportError, InitError, OpenError, OpenOptions, RepairOptions, Repaired,
-    Report, Severity,
-};
+use crate::{FileStore, ImportError, InitError, OpenError, OpenOptions, RepairOptions, Repaired};
 
 /// Nobody else is there whose lock could be waited for.
 fn options() -> OpenOptions {

@@ -9,7 +9,7 @@
 //!
 //! each with what is locked, the descriptor, device and inode of the lock's file in hexadecimal, and the board's id.
 //!
-//! - [`InheritedLocks`]: what the environment says. Nothing here reads the environment by itself.
+//! - [`InheritedLocks`]: what the environment says, which nothing here reads by itself.
 //! - [`Inherited`]: what is true of it, for one board.
 //!
 //! Invariant: nobody is believed. A lock counts as inherited only if the descriptor is open, stands for the very file
@@ -22,14 +22,11 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::{fmt, io};
 
 use rustix::fs::FlockOperation;
-use taskhost_board::TaskId;
+use taskhost_board::{InheritedLocks, TaskId};
 
 use super::descriptor::duplicate;
 use crate::disk::{Disk, Identity, read_file};
 use crate::format::{BoardFile, names};
-
-/// The environment variable that names inherited locks.
-pub const LOCKS_VARIABLE: &str = "TASKHOST_LOCKS";
 
 /// What can be locked by hand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,29 +94,6 @@ impl Named {
     }
 }
 
-/// The locks that whoever started this process holds for it, as the environment names them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InheritedLocks {
-    pub(super) named: Vec<Named>,
-}
-
-impl InheritedLocks {
-    /// What this process's environment says. To be called once, by a program at its start.
-    pub fn from_env() -> Self {
-        std::env::var(LOCKS_VARIABLE).map(|text| Self::parse(&text)).unwrap_or_default()
-    }
-
-    /// The same of a variable's value. What can't be read is left out: another version may name more.
-    pub fn parse(text: &str) -> Self {
-        Self { named: text.split(',').filter_map(Named::parse).collect() }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn named_count(&self) -> usize {
-        self.named.len()
-    }
-}
-
 /// The locks of one board that are held around this process.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
@@ -134,7 +108,9 @@ impl Inherited {
     /// Checks what the environment named against the board in `disk`.
     pub(crate) fn verify(locks: &InheritedLocks, disk: &dyn Disk) -> Self {
         let mut found = Self::default();
-        for named in &locks.named {
+        // What can't be read is another version's, or another store's.
+        for named in locks.entries().filter_map(Named::parse) {
+            let named = &named;
             // Another board's, or of a file that is gone.
             if disk.identity(&named.what.path()).ok() != Some(named.file) {
                 if is_removed(named) && named.board.is_some() && named.board == board_in(disk) {
@@ -217,11 +193,12 @@ mod tests {
     #[test]
     fn what_is_named_is_read_back_and_what_is_not_known_is_left_out() {
         let text = "board=7@fe00:1311/0a1b,task:a:b.c=8@1:2";
-        let locks = InheritedLocks::parse(text);
-        let named: Vec<String> = locks.named.iter().map(ToString::to_string).collect();
-        assert_eq!(named.join(","), text);
-        let more = format!("{text},x=1@1:1,task:=1@1:1,board=x@1:1,board=7,,=");
-        assert_eq!(InheritedLocks::parse(&more), locks);
-        assert_eq!(InheritedLocks::parse(""), InheritedLocks::default());
+        let known = |text: &str| {
+            let named = InheritedLocks::parse(text);
+            let named = named.entries().filter_map(Named::parse).map(|named| named.to_string());
+            named.collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(known(text), text);
+        assert_eq!(known(&format!("{text},x=1@1:1,task:=1@1:1,board=x@1:1,board=7,,=")), text);
     }
 }

@@ -1,7 +1,7 @@
 //! Locks that people and programs take by hand: `board.lock`, and `locks/task_<id>.lock` for a task.
 //!
-//! - [`HandLock`]: such a lock, held for a command that is run under it.
-//! - [`InheritedLocks`]: how a taskhost that is run inside knows that it needn't wait.
+//! - [`FileHandLock`]: such a lock, held for a command that is run under it.
+//! - `inherited`: how a taskhost that is run inside knows that it needn't wait.
 //! - `tasks`: how claims respect the locks of tasks. `notes`: who holds one.
 //!
 //! Everybody may lock these files with `flock`, from any language. A task's file is made when somebody locks the task,
@@ -19,29 +19,27 @@ mod notes;
 mod tasks;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant as Deadline;
 
-use taskhost_board::{BeginError, ReadError, TaskId};
+use taskhost_board::{BeginError, HandLock, LOCKS_VARIABLE, ReadError};
 
 pub(crate) use inherited::{Inherited, Lockable};
-pub use inherited::{InheritedLocks, LOCKS_VARIABLE};
 pub(crate) use known::KnownLocks;
 pub(crate) use tasks::{FileTaskLocks, OwnTasks};
 
 use self::inherited::Named;
 use crate::disk::{Hold, remove_if_there};
-use crate::forks::{self, Entered};
 use crate::lock::LockError;
 use crate::state::{Inner, failed as not_usable};
-use crate::store::FileStore;
+use taskhost_forks::{self as forks, Entered};
 
 /// A lock that is held for a command. Dropping it closes it: the lock ends once every process that was given a copy
 /// of the descriptor has closed it too.
-pub struct HandLock {
+pub struct FileHandLock {
     inner: Arc<Inner>,
     named: Named,
     /// Whether a note says who holds it.
@@ -52,9 +50,12 @@ pub struct HandLock {
     is_passed_on: AtomicBool,
 }
 
-impl HandLock {
-    /// Lets `command`, and everything else that this process starts from now on, inherit the lock, and tells it so.
-    pub fn pass_on(&self, command: &mut Command) -> io::Result<()> {
+impl HandLock for FileHandLock {
+    fn marker(&self) -> String {
+        self.inner.options.inherited.marker_with(&self.named.to_string())
+    }
+
+    fn pass_on(&self, command: &mut Command) -> io::Result<()> {
         rustix::io::fcntl_setfd(&self.held, rustix::io::FdFlags::empty())?;
         if let Some(entered) = &self.entered {
             entered.leave();
@@ -63,23 +64,9 @@ impl HandLock {
         command.env(LOCKS_VARIABLE, self.marker());
         Ok(())
     }
-
-    /// What the environment variable [`LOCKS_VARIABLE`] must say for those who inherit the descriptor. It also names the
-    /// locks that this process has inherited itself.
-    pub fn marker(&self) -> String {
-        let outer = self.inner.options.inherited.named.iter();
-        let all: Vec<String> = outer.chain([&self.named]).map(ToString::to_string).collect();
-        all.join(",")
-    }
 }
 
-impl AsFd for HandLock {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.held.as_fd()
-    }
-}
-
-impl Drop for HandLock {
+impl Drop for FileHandLock {
     fn drop(&mut self) {
         // While the lock is still held, so that it isn't the next one's note.
         if self.noted && self.inner.lock.same_process().is_ok() {
@@ -91,39 +78,18 @@ impl Drop for HandLock {
     }
 }
 
-impl FileStore {
-    /// Locks a task by hand, waiting no longer than until `deadline`: nobody is given the task meanwhile, but whoever
-    /// runs inside. `who` is what others are told. The task need not be on the board yet.
-    pub fn hold_task(
-        &self,
-        id: &TaskId,
-        who: Option<&str>,
-        deadline: Deadline,
-    ) -> Result<HandLock, BeginError> {
-        self.inner.hold(Lockable::Task(id.clone()), who, deadline)
-    }
-
-    /// Locks the board by hand, waiting no longer than until `deadline`: nobody changes it meanwhile, but whoever runs
-    /// inside. This handle itself isn't inside, and would wait.
-    pub fn hold_board(
-        &self,
-        who: Option<&str>,
-        deadline: Deadline,
-    ) -> Result<HandLock, BeginError> {
-        self.inner.hold(Lockable::Board, who, deadline)
-    }
-}
-
 impl Inner {
-    fn hold(
+    /// Takes a lock by hand, waiting no longer than until `deadline`.
+    pub(crate) fn hold(
         self: &Arc<Self>,
         what: Lockable,
         who: Option<&str>,
         deadline: Deadline,
-    ) -> Result<HandLock, BeginError> {
+    ) -> Result<FileHandLock, BeginError> {
         let failed =
             |why: &dyn std::fmt::Display| BeginError::Read(ReadError::Failed(why.to_string()));
         self.lock.same_process().map_err(|e| failed(&e))?;
+        self.expect_here()?;
         let path = what.path();
         self.inherited.check(&what).map_err(not_usable(&path))?;
         let outer = self.inherited.descriptor(&what).zip(self.inherited.file(&what));
@@ -154,7 +120,7 @@ impl Inner {
         let board = inherited::board_in(&*self.disk);
         let named = Named { what, descriptor: held.as_raw_fd(), file, board };
         let is_passed_on = AtomicBool::new(false);
-        Ok(HandLock { inner: self.clone(), named, noted, entered, held, is_passed_on })
+        Ok(FileHandLock { inner: self.clone(), named, noted, entered, held, is_passed_on })
     }
 
     /// Until when a lock is waited for. Inside the board's lock a task's is only tried: whoever holds it may be waiting

@@ -48,9 +48,9 @@ use taskhost_board::ReadError;
 use taskhost_board::image::{self, Direction, Pair, Read};
 
 use super::{Index, NotOpened, ReadTxn, WriteTxn};
-use crate::forks::{self, Origin, lineage};
 use files::{close_on_exec, lengthen, reserve_locks};
 use room::Room;
+use taskhost_forks::{self as forks, Origin, lineage};
 use writing::LmdbWrite;
 
 /// Address space only, where pages are written to the file. A task takes a few KiB here, so this is room for tens of

@@ -29,12 +29,11 @@ use std::sync::Arc;
 
 use taskhost_board::image::{self, ImageView};
 use taskhost_board::{
-    BeginError, Digest, Generation, Millis, ReadError, Sequence, TaskId, View as _,
+    BeginError, Digest, Generation, Millis, ReadError, Sequence, Severity, TaskId, View as _,
 };
 
 use crate::board_lock::BoardGuard;
 use crate::disk::{exists, read_file, remove_if_there, replace_file};
-use crate::doctor::Severity;
 use crate::filler::Filler;
 use crate::format::snapshot::Header;
 use crate::format::{BoardFile, Checksum, FORMAT, names};
@@ -221,7 +220,7 @@ impl Inner {
         // It is missing, or speaks of a generation of which nothing is there: perhaps it is an older copy.
         let likely = self.likely_pointer()?;
         match (likely, pointer) {
-            (Some(file), _) if file.format > FORMAT => {
+            (Some(file), _) if file.is_newer() => {
                 Err(BeginError::Newer { found: file.format, known: FORMAT })
             }
             (Some(file), None) => Ok(Some((file, true))),
@@ -357,7 +356,9 @@ impl Inner {
         };
         filler.finish(&meta)?;
         let through = header.base;
-        let next = Next { format: FORMAT, generation, epoch, through, tasks, journal, index };
+        let elsewhere = file.elsewhere.clone();
+        let next =
+            Next { format: FORMAT, elsewhere, generation, epoch, through, tasks, journal, index };
         let current = match self.publish(guard, file, words, next) {
             Ok(current) => current,
             Err(PublishError::Open(error)) => return Err(error),
@@ -402,6 +403,7 @@ impl Inner {
             settings: view.settings()?,
             created: self.platform.now().wall,
             past: Vec::new(),
+            elsewhere: file.elsewhere.clone(),
         })
     }
 

@@ -156,11 +156,11 @@ impl Inner {
         let known = highest.durable.max(self.copied_through(past, tail, &end)?);
         match judge(&*journal, &name, file.generation, tail, &end, known) {
             Ok(()) => Ok(()),
-            Err(ReadError::Failed(why)) => Err(ReadError::Failed(why)),
             Err(ReadError::Damaged(_)) => {
                 lost.entries = Some(until(tail.sequence.next()));
                 self.count_rest(&name, tail.offset, lost)
             }
+            Err(error) => Err(error),
         }
     }
 

@@ -176,6 +176,7 @@ impl Inner {
             settings: settings.unwrap_or_default(),
             created: Millis(0),
             past: Vec::new(),
+            elsewhere: file.elsewhere.clone(),
         })
     }
 

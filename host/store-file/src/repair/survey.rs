@@ -133,7 +133,9 @@ impl Inner {
             let Some(header) = header.filter(|header| header.generation == generation) else {
                 continue;
             };
-            let file = BoardFile { format: header.format, board: header.board, generation };
+            let (format, board) = (header.format, header.board);
+            let file = BoardFile { format, board, generation, elsewhere: None }
+                .with_elsewhere(header.elsewhere);
             match self.reach(&file)? {
                 Some(through) => fitting.push((through, file)),
                 None => others.push(file),

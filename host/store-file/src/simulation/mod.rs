@@ -57,7 +57,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use taskhost_board::{BeginError, BootId, Instant, Millis};
+use taskhost_board::{BeginError, BootId, Coming, InitPlan, Instant, Millis};
 
 pub use dice::Dice;
 pub use kept::{Kept, Values};
@@ -65,9 +65,7 @@ pub use schedule::{Deed, Scheduler};
 pub use survive::{Breadth, Survivor};
 pub use witness::{Testimony, Witnessed};
 
-use crate::{
-    FileStore, ImportError, InitError, InitPlan, OpenError, OpenOptions, RepairOptions, Repaired,
-};
+use crate::{FileStore, ImportError, InitError, OpenError, OpenOptions, RepairOptions, Repaired};
 use content::Inode;
 use leftover::{Indexes, Shared};
 use record::Event;
@@ -366,7 +364,17 @@ impl Process {
         lines: impl io::BufRead,
         options: OpenOptions,
     ) -> Result<FileStore, ImportError> {
-        FileStore::import_on(platform::platform(self), lines, options)
+        FileStore::import_on(platform::platform(self), lines, None, options)
+    }
+
+    /// The same of a board that is about to come here.
+    pub fn import_coming(
+        self: &Arc<Self>,
+        lines: impl io::BufRead,
+        coming: &Coming,
+        options: OpenOptions,
+    ) -> Result<FileStore, ImportError> {
+        FileStore::import_on(platform::platform(self), lines, Some(coming), options)
     }
 
     /// Repairs the board.

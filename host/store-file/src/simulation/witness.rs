@@ -10,9 +10,9 @@ use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
 use taskhost_board::{
-    Ask, BeginError, Change, CommitError, Committed, Contexts, Digest, Entry, Instant, LifeGuard,
-    Mark, Meter, Opened, PolicySet, Powers, ReadError, Sequence, SessionId, Store, SwitchError,
-    SwitchPlan, TaskId, TaskLocks, View, Vital,
+    Ask, BeginError, Change, CommitError, Committed, Contexts, Digest, Entry, Instant, Keeper as _,
+    LifeGuard, Mark, Meter, Millis, Opened, PolicySet, Powers, ReadError, Sequence, SessionId,
+    Store, SwitchError, SwitchPlan, TaskId, TaskLocks, View, Vital,
 };
 
 use super::World;
@@ -208,6 +208,10 @@ impl Store for Witnessed {
 
     fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError> {
         self.store.wait(past, timeout)
+    }
+
+    fn wall(&self) -> Millis {
+        self.store.wall()
     }
 
     fn lock_task(

@@ -151,3 +151,17 @@ fn tasks_are_ordered_by_their_creation_and_not_by_what_the_clock_said() {
         assert_eq!(claim(&engine, "a").unwrap().0, id(name));
     }
 }
+
+/// What waited for a time looked at another clock than the one that the time was given by.
+#[test]
+fn those_who_wait_go_by_the_clock_that_times_are_given_by() {
+    let (world, store, engine) = world();
+    let task = |name| engine.task(&id(name)).unwrap();
+    for jump in [YEAR_MS, -2 * YEAR_MS] {
+        world.jump_wall(jump);
+        let name = if jump > 0 { "ahead" } else { "behind" };
+        let before = store.wall();
+        add(&engine, name, &[]);
+        assert!((before..=store.wall()).contains(&task(name).created_at), "{name}");
+    }
+}

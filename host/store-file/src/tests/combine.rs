@@ -7,13 +7,18 @@ use super::*;
 use crate::combine::Served;
 use crate::commit::FileOpened;
 use crate::words::{Look, Slots, Taken};
-use taskhost_board::{BeginError, Begun, Combiner, Decided, Opened, PostError, Posting, Tally};
+use taskhost_board::{
+    Aim, BeginError, Begun, Combiner, Decided, Opened, PostError, Posting, Tally,
+};
 
 const SEED: u64 = 4711;
 
 /// Posts something, which `store`'s lock's holder may serve.
 fn post(store: &FileStore, deadline: Deadline) -> Result<Begun, PostError> {
-    store.begin_or_post(&Posting { seed: SEED, request: b"remember" }, deadline)
+    store.begin_or_post(
+        &Posting { seed: SEED, request: b"remember", aim: &Aim::default() },
+        deadline,
+    )
 }
 
 /// Does it as its poster does it by itself.
@@ -316,7 +321,7 @@ fn those_inside_a_lock_that_is_held_by_hand_serve_nobody_outside_it() {
     let (directory, outside) = fresh();
     remember(&outside, "k").unwrap();
     let held = outside.hold_board(None, far()).unwrap();
-    let inherited = crate::InheritedLocks::parse(&held.marker());
+    let inherited = taskhost_board::InheritedLocks::parse(&held.marker());
     let options = OpenOptions { inherited, ..OpenOptions::default() };
     let inside = FileStore::open(&board(&directory), options).unwrap();
     std::thread::scope(|scope| {
@@ -411,8 +416,9 @@ fn those_who_wait_at_once_are_served_together_and_each_gets_its_own_answer() {
                 let (store, mut willing, mut served) = (open(&path), Willing::default(), 0);
                 for number in 0..EACH {
                     let name = format!("{who}-{number}");
-                    let posting =
-                        Posting { seed: (who * EACH + number) as u64, request: name.as_bytes() };
+                    let seed = (who * EACH + number) as u64;
+                    let aim = &Aim::default();
+                    let posting = Posting { seed, request: name.as_bytes(), aim };
                     loop {
                         match store.begin_or_post(&posting, far()).unwrap() {
                             Begun::Served(answer) => {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::simulation::{Counted, Fault, World};
-use crate::{Notice, PlantedBug, Severity};
+use crate::{Notice, PlantedBug};
+use taskhost_board::Severity;
 
 /// A board with four entries, closed.
 fn closed() -> (tempfile::TempDir, PathBuf) {

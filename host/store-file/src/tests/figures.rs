@@ -45,7 +45,7 @@ fn each_process_has_figures_of_its_own_which_outlive_it() {
     let find = || {
         let measured = store.figures().unwrap();
         assert_eq!(count(&measured.all, Measure::Recovery), 100);
-        let find = |process: &crate::ProcessFigures| process.pid == child.id();
+        let find = |process: &taskhost_board::ProcessFigures| process.pid == child.id();
         measured.processes.into_iter().find(find).unwrap()
     };
     let living = find();

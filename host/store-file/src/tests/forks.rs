@@ -11,7 +11,6 @@ use taskhost_board::Vital;
 
 use super::locks::{kill, program, soon, start};
 use super::*;
-use crate::hand::HandLock;
 
 /// Forks; the child runs `act` and then only lives on, for a minute at most. Gives its number.
 fn fork(act: impl FnOnce()) -> u32 {
@@ -194,7 +193,7 @@ fn a_lock_that_is_passed_on_lasts_as_long_as_the_command_however_that_is_started
     for forks in [false, true] {
         let (directory, store) = fresh();
         let other = open(&board(&directory));
-        let lock: HandLock = store.hold_task(&id("t"), None, far()).unwrap();
+        let lock = store.hold_task(&id("t"), None, far()).unwrap();
         let mut program = Program::new("sleep");
         lock.pass_on(program.arg("60")).unwrap();
         let program = if forks { by_fork(&mut program) } else { &mut program };

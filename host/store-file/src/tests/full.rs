@@ -123,7 +123,7 @@ fn strain(path: &Path, store: &FileStore, free: u64) -> Vec<String> {
         add_some(&other, "third");
     }
     for finding in store.doctor().findings {
-        if finding.severity != crate::Severity::Note {
+        if finding.severity != taskhost_board::Severity::Note {
             clear::<(), _>("doctor", Err(finding));
         }
     }

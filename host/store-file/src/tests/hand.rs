@@ -5,10 +5,9 @@ use std::process::{Command as Program, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::locks::{kill, program, soon, spawn, start, wait_until};
-use taskhost_board::{BeginError, Vital};
+use taskhost_board::{BeginError, HandLock, InheritedLocks, LOCKS_VARIABLE, Vital};
 
 use super::*;
-use crate::{HandLock, InheritedLocks, LOCKS_VARIABLE};
 
 /// What a program that was started under a lock finds; runs in a process of its own.
 pub(super) fn child(store: &FileStore) {
@@ -34,7 +33,7 @@ fn may_give(store: &FileStore, task: &str) -> bool {
     store.begin(far()).unwrap().task_locks().try_hold(&id(task)).unwrap()
 }
 
-fn inside(path: &Path, lock: &HandLock) -> (std::process::Child, String) {
+fn inside(path: &Path, lock: &dyn HandLock) -> (std::process::Child, String) {
     let mut program = program("inside", path);
     lock.pass_on(&mut program).unwrap();
     start(&mut program)
@@ -77,7 +76,7 @@ fn what_runs_inside_a_tasks_lock_is_given_the_task() {
     let (directory, store) = fresh();
     let path = board(&directory);
     let lock = store.hold_task(&id("t"), Some("alice"), far()).unwrap();
-    let (one, said) = inside(&path, &lock);
+    let (one, said) = inside(&path, &*lock);
     assert_eq!(said, "inherited or missing; a transaction, which may give `t`: true");
     let (two, said) = spawn("inside", &path);
     assert!(said.contains("`alice`") && said.ends_with("may give `t`: false"), "{said}");
@@ -96,7 +95,7 @@ fn what_runs_inside_the_boards_lock_changes_it_and_nobody_else_does() {
     let lock = store.hold_board(Some("alice"), far()).unwrap();
     let waited = holder(store.begin(soon(50)).err().unwrap());
     assert!(waited.contains("`alice`"), "{waited}");
-    let children: Vec<_> = (0..3).map(|_| inside(&path, &lock)).collect();
+    let children: Vec<_> = (0..3).map(|_| inside(&path, &*lock)).collect();
     for (_, said) in &children {
         assert_eq!(said, "inherited or missing; a transaction, which may give `t`: true");
     }
@@ -138,7 +137,7 @@ fn those_who_run_inside_the_boards_lock_exclude_each_other() {
     assert_eq!(whole_history(&one), 100);
     // A lock within the lock is the same lock.
     let again = one.hold_board(None, soon(0)).unwrap();
-    assert_eq!(InheritedLocks::parse(&again.marker()).named_count(), 2);
+    assert_eq!(InheritedLocks::parse(&again.marker()).entries().count(), 2);
     // Whoever replaces the lock's file ends the exclusion, so those inside stop.
     let file = board(&directory).join("board.lock");
     std::fs::remove_file(&file).unwrap();
@@ -391,17 +390,17 @@ fn a_lock_around_this_process_whose_file_was_replaced_is_an_error() {
     assert!(Program::new("cp").arg("-r").args([&path, &copy]).status().unwrap().success());
     let locks =
         [store.hold_task(&id("t"), None, far()).unwrap(), store.hold_board(None, far()).unwrap()];
-    let inside = |path: &Path, lock: &HandLock| {
+    let inside = |path: &Path, lock: &dyn HandLock| {
         let inherited = InheritedLocks::parse(&lock.marker());
         FileStore::open(path, OpenOptions { inherited, ..OpenOptions::default() }).unwrap()
     };
     // A copy is the same board, and not the one that is locked.
-    remember(&inside(&copy, &locks[1]), "k").unwrap();
+    remember(&inside(&copy, &*locks[1]), "k").unwrap();
     for name in ["locks/task_t.lock", "board.lock"] {
         std::fs::write(path.join("new"), "").unwrap();
         std::fs::rename(path.join("new"), path.join(name)).unwrap();
     }
-    let (task, whole) = (inside(&path, &locks[0]), inside(&path, &locks[1]));
+    let (task, whole) = (inside(&path, &*locks[0]), inside(&path, &*locks[1]));
     for error in [
         task.hold_task(&id("t"), None, far()).err().unwrap().to_string(),
         task.lock_task(&id("t"), far()).err().unwrap().to_string(),

@@ -72,7 +72,7 @@ fn child() {
         return;
     }
     let options = OpenOptions {
-        inherited: crate::InheritedLocks::from_env(),
+        inherited: taskhost_board::InheritedLocks::from_env(),
         lock_wait: Duration::from_millis(300),
         ..OpenOptions::default()
     };

@@ -27,6 +27,7 @@ mod repair;
 mod replaced;
 mod retain;
 mod room;
+mod still;
 mod transfer;
 mod travel;
 mod tried;
@@ -46,11 +47,12 @@ use std::time::{Duration, Instant as Deadline};
 use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     Agent, AgentKind, BoardSettings, Change, ClaimOutcome, ClaimRequest, Command, CommitError,
-    Digest, Engine, Entry, Filter, Finish, Name, NewTask, PolicyChange, PolicyPin, PolicySet,
-    PolicyTarget, Proof, Request, Sequence, SessionId, Space, Store, TaskId, Token, View,
+    Digest, Engine, Entry, Filter, Finish, InitPlan, Keeper as _, Name, NewTask, PolicyChange,
+    PolicyPin, PolicySet, PolicyTarget, Proof, Request, Sequence, SessionId, Space, Store, TaskId,
+    Token, View,
 };
 
-use crate::{FileStore, InitPlan, OpenOptions};
+use crate::{FileStore, OpenOptions};
 
 const STANDARD: &[u8] = b"the standard policy";
 const OTHER: &[u8] = b"another policy";

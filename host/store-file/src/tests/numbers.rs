@@ -192,7 +192,7 @@ fn the_first_processes_of_two_containers_go_on_whichever_of_them_begins_the_next
     let (mut one, mut two) = (Container::start(&path), Container::start(&path));
     for round in 0..3 {
         let (now, then) = if round % 2 == 0 { (&mut two, &mut one) } else { (&mut one, &mut two) };
-        assert_eq!(now.ask("compact"), "Ok(())");
+        assert_eq!(now.ask("compact"), "Ok(Done)");
         assert_eq!(now.ask("has-own"), "false");
         assert_eq!(then.ask("has-own"), "true", "the other one has it open");
         now.ask(&format!("add now{round}"));

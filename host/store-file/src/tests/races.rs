@@ -351,14 +351,15 @@ fn a_doctor_whose_generation_is_retired_meanwhile_looks_at_the_next_one() {
     remember(&store, "k").unwrap();
     for switches in [1, 3, u64::MAX] {
         let other = store.clone();
-        let progress = move |progress: crate::Progress| {
+        let progress = move |progress: taskhost_board::Progress| {
             if progress.doing == "examining the board" && progress.done < switches {
                 other.compact(far()).unwrap();
             }
         };
         let options = OpenOptions { progress: Some(Arc::new(progress)), ..OpenOptions::default() };
         let report = FileStore::open(&board(&directory), options).unwrap().doctor();
-        let damaged = report.findings.iter().any(|f| f.severity == crate::Severity::Damage);
+        let damaged =
+            report.findings.iter().any(|f| f.severity == taskhost_board::Severity::Damage);
         assert!(!damaged, "{:#?}", report.findings);
         assert_eq!(report.is_clean(), switches != u64::MAX);
     }

@@ -3,8 +3,8 @@
 use taskhost_board::{Millis, Retention};
 
 use super::*;
-use crate::Severity;
 use crate::simulation::{Counted, Fault, World};
+use taskhost_board::Severity;
 
 /// Sets how long the history is kept.
 fn keep(store: &FileStore, history: Retention) {

@@ -5,7 +5,7 @@ use taskhost_board::transfer::{Seal, TransferLine};
 use taskhost_board::{Closed, KeyRecord, Millis, Task};
 
 use super::*;
-use crate::Severity;
+use taskhost_board::Severity;
 
 /// A pending task that comes after one that there isn't.
 fn loose(born: u64) -> Task {

@@ -205,6 +205,7 @@ impl Inner {
         timeout: Duration,
     ) -> Result<Mark, BeginError> {
         let deadline = after(timeout);
+        self.expect_here()?;
         let mark = self.mark()?;
         if mark != past || timeout.is_zero() {
             return Ok(mark);
@@ -220,6 +221,8 @@ impl Inner {
             self.listen_to_processes();
             let looks = self.waiting.state.lock().looks;
             let mark = self.mark()?;
+            // Nothing happens any more on a board that was moved meanwhile.
+            self.expect_here()?;
             let now = Deadline::now();
             if mark != past || now >= deadline {
                 return Ok(mark);

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant as Deadline};
 use rustix::thread::futex::{self, Flags, Timespec};
 
 use super::Cells;
-use crate::forks::lineage;
+use taskhost_forks::lineage;
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;

@@ -4,6 +4,7 @@
 //! - [`graph`]: the job; [`digest`]: the work on each task, and the [`evidence`] that it leaves.
 //! - [`taskhost`]: the binary, driven as a user would; [`agents`]: the processes that work; [`history`]: what
 //!   taskhost says happened.
+//! - [`postgres`]: the other one, a board in PostgreSQL.
 //! - [`check`]: proves from evidence and history that all was done right; [`report`]: shows it.
 
 mod agents;
@@ -13,6 +14,7 @@ mod evidence;
 mod graph;
 mod history;
 mod moment;
+mod postgres;
 mod report;
 mod taskhost;
 
@@ -53,10 +55,16 @@ pub struct Demo {
     /// Check once more what the last demo left, and do nothing else
     #[arg(long)]
     check_only: bool,
+    /// Show a board in PostgreSQL instead, on a server that is started for it: agents, one of which is killed, and the tables
+    #[arg(long, conflicts_with = "check_only")]
+    postgres: bool,
 }
 
 impl Demo {
     pub fn run(self) -> Result<()> {
+        if self.postgres {
+            return postgres::run();
+        }
         let place = Place(workspace::target_dir().join("demo"));
         if self.check_only {
             ensure!(
@@ -68,13 +76,7 @@ impl Demo {
             return check_and_report(&taskhost, &graph::crates()?, &place, Vec::new());
         }
 
-        Setup::default().run()?;
-        println!("building the policies");
-        Guests { rust: true }.run()?;
-        println!(
-            "building taskhost, for development (the first time takes minutes: it compiles wasmtime)"
-        );
-        let taskhost = Taskhost::new(taskhost::build()?, place.board());
+        let taskhost = Taskhost::new(build()?, place.board());
 
         place.clear()?;
         let crates = graph::crates()?;
@@ -84,6 +86,17 @@ impl Demo {
         let faults = work_off(&taskhost, &crates, &place)?;
         check_and_report(&taskhost, &crates, &place, faults)
     }
+}
+
+/// Builds taskhost, with all that this needs.
+fn build() -> Result<PathBuf> {
+    Setup::default().run()?;
+    println!("building the policies");
+    Guests { rust: true }.run()?;
+    println!(
+        "building taskhost, for development (the first time takes minutes: it compiles wasmtime)"
+    );
+    taskhost::build()
 }
 
 /// Checks what the demo left. `faults` are known already.

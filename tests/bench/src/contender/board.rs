@@ -16,7 +16,7 @@ use super::{Claimer, Contender, DATA, copy_files};
 use crate::native::NativePolicy;
 use crate::programs;
 
-/// A board in files, decided by a policy.
+/// A board, decided by a policy.
 pub struct Taskhost {
     name: &'static str,
     rules: Rules,
@@ -88,7 +88,8 @@ impl Contender for Taskhost {
         for batch in new.chunks(BATCH) {
             board.engine().add(batch, Instant::now() + PATIENCE)?;
         }
-        Ok(board.compact()?)
+        board.compact()?;
+        Ok(())
     }
 
     /// Without what belongs to the place where it was; the index is made anew.
@@ -110,7 +111,17 @@ impl Contender for Taskhost {
     }
 
     fn open(&self, at: &Path, agent: &str) -> Result<Box<dyn Claimer>> {
+        self.claimer(&open(at)?, agent)
+    }
+
+    fn open_for(&self, at: &Path, agents: &[String]) -> Result<Vec<Box<dyn Claimer>>> {
         let board = open(at)?;
+        agents.iter().map(|agent| self.claimer(&board, agent)).collect()
+    }
+}
+
+impl Taskhost {
+    fn claimer(&self, board: &Board, agent: &str) -> Result<Box<dyn Claimer>> {
         let session = board.agent(agent)?;
         let labels = self.label.map(Name::new).transpose()?.into_iter().collect();
         let filter = Filter { labels, ..Filter::default() };

@@ -1,12 +1,13 @@
 //! Who is measured: taskhost and its peers, each as the same few steps.
 //!
-//! A [`Contender`] prepares boards of ready tasks in a directory and, in a process of its own, gives a [`Claimer`] for
+//! A [`Contender`] prepares boards of ready tasks in a directory (or a database, whose address takes its place) and, in a process of its own, gives a [`Claimer`] for
 //! each of them. Whatever it is, one call of [`Claimer::claim`] takes one task that nobody else has and returns once that
 //! is as durable as the contender says.
 
 mod bare;
 mod board;
 mod json;
+mod queue;
 mod sqlite;
 
 use std::fs;
@@ -18,6 +19,7 @@ use anyhow::{Context as _, Result, bail};
 pub use bare::Bare;
 pub use board::{BATCH, LABEL, Rules, Taskhost, new_task, open, set_component};
 pub use json::Json;
+pub use queue::{CLAIM as QUEUE_CLAIM, LEASE_MS, Queue};
 pub use sqlite::{CLAIM, FILE, Sqlite, connect, insert_with, schema};
 
 /// Something that tasks can be claimed from.
@@ -50,6 +52,11 @@ pub trait Contender: Sync {
     /// Opens the board in this directory for an agent of this name.
     fn open(&self, at: &Path, agent: &str) -> Result<Box<dyn Claimer>>;
 
+    /// Opens it for several agents of one process, who share what the contender lets them share.
+    fn open_for(&self, at: &Path, agents: &[String]) -> Result<Vec<Box<dyn Claimer>>> {
+        agents.iter().map(|agent| self.open(at, agent)).collect()
+    }
+
     /// What runs one worker: this program again, unless the contender is written in another language.
     fn worker(&self) -> Result<Command> {
         let this = std::env::current_exe().context("this program's own path isn't known")?;
@@ -60,7 +67,7 @@ pub trait Contender: Sync {
 }
 
 /// One agent at one board.
-pub trait Claimer {
+pub trait Claimer: Send {
     /// Claims the next task; `false` if there is none.
     fn claim(&mut self) -> Result<bool>;
 
@@ -80,6 +87,7 @@ const ALL: &[&dyn Contender] = &[
     &Taskhost::LABELLED,
     &Sqlite,
     &Json,
+    &Queue,
 ];
 
 /// The contender of this name.

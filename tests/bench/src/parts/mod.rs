@@ -5,6 +5,7 @@ mod bulk;
 mod claims;
 mod one_shot;
 mod policy;
+mod postgres;
 mod size;
 mod swap;
 mod tail;
@@ -64,6 +65,11 @@ pub const PARTS: &[Part] = &[
         name: "swap",
         about: "setting another policy on a large board that is in use",
         run: swap::run,
+    },
+    Part {
+        name: "postgres",
+        about: "a board in PostgreSQL beside a queue by hand on the same server",
+        run: postgres::run,
     },
 ];
 

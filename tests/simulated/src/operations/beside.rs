@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use taskhost_board::{Place, Store as _};
+use taskhost_board::{Keeper as _, Place, Store as _};
 
 use super::{Operation, owner};
 use crate::stage::{Desk, Done, claim_request, far, id, text};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::sync::Arc;
 
-use taskhost_board::{Digest, Finish, PolicyChange, PolicyTarget, Retention, Sequence, Store as _};
+use taskhost_board::{
+    Digest, Finish, Keeper as _, PolicyChange, PolicyTarget, Retention, Sequence, Store as _,
+};
 use taskhost_store_file::simulation::{Counted, Fault, Process, Testimony, World};
 use taskhost_store_file::{FileStore, RepairOptions};
 
@@ -32,7 +34,11 @@ pub(super) const KEEPING: &[Operation] = &[
         |desk| set_policy(desk, PolicyTarget::Current, Some(("lease", "20m"))),
         (171, 860),
     ),
-    Operation::command("compaction", |desk| desk.store.compact(far()).map_err(text), (156, 855)),
+    Operation::command(
+        "compaction",
+        |desk| desk.store.compact(far()).map(drop).map_err(text),
+        (156, 855),
+    ),
     Operation {
         set: to_trim,
         ..Operation::command(

@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant as Deadline};
 
 use parking_lot::Mutex;
-use taskhost_board::plain::PlainPolicies;
 use taskhost_board::{
     BoardSettings, Digest, Engine, Error, InvalidName, Name, PolicyPin, PolicySet, Sequence,
     Store as _, TaskId, Token,
 };
+use taskhost_board::{InitPlan, plain::PlainPolicies};
 use taskhost_store_file::simulation::{Counted, Fault, Process, Testimony, Witnessed, World};
-use taskhost_store_file::{FileStore, InitPlan, OpenOptions};
+use taskhost_store_file::{FileStore, OpenOptions};
 
 use super::dice::Dice;
 use super::order::Turns;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use taskhost_board::Keeper as _;
 use taskhost_board::{
     self as domain, AgentKind, Assignee, ChangeRequest, ClaimOutcome, ClaimRequest, Engine, Filter,
     Json, ListQuery, Name, NewTask, NothingWhy, Outcome, PolicyChange, PolicyTarget, SessionId,
-    Store as _, TaskId, TaskUpdate, Token, View,
+    Store, SwitchError, TaskId, TaskUpdate, Token, View,
 };
 use taskhost_policy::{Runtime, RuntimeOptions};
 use taskhost_simulated::Bug;
@@ -26,24 +27,39 @@ type Asked<T> = std::result::Result<T, domain::Error>;
 
 /// A real board, put together as `taskhost::Board` does, and with a bug if there is to be one.
 pub struct Real {
-    store: Arc<FileStore>,
+    store: Arc<dyn Store>,
+    compact: Box<Compact>,
     engine: Engine,
 }
+
+/// Makes what a board keeps short again, where that is ever done.
+type Compact = dyn Fn(Instant) -> std::result::Result<(), SwitchError> + Send + Sync;
 
 impl Real {
     /// Opens the board in this directory.
     pub fn open(path: &std::path::Path, bug: Option<Bug>) -> Result<Self> {
         let options = OpenOptions { planted: Bug::in_store(bug), ..OpenOptions::default() };
-        let store = Arc::new(FileStore::open(path, options).context("the board can't be opened")?);
+        let store = FileStore::open(path, options).context("the board can't be opened")?;
+        let files = store.clone();
+        Self::over(Arc::new(store), Box::new(move |until| files.compact(until).map(drop)), bug)
+    }
+
+    /// A board over whatever keeps it.
+    fn over(store: Arc<dyn Store>, compact: Box<Compact>, bug: Option<Bug>) -> Result<Self> {
         let runtime = Runtime::new(RuntimeOptions::new(store.powers()))?;
         let entropy = Arc::new(|| getrandom::u64().unwrap_or_default());
         let engine = Engine::new(store.clone(), Arc::new(runtime), entropy);
-        Ok(Self { store, engine: engine.with_planted(Bug::in_board(bug)) })
+        Ok(Self { store, compact, engine: engine.with_planted(Bug::in_board(bug)) })
     }
 
     /// Where it is kept.
-    pub fn store(&self) -> &FileStore {
+    pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Makes what it keeps short again.
+    pub fn compact(&self, until: Instant) -> std::result::Result<(), SwitchError> {
+        (self.compact)(until)
     }
 
     /// Asks.

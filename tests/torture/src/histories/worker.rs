@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
-use taskhost_board::Store as _;
 use taskhost_simulated::Bug;
 
 use super::bugs;
@@ -172,7 +171,7 @@ impl Worker {
         for _ in 0..order.calls {
             pause(dice, 30);
             let until = Instant::now() + Duration::from_secs(60);
-            if let Err(error) = self.real.store().compact(until) {
+            if let Err(error) = self.real.compact(until) {
                 let answer = Answer::Odd(format!("compacting: {error}"));
                 self.call_with(Op::Look, |_| answer)?;
             }

@@ -24,7 +24,7 @@ pub(super) fn play(common: &Common) -> Result<()> {
     let mut dice = Dice::new(common.seed ^ 1);
     loop {
         let (what, done) = match dice.below(12) {
-            0 => ("compacted", board.compact()),
+            0 => ("compacted", board.compact().map(drop)),
             1 => ("set the policy", set_policy(&board, &mut dice)),
             2 => ("examined", Ok(())),
             3..6 => ("compacted if due", board.compact_if_due().map(drop)),

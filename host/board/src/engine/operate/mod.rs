@@ -18,7 +18,7 @@ use std::time::Instant as Deadline;
 
 use super::hold::{REASON_BYTES_MAX, check_text};
 use super::{Engine, Error, Proof, Work};
-use crate::{Assignee, Change, Command, Name, Request, Task, TaskId, TaskUpdate};
+use crate::{Aim, Assignee, Change, Command, Name, Request, Task, TaskId, TaskUpdate};
 
 /// How many tasks one request names at most.
 const IDS_MAX: usize = 10_000;
@@ -242,7 +242,7 @@ impl Engine {
         if request.dry_run {
             return self.rehearse_command(body);
         }
-        self.transact(&entry, deadline, body)
+        self.transact(&entry, Aim::at(ids.iter().cloned()), deadline, body)
     }
 }
 

@@ -34,6 +34,6 @@ pub struct Args {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     super::change(context, args.name, args.by.as_ref(), |settings| {
-        args.name.set(settings, &args.value)
+        args.name.set(settings, &args.value, &context.board)
     })
 }

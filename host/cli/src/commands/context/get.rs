@@ -14,6 +14,7 @@ use super::{Whose, no_such_value};
 use crate::context::Context;
 use crate::exit::{Code, Usage};
 use crate::output::{Output, copy};
+use crate::outputs::Outputs;
 use crate::parse;
 
 const EXAMPLES: &str = "\
@@ -62,8 +63,8 @@ enum Value {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
-    let owner = args.whose.owner_of_old(context, &board)?;
-    let found = find(context, &board, &owner, &args.key)?;
+    let owner = args.whose.owner_of_old(&board)?;
+    let found = find(&board, &owner, &args.key)?;
     let mut found = found.ok_or_else(|| no_such_value(&owner, &args.key.to_string()))?;
     if context.output == Output::Text {
         copy(&mut found)?;
@@ -89,19 +90,15 @@ fn key(text: &str) -> Result<Key, String> {
     }
 }
 
-fn find(
-    context: &Context,
-    board: &Board,
-    owner: &Owner,
-    key: &Key,
-) -> Result<Option<Box<dyn Read>>> {
+fn find(board: &Board, owner: &Owner, key: &Key) -> Result<Option<Box<dyn Read>>> {
     Ok(match (key, owner) {
         (Key::Value(key), owner) => {
             let value = board.contexts().get(owner, key).map_err(taskhost::Error::from)?;
             value.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read>)
         }
         (Key::Output(place), Owner::Task(id)) => {
-            let file = output::open(&context.board, id, place).context("it can't be read")?;
+            let file =
+                output::open(&Outputs::of(board)?.path, id, place).context("it can't be read")?;
             file.map(|file| Box::new(file) as Box<dyn Read>)
         }
         (Key::Output(_), Owner::Agent(_)) => None,

@@ -8,6 +8,7 @@ use super::{Whose, output};
 use crate::context::Context;
 use crate::exit::Code;
 use crate::output::table;
+use crate::outputs::Outputs;
 
 const EXAMPLES: &str = "\
 Example:
@@ -39,7 +40,7 @@ struct Entry {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
-    let owner = args.whose.owner_of_old(context, &board)?;
+    let owner = args.whose.owner_of_old(&board)?;
     let own = board.contexts().list(&owner).map_err(taskhost::Error::from)?;
     let mut values: Vec<Entry> = own
         .iter()
@@ -50,7 +51,7 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         })
         .collect();
     if let Owner::Task(id) = &owner {
-        let left = output::list(&context.board, id);
+        let left = output::list(&Outputs::of(&board)?.path, id);
         let left = left.context("what `run` left can't be listed")?;
         values.extend(left.into_iter().map(|left| Entry {
             key: left.place.to_string(),

@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::exit::{Code, NoSuchValue};
 use crate::input::Source;
 use crate::output::line;
+use crate::outputs::Outputs;
 
 const EXAMPLES: &str = "\
 Example: what an agent leaves for whoever goes on with the task
@@ -72,14 +73,14 @@ struct Whose {
 
 impl Whose {
     /// The owner of values that are there: a task, even if it was archived since, as long as it has left some.
-    fn owner_of_old(&self, context: &Context, board: &Board) -> Result<Owner> {
+    fn owner_of_old(&self, board: &Board) -> Result<Owner> {
         let Some(id) = &self.task else { return self.owner(board) };
         match board.task(id) {
             Err(missing @ Error::Board(BoardError::NoSuchTask(_))) => {
                 let owner = Owner::Task(id.clone());
                 let values = board.contexts().list(&owner).map_err(Error::from)?;
                 let has_left = !values.is_empty()
-                    || !output::list(&context.board, id)
+                    || !output::list(&Outputs::of(board)?.path, id)
                         .context("what `run` left can't be listed")?
                         .is_empty();
                 if has_left { Ok(owner) } else { Err(missing.into()) }

@@ -1,4 +1,4 @@
-//! What `run` left of a task's attempts: `output/TASK/ATTEMPT/FILE` of the board.
+//! What `run` left of a task's attempts: `output/TASK/ATTEMPT/FILE` of the board, or of the directory that it has here.
 //!
 //! The commands that `run` ran could write there whatever they liked. So no symbolic link is followed below the
 //! board's directory, and only plain files count: nobody is led to other files by one, or waits on a pipe.
@@ -79,7 +79,12 @@ pub fn list(board: &Path, task: &TaskId) -> io::Result<Vec<Left>> {
 }
 
 fn of_task(board: &Path, task: &TaskId) -> io::Result<Option<OwnedFd>> {
-    let Some(output) = directory(File::open(board)?, "output")? else { return Ok(None) };
+    let board = match File::open(board) {
+        // Nothing ran here.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let Some(output) = directory(board, "output")? else { return Ok(None) };
     directory(output, task.as_str())
 }
 

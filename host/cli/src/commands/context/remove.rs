@@ -36,7 +36,7 @@ struct Answer {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
-    let owner = args.whose.owner_of_old(context, &board)?;
+    let owner = args.whose.owner_of_old(&board)?;
     let removed = board.contexts().remove(&owner, &args.key, board.deadline());
     let removed = removed.map_err(taskhost::Error::from)?;
     let answer = Answer { key: args.key.to_string(), removed };

@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use taskhost::{Board, ListQuery, Millis, Sequence};
+use taskhost::{Board, ListQuery, Sequence};
 use taskhost_answers::events::{self, Event, Holders};
 use taskhost_page::{About, Gathered, Model, Told};
 
@@ -70,9 +69,7 @@ fn model(board: &Board, title: &str) -> Result<Model> {
         gathered.entry(at, &entry, &told);
         true
     })?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let made_at = Millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    Ok(gathered.finish(&About { title, made_at, sequence }))
+    Ok(gathered.finish(&About { title, made_at: board.now(), sequence }))
 }
 
 fn told(event: &Event) -> Told<'_> {

@@ -42,8 +42,9 @@ a full process table, is restarted with a fresh session, five times in a row at 
 In the command's arguments `{id}`, `{type}` and `{data.FIELD}` (`{data.a.b}` for what is inside) are replaced. \
 A task whose type or data would begin an argument with `-` fails, since the command could take it for an option, unless \
 a `--` stands before it. \
-Its standard input is the task as JSON. What it prints is kept in the board's `output/TASK/ATTEMPT`, in the files \
-`stdout` and `stderr`, and shown on standard error line by line after the agent's name. In its \
+Its standard input is the task as JSON. What it prints is kept in `output/TASK/ATTEMPT`, in the files \
+`stdout` and `stderr`, of the board's directory (of a board in PostgreSQL: of `~/.local/state/taskhost/boards/ID`, or \
+below `$XDG_STATE_HOME`, on the machine that the command runs on), and shown on standard error line by line after the agent's name. In its \
 environment stand TASKHOST_BOARD, TASKHOST_TASK, TASKHOST_TYPE, TASKHOST_TOKEN, TASKHOST_AGENT, TASKHOST_SESSION, \
 TASKHOST_ATTEMPT, TASKHOST_OUTPUT (a directory of this attempt) and TASKHOST_RESULT (a file to which it may write \
 its result as JSON).

@@ -38,7 +38,7 @@ pub enum Ended {
 /// An attempt, and where it can be looked up.
 pub struct Attempt {
     pub ended: Ended,
-    /// The directory of what the command printed, in the board's; absent if it never ran.
+    /// The directory of what the command printed, in the run's; absent if it never ran.
     pub output: Option<PathBuf>,
     /// What people see of that.
     pub shown: Option<Shown>,
@@ -59,7 +59,7 @@ pub fn run(run: &Run, agent: &Agent, claimed: &Claimed, claim: &Claim) -> Result
         Ok(command) => command,
         Err(why) => return failed(why),
     };
-    let place = Place::make(&run.board_dir, task, claim)
+    let place = Place::make(&run.output_dir, task, claim)
         .context("the directory for the command's output can't be made")?;
     prepare(&mut command, run, agent, claim, task, &place)
         .context("the command's files can't be made")?;
@@ -78,7 +78,7 @@ pub fn run(run: &Run, agent: &Agent, claimed: &Claimed, claim: &Claim) -> Result
     let mut lease = Lease::new(run, claimed, claim);
     let watched = watch(run, &mut lease, &child);
     let ended = conclude(run, watched, lease, &mut child, &place)?;
-    let output = place.dir.strip_prefix(&run.board_dir).ok().map(Path::to_owned);
+    let output = place.dir.strip_prefix(&run.output_dir).ok().map(Path::to_owned);
     Ok(Attempt { ended, output, shown: Some(shown) })
 }
 
@@ -96,7 +96,7 @@ fn prepare(
         .stdin(place.input("task.json", &input)?)
         .stdout(place.output("stdout")?)
         .stderr(place.output("stderr")?)
-        .env("TASKHOST_BOARD", &run.board_dir)
+        .env("TASKHOST_BOARD", run.address.as_os_str())
         .env("TASKHOST_TASK", task.id.as_str())
         .env("TASKHOST_TYPE", task.task_type.as_str())
         .env("TASKHOST_TOKEN", claim.token.to_string())

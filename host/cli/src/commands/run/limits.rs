@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskhost::domain::Store as _;
 use taskhost::{Board, Name, Status};
 
 /// How often the types of the board's tasks are looked up at most, and how many times as long as it took to wait

@@ -35,8 +35,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, anyhow};
-use taskhost::{Board, Name, Session};
+use anyhow::{Error, Result, anyhow};
+use taskhost::{Address, Board, Name, Session};
 
 use self::agents::Member;
 pub use self::args::Args;
@@ -51,14 +51,16 @@ use self::stop::Stop;
 use self::summary::{AgentSummary, Left, Summary, Tally};
 use crate::context::Context;
 use crate::exit::{self, Code};
+use crate::outputs::Outputs;
 
 /// What all workers share.
 struct Run {
     board: Board,
-    /// The board's directory, wherever a command may go.
-    board_dir: PathBuf,
-    /// The same as people here know it.
-    shown_dir: PathBuf,
+    /// The board's address, wherever a command may go.
+    address: Address,
+    outputs: Outputs,
+    /// Where these are, wherever a command may go.
+    output_dir: PathBuf,
     template: Template,
     labels: Vec<Name>,
     lease: Option<Duration>,
@@ -79,6 +81,8 @@ pub fn exec(context: &Context, mut args: Args) -> Result<Code> {
     let members = args.members(&filter.types)?;
     let limits = Limits::new(agents::limits(&args.limits)?);
     let board = context.open()?;
+    let outputs = Outputs::of(&board)?;
+    let output_dir = outputs.make()?;
     let sessions = members
         .iter()
         .map(|member| board.session(&member.session()))
@@ -93,8 +97,12 @@ pub fn exec(context: &Context, mut args: Args) -> Result<Code> {
     let run = Run {
         outlook: Outlook::new(filter.labels.clone(), hopeful.collect()),
         progress,
-        board_dir: context.board.canonicalize().context("the board's directory can't be found")?,
-        shown_dir: context.board.clone(),
+        address: match context.board.directory() {
+            Some(_) => output_dir.clone().into(),
+            None => context.board.clone(),
+        },
+        outputs,
+        output_dir,
         labels: filter.labels,
         lease: args.lease,
         task_timeout: args.task_timeout,

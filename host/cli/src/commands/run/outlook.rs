@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use taskhost::domain::Counts;
 use taskhost::{Agent, Board, ListQuery, Mark, Millis, Name, Status, Task};
@@ -29,9 +29,8 @@ pub struct Sight {
 
 impl Sight {
     /// Whether the time has come at which something changes by itself.
-    pub fn is_due(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.next_ready_at.is_some_and(|at| Duration::from_millis(at.0) <= now)
+    pub fn is_due(&self, now: Millis) -> bool {
+        self.next_ready_at.is_some_and(|at| at <= now)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where an attempt keeps what belongs to it: `output/TASK/ATTEMPT` of the board.
+//! Where an attempt keeps what belongs to it: `output/TASK/ATTEMPT` of the board, or of the directory that it has here.
 //!
 //! The board may have come from somebody else, with links in it that lead anywhere. So nothing below the board's
 //! directory is reached through one, and an attempt's directory is always a new one: what this process writes there
@@ -28,8 +28,8 @@ pub struct Place {
 impl Place {
     /// Makes it. A release gives its attempt back, so the number can come again: then the token, which never does, is
     /// added.
-    pub fn make(board_dir: &Path, task: &Task, claim: &Claim) -> io::Result<Self> {
-        let output = enter(File::open(board_dir)?, "output")?;
+    pub fn make(output_dir: &Path, task: &Task, claim: &Claim) -> io::Result<Self> {
+        let output = enter(File::open(output_dir)?, "output")?;
         let of_task = enter(output, task.id.as_str())?;
         let plain = task.attempts.to_string();
         let with_token = format!("{plain}-token-{}", claim.token);
@@ -44,7 +44,7 @@ impl Place {
             }
         };
         let handle = open_directory(&of_task, &name)?;
-        let dir = board_dir.join("output").join(task.id.as_str()).join(name);
+        let dir = output_dir.join("output").join(task.id.as_str()).join(name);
         Ok(Self { dir, handle })
     }
 

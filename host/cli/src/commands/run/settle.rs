@@ -90,7 +90,7 @@ impl Teller<'_> {
     fn fail(&self, why: &str) -> Result<Told, Error> {
         // Whoever is shown the error later wants to read on, and doesn't know where.
         let error = match self.output {
-            Some(output) => format!("{why}; its output is in the board's `{}`", output.display()),
+            Some(output) => format!("{why}; its output is in {}", self.run.outputs.name(output)),
             None => why.to_owned(),
         };
         let told = self.tell(&Finish::Fail(Some(error)));

@@ -131,8 +131,9 @@ impl<'r> Worker<'r> {
                 let places = turn.take(&task.task_type);
                 Ok(Next::Task(task, places))
             }
-            ClaimOutcome::Nothing { counts, next_ready_at, .. } => {
+            ClaimOutcome::Nothing { next_ready_at, .. } => {
                 drop(turn);
+                let counts = self.run.board.head()?.counts;
                 let sight = Sight { counts, next_ready_at, seen };
                 let over = self.run.outlook.is_over(&self.run.board, &sight)?;
                 Ok(if over { Next::Over } else { Next::Wait(sight, Box::new(options)) })
@@ -147,7 +148,7 @@ impl<'r> Worker<'r> {
         let began = Instant::now();
         while !self.run.stop.is_wanted() && began.elapsed() < ASK_AGAIN {
             let now = board.wait_for(sight.seen, sight.next_ready_at, NAP)?;
-            if now.deaths != sight.seen.deaths || sight.is_due() {
+            if now.deaths != sight.seen.deaths || sight.is_due(board.now()) {
                 return Ok(false);
             }
             if now != sight.seen {
@@ -236,7 +237,7 @@ impl<'r> Worker<'r> {
             let has_failed = settled.outcome.is_failure();
             shown.finish(&self.run.progress.screen, has_failed, || self.run.stop.hurries());
         }
-        let output = output.map(|output| self.run.shown_dir.join(output));
+        let output = output.map(|output| self.run.outputs.path.join(output));
         running.ended(settled.outcome, settled.why.as_deref(), output.as_deref(), took);
         if are_too_many {
             self.run.progress.say("no further task is begun, because of `--max-failures`");

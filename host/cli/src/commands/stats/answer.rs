@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use taskhost::domain::{Distribution, Figures, Measure, Tally};
 use taskhost::{DiskUse, Measured, ProcessFigures, wire};
 
@@ -40,22 +40,19 @@ pub struct Spread {
     pub max_us: u64,
 }
 
-/// `total_bytes` counts locks and whatever else is there, too.
-#[derive(Debug, Serialize)]
-pub struct Disk {
-    pub journal_bytes: u64,
-    pub snapshot_bytes: u64,
-    pub index_bytes: u64,
-    pub history_bytes: u64,
-    pub policies_bytes: u64,
-    pub context_bytes: u64,
-    pub output_bytes: u64,
-    pub policy_files_bytes: u64,
-    pub total_bytes: u64,
+/// `PART_bytes` of each part that the store has, and `total_bytes`, which counts locks and whatever else is there, too.
+#[derive(Debug)]
+pub struct Disk(pub DiskUse);
+
+impl Serialize for Disk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts = self.0.parts.iter().copied().chain([("total", self.0.total)]);
+        serializer.collect_map(parts.map(|(part, bytes)| (format!("{part}_bytes"), bytes)))
+    }
 }
 
 impl Answer {
-    pub fn new(measured: &Measured, disk: &DiskUse) -> Self {
+    pub fn new(measured: &Measured, disk: DiskUse) -> Self {
         let mut processes: Vec<&ProcessFigures> = measured.processes.iter().collect();
         processes.sort_by_key(|process| (!process.alive, process.since.0, process.pid));
         Self {
@@ -69,7 +66,7 @@ impl Answer {
                 .collect(),
             counts: counts(&measured.all),
             processes: processes.into_iter().map(OneProcess::new).collect(),
-            disk: Disk::new(disk),
+            disk: Disk(disk),
         }
     }
 }
@@ -82,22 +79,6 @@ impl OneProcess {
             alive: process.alive,
             times: times(&process.figures),
             counts: counts(&process.figures),
-        }
-    }
-}
-
-impl Disk {
-    fn new(disk: &DiskUse) -> Self {
-        Self {
-            journal_bytes: disk.journal,
-            snapshot_bytes: disk.snapshot,
-            index_bytes: disk.index,
-            history_bytes: disk.history,
-            policies_bytes: disk.policies,
-            context_bytes: disk.context,
-            output_bytes: disk.output,
-            policy_files_bytes: disk.policy_files,
-            total_bytes: disk.total,
         }
     }
 }

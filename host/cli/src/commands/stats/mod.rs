@@ -45,7 +45,7 @@ pub fn exec(context: &Context, args: &Args) -> Result<Code> {
         context.output.answer(&(), |out| *out += &scraped.text())?;
         return Ok(Code::Done);
     }
-    let answer = Answer::new(&board.figures()?, &board.disk_use()?);
+    let answer = Answer::new(&board.figures()?, board.disk_use()?);
     context.output.answer(&answer, |out| text::write(out, &answer))?;
     Ok(Code::Done)
 }

@@ -1,13 +1,11 @@
 //! Measurements in the text exposition format of Prometheus, version 0.0.4.
 //!
 //! [`Scraped`] is what was read of a board, [`Exposition`] the text that is made of it: each family with its help, its
-//! type and its samples, in base units, every sample with the board's path as a label, so that the files of several
+//! type and its samples, in base units, every sample with the board's address as a label, so that the files of several
 //! boards can stand in one directory. Counters begin anew when the machine is started, and never go down in between.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use taskhost::domain::{Counts, Distribution, Measure, Tally};
 use taskhost::{Board, DiskUse, Error, ListQuery, Measured, Millis, Status, wire};
@@ -29,8 +27,8 @@ pub struct Scraped {
 impl Scraped {
     /// Reads it. Its cost grows with the board where something is ready or held.
     pub fn new(board: &Board) -> Result<Self, Error> {
-        let path = std::path::absolute(board.path());
-        let path: &Path = path.as_deref().unwrap_or(board.path());
+        let address = board.address().absolute();
+        let address = address.unwrap_or_else(|_| board.address().clone());
         let view = board.view()?;
         let head = view.head()?;
         let listed = |query: ListQuery| Ok::<_, Error>(view.list(&query)?.tasks);
@@ -49,10 +47,9 @@ impl Scraped {
         };
         let claims: Vec<Millis> =
             held.iter().filter_map(|task| Some(task.claim.as_ref()?.since)).collect();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
-            board: path.to_string_lossy().into_owned(),
-            now: Millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+            board: address.to_string(),
+            now: board.now(),
             counts: head.counts,
             entries: head.sequence.0,
             oldest_ready: ready.first().map(|task| task.created_at),
@@ -156,22 +153,12 @@ impl Scraped {
     }
 
     fn tell_disk(&self, out: &mut Exposition) {
-        let disk = &self.disk;
-        let parts = [
-            ("journal", disk.journal),
-            ("snapshot", disk.snapshot),
-            ("index", disk.index),
-            ("history", disk.history),
-            ("policies", disk.policies),
-            ("context", disk.context),
-            ("output", disk.output),
-            ("policy_files", disk.policy_files),
-        ];
+        let DiskUse { parts, total } = &self.disk;
         let named: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
-        let other = ("other", disk.total.saturating_sub(named));
+        let other = ("other", total.saturating_sub(named));
         let help = "What the board takes up on disk; the sum of the parts is all of it.";
         out.family("taskhost_disk_bytes", "gauge", help);
-        for (part, bytes) in parts.into_iter().chain([other]) {
+        for (part, bytes) in parts.iter().chain([&other]) {
             out.sample("taskhost_disk_bytes", &[("part", part)], bytes);
         }
     }

@@ -1,5 +1,6 @@
 //! Measurements as people read them.
 
+use taskhost::DiskUse;
 use taskhost::domain::{Measure, Tally};
 
 use super::answer::{Answer, Disk, OneProcess, Spread};
@@ -82,19 +83,9 @@ fn row(process: &OneProcess) -> [String; 8] {
 
 fn write_disk(out: &mut String, disk: &Disk) {
     line(out, "");
-    let rows = [
-        ("journal", disk.journal_bytes),
-        ("snapshot", disk.snapshot_bytes),
-        ("index", disk.index_bytes),
-        ("history", disk.history_bytes),
-        ("policies", disk.policies_bytes),
-        ("context", disk.context_bytes),
-        ("output", disk.output_bytes),
-        ("policy files", disk.policy_files_bytes),
-        ("on disk", disk.total_bytes),
-    ];
-    for (name, bytes) in rows {
-        line(out, format_args!("{name:<14} {}", size(bytes)));
+    let DiskUse { parts, total } = &disk.0;
+    for (part, bytes) in parts.iter().chain([&("on disk", *total)]) {
+        line(out, format_args!("{:<14} {}", part.replace('_', " "), size(*bytes)));
     }
 }
 
@@ -147,7 +138,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use taskhost::domain::{Distribution, Figures};
-    use taskhost::{DiskUse, Measured, Millis, ProcessFigures};
+    use taskhost::{Measured, Millis, ProcessFigures};
 
     use super::*;
 
@@ -176,13 +167,9 @@ mod tests {
             all: figures(),
             processes: vec![process(41, false), process(42, true)],
         };
-        let disk = DiskUse {
-            journal: 3 << 20,
-            index: 1536,
-            total: (3 << 20) + 1536,
-            ..DiskUse::default()
-        };
-        Answer::new(&measured, &disk)
+        let parts =
+            vec![("journal", 3 << 20), ("snapshot", 0), ("index", 1536), ("policy_files", 0)];
+        Answer::new(&measured, DiskUse { parts, total: (3 << 20) + 1536 })
     }
 
     #[test]
@@ -212,10 +199,6 @@ PID  ALIVE  TRANSACTIONS  CONTENDED  WAIT P50  P99     MAX    HOLD P99
 journal        3.00 MiB
 snapshot       0 B
 index          1.50 KiB
-history        0 B
-policies       0 B
-context        0 B
-output         0 B
 policy files   0 B
 on disk        3.00 MiB
 ";
@@ -238,7 +221,7 @@ on disk        3.00 MiB
     #[test]
     fn nothing_measured_is_said() {
         let mut text = String::new();
-        write(&mut text, &Answer::new(&Measured::default(), &DiskUse::default()));
+        write(&mut text, &Answer::new(&Measured::default(), DiskUse::default()));
         assert!(text.contains("no times were measured yet") && !text.contains("PID"), "{text}");
         assert_eq!(share(0, 0), "-");
     }

@@ -3,8 +3,8 @@
 use taskhost_board::Generation;
 
 use super::*;
-use crate::Severity;
 use crate::format::names;
+use taskhost_board::Severity;
 
 #[test]
 fn a_board_that_is_well_is_left_as_it_is() {

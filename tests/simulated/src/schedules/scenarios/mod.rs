@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use taskhost_board::{
     Action, Agent, AgentKind, ChangeRequest, ClaimOutcome, ClaimRequest, Engine, Error, Filter,
-    Finish, NewTask, PolicyChange, PolicyTarget, Proof, SessionId, Store as _, SwitchError, TaskId,
-    Token,
+    Finish, Keeper as _, NewTask, PolicyChange, PolicyTarget, Proof, SessionId, Store as _,
+    SwitchError, TaskId, Token,
 };
 
 use super::case::{Case, Worker, far, id, name};

@@ -94,7 +94,7 @@ pub fn exec(
     told: &Told,
 ) -> Result<Code> {
     let board = context.open()?;
-    told.check(&context.board)?;
+    told.check(context.board.directory())?;
     let mut candidates = Vec::new();
     for one in tried {
         candidates.push(candidate(&board, one, standard_settings)?);
@@ -172,7 +172,7 @@ fn draw(
 
 impl Told {
     /// Says before anything is done what could not be written in the end.
-    fn check(&self, board: &Path) -> Result<(), Usage> {
+    fn check(&self, board: Option<&Path>) -> Result<(), Usage> {
         if self.svg.is_some() && self.svg == self.html {
             return Err(Usage("`--svg` and `--html` name the same file: give each its own".into()));
         }
@@ -183,7 +183,8 @@ impl Told {
                 return Err(wrong("it is a directory".into()));
             }
             let folder = folder(path).canonicalize().map_err(|error| wrong(error.to_string()))?;
-            if board.canonicalize().is_ok_and(|board| folder.starts_with(board)) {
+            let board = board.and_then(|board| board.canonicalize().ok());
+            if board.is_some_and(|board| folder.starts_with(board)) {
                 return Err(wrong("what is in there is the board's: write it elsewhere".into()));
             }
         }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use taskhost::{Board, Error, OpenError, TaskId};
+use taskhost::{Address, Board, Error, OpenError, TaskId};
 
 use super::opened::{self, History, Opened, Reading};
 use super::reader::{Picture, Reader};
@@ -61,14 +61,14 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Reads the board, which was opened at `path`.
-    pub fn start(board: Board, path: PathBuf) -> Self {
+    /// Reads the board, which was opened at `address`.
+    pub fn start(board: Board, address: Address) -> Self {
         let ((wish, wishes), (update, updates)) = (mpsc::channel(), mpsc::channel());
         let is_over = Arc::new(AtomicBool::new(false));
         let stop = is_over.clone();
         let thread = thread::spawn(move || {
             let told = update.clone();
-            if let Err(error) = Feeding::run(board, path, wishes, update, &stop) {
+            if let Err(error) = Feeding::run(board, &address, wishes, update, &stop) {
                 // Nobody is left to be told if the view has ended.
                 let _ = told.send(Update::Failed(error));
             }
@@ -96,7 +96,7 @@ impl Drop for Feed {
     }
 }
 
-/// Where the board is. Its files stay readable to whoever has them open, also once they are gone for everybody else.
+/// The board's directory. Its files stay readable to whoever has them open, also once they are gone for everybody else.
 struct Place {
     path: PathBuf,
     /// The file there that is never replaced, while it is this board's.
@@ -126,7 +126,7 @@ impl Place {
 }
 
 fn gone(path: &Path) -> Error {
-    Error::Open(OpenError::NoBoard { path: path.to_owned() })
+    Error::Open(OpenError::NoBoard { board: path.into() })
 }
 
 struct Feeding {
@@ -141,13 +141,15 @@ struct Feeding {
 impl Feeding {
     fn run(
         board: Board,
-        path: PathBuf,
+        address: &Address,
         wishes: Receiver<Wish>,
         updates: Sender<Update>,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
         let reader = Reader::start(board.clone())?;
-        let mut place = Place::new(path)?;
+        // A server says so itself when a board of its is gone.
+        let place = address.directory().map(|path| Place::new(path.to_owned()));
+        let mut place = place.transpose()?;
         let (wish, reading) = (Wish::default(), None);
         let mut feeding = Self { board, reader, wish, reading, wishes, updates };
         feeding.show();
@@ -160,7 +162,7 @@ impl Feeding {
                 feeding.pause(pause)?;
             }
             feeding.hear()?;
-            place.check()?;
+            place.as_mut().map_or(Ok(()), Place::check)?;
             feeding.reader.wait(LOOK_UP)?;
         }
         Ok(())

@@ -26,6 +26,7 @@ use ratatui::crossterm::event::{self, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use taskhost::Board;
 
 use self::draw::Palette;
 use self::feed::{Feed, Wish};
@@ -48,23 +49,23 @@ pub fn exec(context: &Context) -> Result<Code> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, stop.clone()).context("signals can't be heard")?;
     }
-    let model = Model::new(text::tame(&context.board.to_string_lossy()));
-    let feed = Feed::start(board, context.board.clone());
+    let model = Model::new(text::tame(&context.board.to_string()));
+    let feed = Feed::start(board.clone(), context.board.clone());
     is_shown.store(true, Ordering::Relaxed);
-    let shown = show(&feed, model, &stop);
+    let shown = show(&board, &feed, model, &stop);
     drop(feed);
     is_shown.store(false, Ordering::Relaxed);
     shown.map(|()| Code::Done)
 }
 
-fn show(feed: &Feed, mut model: Model, stop: &AtomicBool) -> Result<()> {
+fn show(board: &Board, feed: &Feed, mut model: Model, stop: &AtomicBool) -> Result<()> {
     let mut screen = Screen::new()?;
     let (palette, mut wish) = (Palette::of_environment(), Wish::default());
     while !stop.load(Ordering::Relaxed) {
         let drawn = Instant::now();
         let fitted = screen.terminal().draw(|frame| {
             draw::fit(&mut model, frame.area());
-            draw::draw(frame, &model, model::now(), palette);
+            draw::draw(frame, &model, board.now(), palette);
         });
         fitted.context("the terminal can't be drawn on")?;
         match wait(feed, &mut model, drawn + TICK, stop)? {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use taskhost::{Millis, TaskId};
+use taskhost::TaskId;
 
 use super::charts::Step;
 use super::feed::{Extent, Update, Wish};
@@ -221,10 +221,4 @@ impl Model {
         let task = OpenTask { id, known, history, is_whole: false, scroll: 0 };
         self.front = Front::Task(Box::new(task));
     }
-}
-
-/// The time by the wall clock.
-pub fn now() -> Millis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Millis(u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX))
 }
