@@ -114,11 +114,11 @@ fn judge(
             &peer,
         )
         .goal(OF_QUEUE)
+        .beside(Series::new("the queue by pgbench", Unit::PerSecond, pgbench))
         .beside(percentile("p50", threads, 0.5))
         .beside(percentile("p99", threads, 0.99))
         .beside(percentile("the queue's p50", queue, 0.5))
-        .beside(percentile("the queue's p99", queue, 0.99))
-        .beside(Series::new("the queue by pgbench", Unit::PerSecond, pgbench)),
+        .beside(percentile("the queue's p99", queue, 0.99)),
     );
     if connections > 1 {
         bench.record(

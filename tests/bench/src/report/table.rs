@@ -6,7 +6,7 @@ use super::{Report, Row};
 use crate::figure::{Series, Verdict};
 
 /// How many absolute figures stand beside one; all of them are in the JSON.
-const BESIDE_MAX: usize = 6;
+const BESIDE_MAX: usize = 7;
 
 pub(super) fn markdown(report: &Report) -> String {
     let mut text = String::new();
