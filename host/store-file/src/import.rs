@@ -12,30 +12,29 @@
 //! What an earlier try of the same move has made is given up first: the mark says again that nobody was told of these files,
 //! and then `board.json` goes.
 //!
-//! The history becomes the retired journal of generation 1, what the board holds the snapshot of generation 2.
+//! The history becomes the retired journals of the first generations, what the board holds the snapshot of the next.
 //!
 //! Invariant: what is there already stays as it is, unless there is no `board.json` and the mark says that nobody
 //! was ever told of it.
 
-use std::io::BufRead;
+use std::collections::BTreeSet;
+use std::io::{self, BufRead};
 
 use taskhost_board::transfer::{TransferError, TransferHeader, TransferLine, TransferReader};
-use taskhost_board::{BeginError, Coming, Elsewhere, Generation, ReadError};
+use taskhost_board::{BeginError, BootId, Coming, Elsewhere, Generation, ReadError};
 
 use crate::board_lock::BoardGuard;
 use crate::contexts;
-use crate::disk::{How, exists, remove_if_there, replace_file, temporary_name};
+use crate::disk::{How, exists, read_file, remove_if_there, replace_file, temporary_name};
 use crate::format::{BoardFile, FORMAT, names};
 use crate::index::Index;
 use crate::init::{InitError, OpenError};
-use crate::intake::{Intake, Value};
+use crate::intake::{Intake, Intaken, Renamed, Value};
 use crate::remains::is_temporary;
 use crate::state::{Inner, failed};
 
-/// Under which generation the history stands.
-const PAST: Generation = Generation(1);
-/// The generation that an imported board begins with.
-const FIRST: Generation = Generation(2);
+/// The generation that the history begins with.
+pub(crate) const PAST: Generation = Generation(1);
 
 /// A board was not imported; where it was to be, there is none.
 #[derive(Debug, thiserror::Error)]
@@ -81,16 +80,20 @@ impl Inner {
             // Litter is harmless, and is swept up by the next one who makes a board here.
             let _ = self.sweep_import();
         })?;
-        let file =
-            BoardFile { format: FORMAT, board: taken.board, generation: FIRST, elsewhere: None }
-                .with_elsewhere(elsewhere);
+        let file = BoardFile {
+            format: FORMAT,
+            board: taken.board,
+            generation: taken.first,
+            elsewhere: None,
+        }
+        .with_elsewhere(elsewhere);
         // 2. The mark.
-        let marked = replace_file(&*self.disk, names::IMPORTING, file.board.as_bytes());
-        marked.map_err(|e| failed(names::IMPORTING)(e.into()))?;
+        self.disclaim(&file)?;
         // 3. The names, all durable before the pointer is.
         for (from, to) in taken.files {
             self.disk.rename(&from, &to).map_err(failed(&to))?;
         }
+        self.note_boots(&taken.boots)?;
         for (from, owner, key) in taken.values {
             contexts::place(&*self.disk, &from, &owner, &key).map_err(failed(&from))?;
         }
@@ -112,15 +115,34 @@ impl Inner {
             return Ok(());
         }
         let file = self.any_board_file()?;
-        let is_earlier = coming.is_left_by(&file.board, file.elsewhere.as_ref());
-        if !is_earlier || file.generation != FIRST {
-            return Ok(());
+        if !coming.is_left_by(&file.board, file.elsewhere.as_ref()) {
+            // Of the same board, but from a place that was called otherwise: whoever knows it finishes that.
+            let same = file.elsewhere.filter(|_| file.board == coming.board);
+            return same.map_or(Ok(()), |elsewhere| Err(elsewhere.refusal().into()));
         }
         guard.still_excludes().map_err(|error| ReadError::Failed(error.to_string()))?;
-        let marked = replace_file(&*self.disk, names::IMPORTING, file.board.as_bytes());
-        marked.map_err(|e| failed(names::IMPORTING)(e.into()))?;
+        self.disclaim(&file)?;
         self.disk.remove(names::BOARD).map_err(failed(names::BOARD))?;
         Ok(self.disk.sync_dir(".").map_err(failed("."))?)
+    }
+
+    /// Says that nobody was told of the files of these generations.
+    fn disclaim(&self, file: &BoardFile) -> Result<(), ReadError> {
+        let text = format!("{} {}", file.board, file.generation);
+        let marked = replace_file(&*self.disk, names::IMPORTING, text.as_bytes());
+        marked.map_err(|e| failed(names::IMPORTING)(e.into()))
+    }
+
+    /// Up to which generation it says so.
+    fn disclaimed(&self) -> Result<Option<Generation>, ReadError> {
+        let text = match read_file(&*self.disk, names::IMPORTING) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(failed(names::IMPORTING))?,
+        };
+        let text = String::from_utf8_lossy(&text);
+        let number = text.rsplit(' ').next().and_then(|number| number.parse().ok());
+        // An older version, or a crash, has left one without a number.
+        Ok(Some(number.map_or(PAST.next(), Generation)))
     }
 
     /// Removes what an import that was cut short left, if there is no board. Only by one who is about to make one,
@@ -137,10 +159,13 @@ impl Inner {
                 remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
             }
         }
-        if exists(&*self.disk, names::IMPORTING).map_err(failed(names::IMPORTING))? {
-            for name in [names::retired(PAST), names::tasks(FIRST), names::journal(FIRST)] {
-                remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
+        if let Some(last) = self.disclaimed()? {
+            for of in (PAST.0..=last.0).map(Generation) {
+                for name in [names::retired(of), names::tasks(of), names::journal(of)] {
+                    remove_if_there(&*self.disk, &name).map_err(failed(&name))?;
+                }
             }
+            self.forget_boots()?;
             contexts::remove_all(&*self.disk).map_err(failed("context"))?;
             // The mark goes after what it speaks of.
             if exists(&*self.disk, names::HISTORY).map_err(failed(names::HISTORY))? {
@@ -170,7 +195,7 @@ impl Inner {
             _ => return Err(TransferError::at(1, "there is no header").into()),
         };
         let epoch = self.disk.random();
-        let name = names::index(FIRST, epoch);
+        let name = names::index(PAST, epoch);
         let index = self.platform.create_index(&name, &self.pages)?;
         let taken = self.take_in_checked(&header, elsewhere, lines, &*index);
         drop(index);
@@ -186,32 +211,33 @@ impl Inner {
         lines: TransferReader<impl BufRead>,
         index: &dyn Index,
     ) -> Result<Taken, ImportError> {
-        let new = |name: String| -> Result<_, ReadError> {
-            let temporary = temporary_name(&*self.disk, &name);
+        let new = |name: &str| -> Result<_, ReadError> {
+            let temporary = temporary_name(&*self.disk, name);
             let file = self.disk.open(&temporary, How::New).map_err(failed(&temporary))?;
-            Ok((file, (temporary, name)))
+            Ok((file, temporary))
         };
-        let (past, (past_name, _)) = new(names::journal(PAST))?;
-        let (tasks, tasks_name) = new(names::tasks(FIRST))?;
-        let (journal, journal_name) = new(names::journal(FIRST))?;
-        let (past_place, tasks_place) = ((PAST, &*past), (FIRST, &*tasks));
-        let mut intake = Intake::begin(self, header, elsewhere, past_place, tasks_place, index)?;
+        let (tasks, tasks_name) = new("tasks")?;
+        let (journal, journal_name) = new("journal")?;
+        let mut intake = Intake::begin(self, header, elsewhere, &*tasks, index)?;
         for line in lines {
             let (number, line) = line?;
             intake.take(number, line)?;
         }
-        let values = intake.finish()?;
-        journal.sync().map_err(failed(&journal_name.0))?;
-        let past_name = (past_name, names::retired(PAST));
-        let files = vec![past_name, tasks_name, journal_name];
-        Ok(Taken { board: header.board.clone(), files, values })
+        let Intaken { first, past, values, boots } = intake.finish()?;
+        journal.sync().map_err(failed(&journal_name))?;
+        let mut files = past;
+        files.push((tasks_name, names::tasks(first)));
+        files.push((journal_name, names::journal(first)));
+        Ok(Taken { board: header.board.clone(), first, files, values, boots })
     }
 }
 
 /// A board's files under names that nobody looks for, all synced.
 struct Taken {
     board: String,
+    first: Generation,
     /// Which name is to become which.
-    files: Vec<(String, String)>,
+    files: Vec<Renamed>,
     values: Vec<Value>,
+    boots: BTreeSet<BootId>,
 }

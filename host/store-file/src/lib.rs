@@ -41,6 +41,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that can't go on should stop"))]
 
 mod board_lock;
+mod boots;
 mod combine;
 mod commit;
 mod compact;

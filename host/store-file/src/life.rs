@@ -102,7 +102,11 @@ impl Inner {
                 try_lock_existing(&self.disk, &names::life(session), Hold::Shared),
                 Ok(Tried::Held(_))
             ),
-            Vital::Process(process) => has_ended(process, &self.platform.now().boot),
+            Vital::Process(process) => {
+                let own = self.platform.now().boot;
+                has_ended(process, &own)
+                    && (process.boot == own || !self.may_be_another_machines(&process.boot))
+            }
         }
     }
 }

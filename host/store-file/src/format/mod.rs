@@ -138,6 +138,8 @@ pub(crate) mod names {
     pub(crate) const SWITCH_LOCK: &str = "locks/switch.lock";
     /// The mark of an import that has begun to give names.
     pub(crate) const IMPORTING: &str = "importing";
+    /// Starts of other machines that claims speak of which came from there.
+    pub(crate) const OTHER_BOOTS: &str = "other-boots";
     pub(crate) const HISTORY: &str = "history";
     /// Every directory of a board, in the order in which they are made.
     pub(crate) const DIRECTORIES: [&str; 8] =

@@ -1,8 +1,8 @@
 //! Whole boards on their way from place to place.
 
-use taskhost_board::Retention;
 use taskhost_board::image::Record;
 use taskhost_board::transfer::{Seal, TransferLine};
+use taskhost_board::{Keeper, Retention};
 
 use super::*;
 use crate::ImportError;
@@ -279,4 +279,60 @@ fn an_import_that_is_cut_short_leaves_no_board_and_is_done_again() {
     }
     println!("stopped at {at} operations, {states} states of the disk, {made} boards");
     assert!(at >= 25 && states >= 60 && made >= 10, "{at}, {states}, {made}");
+}
+
+/// A history came as one journal, however long, and was longer than what is to be kept: the first time that anybody removed what
+/// isn't, all of it went.
+#[test]
+fn of_a_long_history_the_newest_part_is_kept_where_it_comes() {
+    const KEPT: u64 = 200 << 10;
+    let (_old, old) = fresh();
+    for number in 0..100 {
+        let value = vec![b'x'; 4 << 10];
+        let key = format!("{number}");
+        commit(&old, vec![Change::Remembered { space: Space::Custom, key, value: Some(value) }]);
+    }
+    let history = Retention { age_ms: None, bytes: Some(KEPT) };
+    commit(&old, vec![Change::SettingsSet(BoardSettings { history, ..Default::default() })]);
+    let (directory, new) = import(&export(&old)).unwrap();
+    let numbers = || {
+        let mut numbers = Vec::new();
+        let mut take = |Sequence(number), _| {
+            numbers.push(number);
+            true
+        };
+        new.history(Sequence(0), &mut take).unwrap();
+        numbers
+    };
+    assert_eq!(numbers(), (1..=101).collect::<Vec<_>>());
+    assert!(new.trim_history().unwrap() > 0);
+    let left = files(&board(&directory).join("history")).values().map(Vec::len).sum::<usize>();
+    let left = left as u64;
+    assert!((KEPT * 3 / 4..=KEPT).contains(&left), "{left} of {KEPT}");
+    assert_eq!(numbers().last(), Some(&101));
+    assert_clean(&new);
+    remember(&new, "after").unwrap();
+    new.compact(far()).unwrap();
+    assert_clean(&new);
+}
+
+/// An agent on another machine held a task, and named its process: as soon as the board had come here it was taken for dead,
+/// because this machine had another start, and its task was given away.
+#[test]
+fn a_process_on_another_machine_is_not_dead_because_the_board_came_here() {
+    let (_old, old) = fresh();
+    let engine = engine(&old);
+    add(&engine, "a", &[]);
+    let there = taskhost_board::BootId("11111111-2222-3333-4444-555555555555".into());
+    let process = taskhost_board::Process { pid: 1, started: 7, boot: there, namespace: 9 };
+    let named = Agent { process: Some(process.clone()), ..agent("x") };
+    engine.claim(&ClaimRequest { agent: named, ..claim_request("x") }, far()).unwrap();
+    let holder = taskhost_board::Vital::Process(process);
+    assert!(Keeper::is_dead(&old, &holder), "here it is one of an earlier start");
+    let (directory, new) = import(&export(&old)).unwrap();
+    for handle in [&new, &open(&board(&directory))] {
+        assert!(!Keeper::is_dead(handle, &holder));
+        new.compact(far()).unwrap();
+    }
+    assert_clean(&new);
 }
