@@ -107,6 +107,8 @@ impl Inner {
                     // free, it is done, and whoever is next finds this one. On failure the task's is given back.
                     drop(self.lock(deadline)?);
                 }
+                // Whoever had it meanwhile may have moved the board.
+                self.expect_here()?;
                 let file = lock.into_file();
                 let held = file.copy().map(|(entered, held)| (Some(entered), held));
                 (held, file.identity().map_err(|e| failed(&e))?)

@@ -269,3 +269,24 @@ fn a_failed_sync_leaves_a_moved_board_where_it_was_said_to_be() {
     let error = store.begin(far()).err().unwrap();
     assert!(matches!(error, BeginError::Read(ReadError::Moved { .. })), "{error}");
 }
+
+/// A lock was waited for while somebody moved the board, and then had where nobody works any more.
+#[test]
+fn whoever_waits_for_a_lock_while_the_board_is_moved_is_told() {
+    let (directory, store) = fresh();
+    for what in [None, Some(id("a"))] {
+        let other = open(&board(&directory));
+        let still = Keeper::still(&store, far()).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| match &what {
+                None => other.hold_board(None, far()).map(drop),
+                Some(task) => other.hold_task(task, None, far()).map(drop),
+            });
+            // Nothing tells that somebody waits; one who comes later is refused in any case.
+            std::thread::sleep(Duration::from_millis(200));
+            still.say(Some(&gone())).unwrap();
+            is_refused(waiter.join().unwrap(), &gone());
+        });
+        say(&store, None);
+    }
+}
