@@ -26,6 +26,8 @@ use crate::session::Session;
 #[pyclass(frozen, module = "taskhost._native")]
 pub struct Board {
     inner: Guarded<taskhost::Board>,
+    /// How it was opened.
+    options: OpenOptions,
 }
 
 /// A task that was added, claimed or finished, and whether the same request had done so before.
@@ -110,7 +112,8 @@ impl Board {
     ) -> PyResult<Self> {
         let options = open_options(timeout, allow_unsafe_file_system)?;
         let opened = py.detach(|| taskhost::Board::open_with(&path, &options));
-        Ok(Self { inner: Guarded::new(opened.map_err(|error| raised(py, &error))?) })
+        let inner = Guarded::new(opened.map_err(|error| raised(py, &error))?);
+        Ok(Self { inner, options })
     }
 
     /// Makes a board in a directory, or at an address in PostgreSQL, and opens it.
@@ -123,11 +126,12 @@ impl Board {
         unfenced: bool,
         policy_settings: BTreeMap<String, String>,
     ) -> PyResult<Self> {
-        let open = open_options(timeout, allow_unsafe_file_system)?;
+        let options = open_options(timeout, allow_unsafe_file_system)?;
         let settings = BoardSettings { unfenced, ..BoardSettings::default() };
-        let options = InitOptions { settings, policy_settings, open };
-        let made = py.detach(|| taskhost::Board::init(&path, &options));
-        Ok(Self { inner: Guarded::new(made.map_err(|error| raised(py, &error))?) })
+        let init = InitOptions { settings, policy_settings, open: options.clone() };
+        let made = py.detach(|| taskhost::Board::init(&path, &init));
+        let inner = Guarded::new(made.map_err(|error| raised(py, &error))?);
+        Ok(Self { inner, options })
     }
 
     /// Adds tasks, each a JSON object as `add --from` takes it; all or none.
@@ -494,7 +498,7 @@ impl Board {
 
     /// Moves the board to a place where there is none; says where it is then, as others are told.
     fn migrate(&self, py: Python<'_>, to: PathBuf) -> PyResult<String> {
-        self.run(py, |board| Ok(board.migrate(&to, &OpenOptions::default())?.to))
+        self.run(py, |board| Ok(board.migrate(&to, &self.options)?.to))
     }
 
     /// Waits until something has happened on the board, since the entry of this number if one is given, at most so many

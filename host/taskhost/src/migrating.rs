@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use taskhost_board::transfer::TransferLine;
 use taskhost_board::{
-    BeginError, Coming, Digest, Elsewhere, ExportError, Keeper, Sequence, Still, SwitchError,
+    BeginError, Coming, Digest, Elsewhere, ExportError, Keeper, Sequence, Status, Still,
+    SwitchError,
 };
 
 use crate::spans::operation;
@@ -25,6 +26,8 @@ use crate::{Address, Board, Error, OpenError, OpenOptions, stores};
 
 /// How long it is waited for those who have a board alone for a moment.
 const MOMENT: Duration = Duration::from_secs(1);
+/// How far apart two clocks may be where leases go by one and then by the other: less than any lease is.
+const APART_MAX: Duration = Duration::from_secs(30);
 
 /// A board that was moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,18 @@ pub enum MigrateError {
          another place, and please report this"
     )]
     Differs(String),
+    /// What is held here would be given out again there too early, or too late.
+    #[error(
+        "tasks are claimed, and the clocks here and at `{there}` are {} s apart, by which leases end: set them right, or move the \
+         board when nothing is claimed. The board stays where it was",
+        apart.as_secs()
+    )]
+    Clocks {
+        /// Where it was to be moved.
+        there: String,
+        /// How far the clocks are apart.
+        apart: Duration,
+    },
     /// The board that was moved isn't where it was moved to.
     #[error("the board was moved to `{to}`, but there is {found}: look what became of it there")]
     Gone {
@@ -93,33 +108,45 @@ impl Board {
             None if self.is_at(to, options) => return Err(MigrateError::Same(there).into()),
             None => {}
             Some(elsewhere) if elsewhere == gone => {
-                drop(still);
-                return self.arrive(here, there, to, options);
+                return self.arrive(&*still, here, there, to, options);
             }
             Some(elsewhere) => return Err(elsewhere.refusal().into()),
         }
-        // 2. A copy that nobody uses.
+        // 2. A copy that nobody uses, nor makes anew from now on.
         let coming = Coming { board: self.store().id()?, from: here.clone() };
         let (arrived, left) = carry(&*still, to, &coming, options)?;
-        let mut found = None;
-        arrived.export(&mut |line| {
-            found = sum(&line).or(found);
-            Ok(())
-        })?;
-        if found.is_none() || found != left {
+        let waits = arrived.still(self.deadline())?;
+        if waits.elsewhere()? != Some(coming.elsewhere())
+            || left.is_none()
+            || sum_of(&*waits)? != left
+        {
             return Err(MigrateError::Differs(there).into());
         }
+        self.expect_one_time(&*arrived, &there)?;
         // 3. It is gone.
         if let Err(error) = still.say(Some(&gone)) {
-            // If it was said all the same, and whoever looks under the lock finds it, it is so.
+            // If it was said all the same, and whoever looks under the lock finds it, it is so; unless somebody else said it, of
+            // another copy.
             let again = self.store().still(self.deadline())?;
-            if again.elsewhere()? != Some(gone) {
+            if again.elsewhere()? != Some(gone) || sum_of(&*again)? != left {
                 return Err(of_switch(error));
             }
         }
         // 4. It has arrived.
-        arrived.still(self.deadline())?.say(None).map_err(of_switch)?;
+        waits.say(None).map_err(of_switch)?;
         told(&*arrived, here, there, false)
+    }
+
+    /// Leases are over by the clock of the place: whoever holds a task keeps it for as long as they were told only where both
+    /// clocks say about the same.
+    fn expect_one_time(&self, arrived: &dyn Keeper, there: &str) -> Result<(), Error> {
+        let (view, own) = self.store().snapshot()?;
+        let other = arrived.snapshot()?.1;
+        let apart = Duration::from_millis(own.wall.0.abs_diff(other.wall.0));
+        if apart > APART_MAX && view.head()?.counts.of(Status::InProgress) > 0 {
+            return Err(MigrateError::Clocks { there: there.to_owned(), apart }.into());
+        }
+        Ok(())
     }
 
     /// Whether this very board is there, which stands still for us: an address can be spelt in many ways.
@@ -134,27 +161,44 @@ impl Board {
     /// Step 4 of an earlier try.
     fn arrive(
         &self,
+        left: &dyn Still,
         here: String,
         there: String,
         to: &Address,
         options: &OpenOptions,
     ) -> Result<Migrated, Error> {
         let gone = |found| Error::from(MigrateError::Gone { to: there.clone(), found });
-        let arrived = match stores::open(to, options) {
+        let mut arrived = match stores::open(to, options) {
             Err(OpenError::NoBoard { .. }) => return Err(gone("none")),
             opened => opened?,
         };
-        if arrived.id()? != self.store().id()? {
+        let board = self.store().id()?;
+        if arrived.id()? != board {
             return Err(gone("another one"));
         }
-        let still = arrived.still(self.deadline())?;
-        match still.elsewhere()? {
-            None => {}
-            Some(Elsewhere::ArrivingFrom(from)) if from == here => {
-                still.say(None).map_err(of_switch)?;
+        let waits = arrived.still(self.deadline())?;
+        // It may have come from here when this place was called otherwise.
+        let from = match waits.elsewhere()? {
+            None => {
+                drop(waits);
+                return told(&*arrived, here, there, true);
             }
+            Some(Elsewhere::ArrivingFrom(from)) => from,
             Some(elsewhere) => return Err(elsewhere.refusal().into()),
+        };
+        let sum = sum_of(left)?;
+        if sum.is_some() && sum_of(&*waits)? == sum {
+            waits.say(None).map_err(of_switch)?;
+            return told(&*arrived, here, there, true);
         }
+        // A try that had lost its lock put an older copy there. What left stands still, and is carried again.
+        drop(waits);
+        arrived = carry(left, to, &Coming { board, from }, options)?.0;
+        let waits = arrived.still(self.deadline())?;
+        if sum.is_none() || sum_of(&*waits)? != sum {
+            return Err(MigrateError::Differs(there).into());
+        }
+        waits.say(None).map_err(of_switch)?;
         told(&*arrived, here, there, true)
     }
 }
@@ -175,6 +219,16 @@ fn sum(line: &TransferLine) -> Option<Digest> {
         TransferLine::End { sum, .. } => Some(*sum),
         _ => None,
     }
+}
+
+/// The sum of what stands still.
+fn sum_of(still: &dyn Still) -> Result<Option<Digest>, Error> {
+    let mut found = None;
+    still.export(&mut |line| {
+        found = sum(&line).or(found);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Step 2: makes a board of one that stands still, and says what the sum was of what left.

@@ -96,7 +96,7 @@ impl InitError {
     }
 }
 
-/// A board was not imported; where it was to be, there is none, unless that is unknown.
+/// A board was not imported; where it was to be, there is none, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// What is imported isn't a whole board.
@@ -108,6 +108,9 @@ pub enum ImportError {
     /// Nobody knows whether it was made; the text says why.
     #[error("{0}")]
     Unknown(String),
+    /// It was made.
+    #[error("the board was imported and is there, but it can't be opened just now: {0}")]
+    Unopened(#[source] OpenError),
 }
 
 impl ImportError {
@@ -116,6 +119,9 @@ impl ImportError {
         match error {
             postgres::ImportError::Line(error) => Self::Line(error),
             unknown @ postgres::ImportError::Unknown(_) => Self::Unknown(unknown.to_string()),
+            postgres::ImportError::Unopened(error) => {
+                Self::Unopened(OpenError::of_postgres(error, address))
+            }
             postgres::ImportError::Open(error) => {
                 Self::Init(InitError::of_postgres(error, address))
             }

@@ -97,6 +97,7 @@ fn of_taskhost(error: &Error) -> Problem {
         Error::Export(ExportError::Begin(error)) => of_begin(error),
         Error::Export(ExportError::Write(_)) => new(Kind::Unexpected, "io", false),
         Error::Import(ImportError::Init(error)) => of_init(error),
+        Error::Import(ImportError::Unopened(error)) => of_open(error),
         Error::Import(ImportError::Line(error)) => {
             new(Kind::Usage, "invalid_import", false).with("line", error.line)
         }
@@ -140,6 +141,7 @@ fn of_migrate(error: &MigrateError) -> Problem {
     match error {
         MigrateError::Same(_) => new(Kind::Usage, "usage", false),
         MigrateError::Differs(_) => new(Kind::Unexpected, "migrate_differs", false),
+        MigrateError::Clocks { .. } => new(Kind::Invalid, "clocks_differ", false),
         MigrateError::Gone { to, .. } => {
             new(Kind::Missing, "no_board", false).with("address", to.clone())
         }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use taskhost::domain::Coming;
+use taskhost_store_file::{FileStore, OpenOptions};
 use taskhost_tests::{Kept, TestBoard};
 
-use crate::{is_told, made, migrate};
+use crate::{export, is_told, made, migrate};
 
 /// How many moves are killed, each of them twice.
 const KILLS: u32 = 14;
@@ -118,5 +120,48 @@ fn a_board_that_is_not_said_to_have_arrived_says_how_that_is_finished() {
     place.run(&["migrate", "--to", "elsewhere"]).exits(6);
     let answer = migrate(&board, &place).exits(0);
     assert_eq!(answer.json()["already"], true);
+    assert_eq!(place.claim("ada").0, "first");
+}
+
+/// A try that had lost its lock while it copied put what it had there after another one had moved the board: the older copy was
+/// taken for the board, and what had been acknowledged in between was gone.
+#[test]
+fn an_older_copy_where_the_board_was_moved_to_is_not_taken_for_it() {
+    let (board, place) = (made(Kept::InFiles), TestBoard::missing_in(Kept::InFiles));
+    board.add(&["first"]);
+    let older = export(&board);
+    board.add(&["second"]);
+    let moved = migrate(&board, &place).exits(0);
+    let (from, to) = (moved.text("/from"), moved.text("/to"));
+    let whole = export(&place);
+    // What such a try leaves.
+    let id = serde_json::from_str::<serde_json::Value>(older.lines().next().unwrap()).unwrap();
+    let id = ["header", "board"].iter().fold(&id, |at, field| at.get(field).unwrap_or(at));
+    let coming = Coming { board: id.as_str().unwrap().to_owned(), from };
+    std::fs::remove_dir_all(&to).unwrap();
+    let options = OpenOptions::default();
+    let path = std::path::Path::new(&to);
+    drop(FileStore::import_coming(path, older.as_bytes(), &coming, options).unwrap());
+
+    is_told(board.run(&["claim", "--agent", "ada"]), &to);
+    assert_eq!(place.run(&["claim", "--agent", "ada"]).exits(6).text("/error/code"), "arriving");
+    assert_eq!(migrate(&board, &place).exits(0).json()["already"], true);
+    assert!(export(&place) == whole);
+    assert_eq!(place.claim("ada").0, "first");
+    place.assert_healthy();
+}
+
+/// The directory that a board had left was renamed before the move was finished: the same command told to use the old name, at
+/// which there was nothing, and nobody could work on the board at either place.
+#[test]
+fn a_move_is_finished_also_from_a_place_that_is_called_otherwise_by_now() {
+    let (board, place) = (made(Kept::InFiles), TestBoard::missing_in(Kept::InPostgres));
+    board.add(&["first"]);
+    let to = migrate(&board, &place).exits(0).text("/to");
+    let (_, name) = to.split_once("board=").unwrap();
+    let undo =
+        format!("UPDATE taskhost_{name}.board SET moved_to = '/srv/before', arriving = true");
+    taskhost_test_postgres::shared().psql(&undo).unwrap();
+    assert_eq!(migrate(&board, &place).exits(0).json()["already"], true);
     assert_eq!(place.claim("ada").0, "first");
 }
