@@ -118,7 +118,7 @@ pub trait Keeper: Store {
     /// What the store did by itself since it was opened and somebody should know of, a sentence each.
     fn mended(&self) -> Vec<String>;
 
-    /// Whether [`Keeper::compact_if_due`] would do something. Cheap: takes no lock.
+    /// Whether it is worth while to ask for [`Keeper::compact_if_due`]. Cheap: takes no lock.
     fn compaction_is_due(&self) -> bool;
 
     /// Makes the board small again, and removes what of its history the settings don't keep. Others go on working

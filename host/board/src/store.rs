@@ -76,7 +76,8 @@ pub struct Committed {
 pub trait Opened: Send {
     /// The transaction's time.
     fn now(&self) -> Instant;
-    /// The board as it is; given once, to live in the [`crate::Transaction`].
+    /// The board as it is, with what was staged for others; to live in a [`crate::Transaction`]. Asked for once for each
+    /// decision that is made in it.
     fn view(&mut self) -> Box<dyn View>;
     /// Whether it is worth asking for dead holders: this handle did so an instant ago if not.
     fn is_time_to_look_for_dead(&mut self) -> bool {
@@ -88,11 +89,10 @@ pub trait Opened: Send {
     fn is_dead(&mut self, holder: &Vital) -> bool {
         !self.dead(std::slice::from_ref(holder)).is_empty()
     }
-    /// The locks on tasks that people and programs take by hand; given once, to live in the
-    /// [`crate::Transaction`].
+    /// The locks on tasks that people and programs take by hand; to live in a [`crate::Transaction`], as the view does.
     fn task_locks(&mut self) -> Box<dyn TaskLocks>;
-    /// Where tokens and places in the order of creation come from; given once, to live in the
-    /// [`crate::Transaction`]. `None` if each is one more than the last that [`crate::Head`] names, as it is where
+    /// Where tokens and places in the order of creation come from; to live in a [`crate::Transaction`], as the view does.
+    /// `None` if each is one more than the last that [`crate::Head`] names, as it is where
     /// only one transaction is open at a time.
     fn numbers(&mut self) -> Option<Box<dyn Numbers>> {
         None
@@ -408,8 +408,8 @@ pub trait Store: Send + Sync {
     fn snapshot(&self) -> Result<(Box<dyn View>, Instant), BeginError>;
     /// What to wait past.
     fn mark(&self) -> Result<Mark, BeginError>;
-    /// Waits until something was committed or a holder may have died since `past`, or `timeout` has passed; says
-    /// what to wait past next.
+    /// Waits until something was committed by which somebody who waits may go on, or a holder may have died, since `past`, or
+    /// `timeout` has passed; says what to wait past next. Of claims, renewals and the like it may hear only some seconds later.
     fn wait(&self, past: Mark, timeout: Duration) -> Result<Mark, BeginError>;
     /// What the clock says that this board's times are given by: this machine's, unless the store goes by another.
     /// Cheap, and a little off at worst: for those who wait, and for people. What is decided goes by [`Opened::now`].

@@ -14,6 +14,8 @@ CREATE TABLE board (
     settings text NOT NULL,
     -- Up to which entry the history was removed.
     trimmed bigint NOT NULL DEFAULT 0,
+    -- When what isn't kept any more was removed last.
+    tidied bigint NOT NULL DEFAULT 0,
     -- Where the board is now, if it was moved: then nothing here changes any more. Or, while it is `arriving`, from where: then
     -- nothing here changes yet.
     moved_to text,

@@ -17,6 +17,8 @@ use crate::view::key_record;
 
 /// How often it is tried anew because idle connections turned out to be broken.
 const TRIES: usize = 3;
+/// How long a transaction waits beside others for what they have, before it waits until nobody else has anything.
+const BESIDE_OTHERS: Duration = Duration::from_secs(1);
 
 fn failed(error: &LinkError) -> BeginError {
     BeginError::Read(read_error(error))
@@ -48,6 +50,8 @@ struct Beginning<'a> {
     named: Vec<&'a str>,
     key: Option<(&'a str, &'a str)>,
     usual: Option<ReadyQuery>,
+    /// Whether it comes after what takes the board's lock.
+    has_lock: bool,
     /// What is known: of the epoch that it names the server doesn't send the rest again.
     basis: Option<Arc<Basis>>,
     lock: i64,
@@ -56,10 +60,11 @@ struct Beginning<'a> {
 }
 
 impl<'a> Beginning<'a> {
-    fn of(shared: &'a Shared, aim: &'a Aim) -> Self {
+    fn of(shared: &'a Shared, aim: &'a Aim, has_lock: bool) -> Self {
         let names = |ids: &'a [TaskId]| ids.iter().map(TaskId::as_str).collect();
         // Whoever repeats a request is answered from memory, so nothing is taken for them before that is known.
         let may_take = aim.asking.as_ref().filter(|_| aim.key.is_none() && aim.tasks.is_empty());
+        let may_take = may_take.filter(|_| !has_lock);
         let usual = may_take.and_then(|asking| shared.usual(asking));
         let basis = shared.known_basis();
         Self {
@@ -68,6 +73,7 @@ impl<'a> Beginning<'a> {
             named: names(&aim.named),
             key: aim.key.as_ref().map(|(command, key)| (command.as_str(), key.as_str())),
             usual,
+            has_lock,
             lock: shared.board_lock(),
             epoch: basis.as_ref().map_or(-1, |basis| basis.epoch),
             basis,
@@ -86,7 +92,8 @@ impl<'a> Beginning<'a> {
             .as_ref()
             .and_then(|usual| Tx::opening_ahead(self.shared, usual, params(), seed));
         let is_ahead = ahead.is_some();
-        calls.push(ahead.unwrap_or_else(|| Call::of(sql::OPEN, params())));
+        let open = if self.has_lock { sql::OPEN_WITH_LOCK } else { sql::OPEN };
+        calls.push(ahead.unwrap_or_else(|| Call::of(open, params())));
         let tasks =
             (!self.tasks.is_empty()).then(|| Call::of(sql::TASKS_TO_CHANGE, vec![&self.tasks]));
         let named =
@@ -114,11 +121,12 @@ pub(crate) fn begin(shared: &Arc<Shared>, aim: &Aim, deadline: Deadline) -> Resu
     let mut tries = 0;
     loop {
         let mut link = shared.pool.get(deadline).map_err(|error| no_link(error, began))?;
-        let beginning = Beginning::of(shared, aim);
-        let begun = if aim.lost.is_empty() && !aim.alone {
-            beginning.send(&mut link, vec![Call::of(sql::BEGIN, Vec::new())])
+        let has_lock = !aim.lost.is_empty() || aim.alone;
+        let beginning = Beginning::of(shared, aim, has_lock);
+        let begun = if has_lock {
+            in_order(&beginning, &mut link, aim, aim.alone, deadline)
         } else {
-            in_order(&beginning, &mut link, aim, deadline)
+            beginning.send(&mut link, vec![Call::of(sql::BEGIN, Vec::new())])
         };
         match begun {
             Ok(answers) => {
@@ -139,25 +147,30 @@ pub(crate) fn begin(shared: &Arc<Shared>, aim: &Aim, deadline: Deadline) -> Resu
     }
 }
 
-/// The same, once all that it is known to want is free.
+/// The same, once all that it is known to want is free. Those who only look at a task are let in while somebody waits to
+/// change it, and enough of them keep it for ever: so whoever has waited for a while has the board alone, and everybody else
+/// waits for that.
 fn wait(
     shared: &Arc<Shared>,
     aim: &Aim,
     began: Deadline,
     deadline: Deadline,
 ) -> Result<Tx, BeginError> {
+    let mut alone = aim.alone;
     loop {
         let mut link = shared.pool.get(deadline).map_err(|error| no_link(error, began))?;
-        let beginning = Beginning::of(shared, aim);
-        match in_order(&beginning, &mut link, aim, deadline) {
+        let beginning = Beginning::of(shared, aim, true);
+        let until = if alone { deadline } else { deadline.min(Deadline::now() + BESIDE_OTHERS) };
+        match in_order(&beginning, &mut link, aim, alone, until) {
             Ok(answers) => {
                 if let Some(tx) = opened(shared, aim, &beginning, link, answers)? {
                     return Ok(tx);
                 }
             }
-            // Two waiters in each other's way, or a deadline.
+            // Two waiters in each other's way, or it took too long.
             Err(LinkError::NotAvailable(_) | LinkError::Serialization(_) | LinkError::Lost(_)) => {
                 drop(link);
+                alone = true;
             }
             Err(error) => return Err(failed(&error)),
         }
@@ -173,6 +186,7 @@ fn in_order(
     beginning: &Beginning<'_>,
     link: &mut Pooled,
     aim: &Aim,
+    alone: bool,
     deadline: Deadline,
 ) -> Result<Answers, LinkError> {
     let left = deadline.saturating_duration_since(Deadline::now());
@@ -186,14 +200,14 @@ fn in_order(
     let mut keys: Vec<i64> =
         aim.lost.iter().filter(|cell| !is_task(cell)).map(|cell| cell_key(shared, cell)).collect();
     keys.sort_unstable();
-    let boards = if aim.alone { shared.board_locks_alone() } else { vec![beginning.lock] };
-    let board = if aim.alone { sql::LOCK_ALONE } else { sql::LOCK_SHARED };
+    let boards = if alone { shared.board_locks_alone() } else { vec![beginning.lock] };
+    let board = if alone { sql::LOCK_ALONE } else { sql::LOCK_SHARED };
     let mut before =
         vec![Call::of(sql::BEGIN, Vec::new()), Call::of(sql::LOCK_TIMEOUT, vec![&timeout])];
     before.extend(boards.iter().map(|lock| Call::of(board, vec![lock])));
     before.push(Call::of(sql::WAIT_FOR_TASKS, vec![&tasks]));
     before.extend(keys.iter().map(|key| Call::of(sql::LOCK_ALONE, vec![key])));
-    link.set_patience(left + Duration::from_secs(5));
+    link.set_patience(left + left.min(Duration::from_secs(5)));
     let answers = beginning.send(link, before);
     link.set_patience(crate::link::PATIENCE);
     answers

@@ -4,8 +4,9 @@
 //!    waited on from now on, and the parent of one that joins or leaves a family. What can't be had loses the transaction.
 //! 2. The rows, the entry and `COMMIT` are sent together. The server refuses the entry, and so all of it, if the board is
 //!    in another epoch by now.
-//! 3. If the connection breaks before the answer, the server is asked whether the entry is there, as soon as what was
-//!    running can't be at it any more. Only where it can't be reached is the outcome unknown.
+//! 3. If the connection breaks before the answer, the server is told to end what was running there, and asked whether the
+//!    entry is there as soon as that has ended. Where it can't be reached, or the history of that time is gone already, the
+//!    outcome is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant as Deadline};

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant as Deadline;
 
 use taskhost_board::transfer::{
     Content, Inspection, Seal, TRANSFER, TransferError, TransferHeader, TransferLine,
 };
-use taskhost_board::{BeginError, Digest, ExportError, Millis, ReadError, Sequence, Token};
+use taskhost_board::{BeginError, Digest, Entry, ExportError, Millis, ReadError, Sequence, Token};
 
 use crate::begin;
 use crate::contexts::owner_of;
@@ -28,6 +29,9 @@ use crate::view::task_id;
 
 /// How many entries are read at a time.
 const PAGE: i64 = 1_000;
+
+/// How long it is waited for whoever takes the lines in. Meanwhile no vacuum removes what this moment still sees.
+const PATIENCE: &str = "1h";
 
 /// Takes in a line.
 type Each<'a> = dyn FnMut(TransferLine) -> io::Result<()> + 'a;
@@ -66,6 +70,7 @@ impl Moment {
         deadline: Deadline,
     ) -> Result<Self, BeginError> {
         let mut tx = begin::look(shared, deadline)?;
+        tx.rows(Call::of(sql::IDLE_TIMEOUT, vec![&PATIENCE]))?;
         let rows = tx.rows(Call::of(sql::WHOLE_HEAD, Vec::new()))?;
         let Some(row) = rows.first() else {
             return Err(ReadError::Damaged("the board's own row is gone".into()).into());
@@ -109,21 +114,23 @@ impl Moment {
         Ok(Content(rows.first().ok_or_else(missing)?.get("content")))
     }
 
+    /// Every number has an entry in it: one that was given to nobody has one that changes nothing, at the time of the next.
     fn history(&mut self, out: &mut Out<'_, '_>) -> Result<(), ExportError> {
-        let mut past = self.trimmed;
+        let mut read = self.trimmed;
+        let (mut written, mut time) = (read, Millis(0));
         loop {
-            let rows = self.tx.rows(Call::of(sql::ENTRIES_PAST, vec![&past, &PAGE]))?;
+            let rows = self.tx.rows(Call::of(sql::ENTRIES_PAST, vec![&read, &PAGE]))?;
             for row in &rows {
                 let found = line(row)?;
-                let sequence = bigint(found.sequence.0);
-                for unused in past + 1..sequence {
-                    out.entry(Line::unused(Sequence(number(unused))))?;
-                }
-                past = sequence;
-                out.entry(found)?;
+                read = bigint(found.sequence.0);
+                let Some(entry) = found.entry else { continue };
+                time = entry.time;
+                out.unused(written + 1..read, time)?;
+                written = read;
+                out.entry(found.sequence, found.policy, entry)?;
             }
             if rows.is_empty() {
-                return Ok(());
+                return out.unused(written + 1..read + 1, time);
             }
         }
     }
@@ -169,10 +176,22 @@ impl<'a, 'b> Out<'a, 'b> {
         self.hand_over(line)
     }
 
-    fn entry(&mut self, line: Line) -> Result<(), ExportError> {
-        let (sequence, policy) = (line.sequence, line.policy.clone());
-        let entry = Box::new(line.entry_or_nothing());
-        self.put(TransferLine::Entry { sequence, policy, entry })
+    fn entry(
+        &mut self,
+        sequence: Sequence,
+        policy: String,
+        entry: Entry,
+    ) -> Result<(), ExportError> {
+        self.put(TransferLine::Entry { sequence, policy, entry: Box::new(entry) })
+    }
+
+    fn unused(&mut self, numbers: Range<i64>, time: Millis) -> Result<(), ExportError> {
+        for unused in numbers {
+            let line = Line::unused(Sequence(number(unused)));
+            let (sequence, policy) = (line.sequence, line.policy.clone());
+            self.entry(sequence, policy, Entry { time, ..line.entry_or_nothing() })?;
+        }
+        Ok(())
     }
 
     fn hand_over(&mut self, line: TransferLine) -> Result<(), ExportError> {

@@ -38,6 +38,8 @@ const FIND_OUT: Duration = Duration::from_secs(30);
 const NAP: Duration = Duration::from_millis(50);
 /// How long the server may take for one page.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long whoever hands it over may take for the next page.
+const IDLE: &str = "10min";
 /// How long the lock of a board that is there already is waited for, in milliseconds: whoever has it may have come from here.
 const LOCK_MS: &str = "10000";
 /// About how many bytes are gathered before they are sent.
@@ -45,7 +47,7 @@ const PAGE_BYTES: usize = 1 << 20;
 /// What a row takes up besides what varies, about.
 const ROW_BYTES: usize = 1 << 10;
 
-/// A board was not imported; where it was to be, there is none.
+/// A board was not imported; where it was to be, there is none, unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// What is imported isn't a whole board.
@@ -59,6 +61,9 @@ pub enum ImportError {
         "whether the board was made is unknown, so look whether it is there before you try again: {0}"
     )]
     Unknown(String),
+    /// It was made.
+    #[error("the board was imported and is there, but it can't be opened just now: {0}")]
+    Unopened(#[source] OpenError),
 }
 
 impl From<LinkError> for ImportError {
@@ -114,7 +119,7 @@ impl PostgresStore {
         }
         // 3. From here on there is a board.
         intake.finish()?;
-        Ok(Self::open(address, options)?)
+        Self::open(address, options).map_err(ImportError::Unopened)
     }
 }
 
@@ -187,6 +192,7 @@ impl<'a> Intake<'a> {
         let begun = link.pipeline(&[
             Call::of(sql::BEGIN, Vec::new()),
             Call::of(sql::TRANSACTION, Vec::new()),
+            Call::of(sql::IDLE_TIMEOUT, vec![&IDLE]),
         ])?;
         let row = begun.get(1).and_then(|rows| rows.first());
         let transaction = row.map(|row| row.get("number")).unwrap_or_default();
@@ -310,8 +316,14 @@ fn give_up_earlier(
         Call::of(sql::EARLIER_BOARD, Vec::new()),
     ])?;
     let Some(row) = found.get(2).and_then(|rows| rows.first()) else { return Ok(0) };
-    if !coming.is_left_by(row.get("id"), elsewhere(row).as_ref()) {
-        return Err(exists(address));
+    let (id, found): (&str, _) = (row.get("id"), elsewhere(row));
+    if !coming.is_left_by(id, found.as_ref()) {
+        // Of the same board, but from a place that was called otherwise: whoever knows it finishes that.
+        let same = found.filter(|_| id == coming.board);
+        return Err(same.map_or_else(
+            || exists(address),
+            |elsewhere| OpenError::Begin(elsewhere.refusal().into()).into(),
+        ));
     }
     let epoch = row.get("epoch");
     link.batch(sql::EMPTY_TABLES)?;

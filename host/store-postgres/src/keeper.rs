@@ -18,8 +18,12 @@ use crate::shared::read_error;
 use crate::sql;
 use crate::store::PostgresStore;
 
-/// How often a handle removes what of the history isn't kept.
+/// How often what isn't kept any more is removed.
 const TRIM_EVERY: Duration = Duration::from_secs(60 * 60);
+/// One look in so many asks whether others have done that, however short a time the handle has been open.
+const ASK_ONE_OF: u64 = 16;
+/// How many request keys are removed at a time.
+const KEYS_AT_ONCE: i64 = 10_000;
 
 /// A lock by hand: an advisory lock of a connection of this process. It ends when this is dropped; if this process is killed
 /// before, it lasts as long as what it was passed on to, which has a copy of the connection's descriptor.
@@ -59,12 +63,18 @@ impl PostgresStore {
         Ok(!tx.dead(std::slice::from_ref(holder), false)?.is_empty())
     }
 
+    /// Removes what is kept no longer: of the history, and request keys.
     fn trim(&self) -> Result<u64, BeginError> {
         self.expect_here()?;
         let tx = begin::look(&self.shared, Deadline::now() + self.shared.lock_wait)?;
-        let Retention { age_ms, bytes } = tx.outset.basis.settings.history;
+        let settings = tx.outset.basis.settings.clone();
         let now = tx.outset.now.wall.0;
         drop(tx);
+        self.forget_keys(now.saturating_sub(settings.keys_kept_ms()))?;
+        let Retention { age_ms, bytes } = settings.history;
+        if age_ms.is_none() && bytes.is_none() {
+            return Ok(0);
+        }
         let since = age_ms.map(|age| bigint(now.saturating_sub(age)));
         let bytes = bytes.map(bigint);
         let last = self.rows(Call::of(sql::LAST_NOT_KEPT, vec![&since, &bytes]))?;
@@ -75,6 +85,18 @@ impl PostgresStore {
         self.rows(Call::of(sql::NOTE_TRIMMED, vec![&last]))?;
         let gone = self.rows(Call::of(sql::TRIM, vec![&last]))?;
         Ok(gone.first().map(|row| number(row.get("n"))).unwrap_or_default())
+    }
+
+    /// Removes request keys that were used before `since`.
+    fn forget_keys(&self, since: u64) -> Result<(), ReadError> {
+        let since = bigint(since);
+        loop {
+            let gone = self.rows(Call::of(sql::FORGET_KEYS, vec![&since, &KEYS_AT_ONCE]))?;
+            let gone: Option<i64> = gone.first().map(|row| row.get("n"));
+            if gone.unwrap_or_default() < KEYS_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     /// What is wrong, as findings.
@@ -121,7 +143,9 @@ impl Keeper for PostgresStore {
     }
 
     fn compaction_is_due(&self) -> bool {
-        self.shared.keeps_part_of_history() && self.shared.trimmed_since() >= TRIM_EVERY
+        // Nobody knows without asking. Handles that are open for an instant only ask once in a while, all together often
+        // enough.
+        self.shared.trimmed_since() >= TRIM_EVERY || crate::random().is_multiple_of(ASK_ONE_OF)
     }
 
     fn compact(&self, _deadline: Deadline) -> Result<Compaction, SwitchError> {
@@ -133,11 +157,14 @@ impl Keeper for PostgresStore {
     }
 
     fn compact_if_due(&self, _deadline: Deadline) -> Result<bool, SwitchError> {
-        if !self.compaction_is_due() {
+        self.shared.note_trimmed();
+        let every_ms = bigint(TRIM_EVERY.as_millis() as u64);
+        let turn = self.rows(Call::of(sql::TAKE_TURN_TO_TIDY_UP, vec![&every_ms]));
+        if turn.map_err(BeginError::Read)?.is_empty() {
             return Ok(false);
         }
-        self.shared.note_trimmed();
-        Ok(self.trim()? > 0)
+        self.trim()?;
+        Ok(true)
     }
 
     fn trim_history(&self) -> Result<u64, BeginError> {
@@ -193,7 +220,10 @@ impl Keeper for PostgresStore {
         deadline: Deadline,
     ) -> Result<Box<dyn HandLock>, BeginError> {
         self.expect_here()?;
-        let lock = self.lock_task_by_hand(id, deadline)?.by_hand(who).map_err(unnamed)?;
+        let lock = self.lock_task_by_hand(id, deadline)?;
+        // Whoever had it meanwhile may have moved the board.
+        self.expect_here()?;
+        let lock = lock.by_hand(who).map_err(unnamed)?;
         let marker = self.shared.inherited.marker_with(&format!("task:{id}={}", lock.marker()));
         Ok(Box::new(Hand { lock, marker }))
     }
@@ -204,7 +234,10 @@ impl Keeper for PostgresStore {
         deadline: Deadline,
     ) -> Result<Box<dyn HandLock>, BeginError> {
         self.expect_here()?;
-        let lock = self.lock_board_by_hand(deadline)?.by_hand(who).map_err(unnamed)?;
+        let lock = self.lock_board_by_hand(deadline)?;
+        // Whoever had it meanwhile may have moved the board.
+        self.expect_here()?;
+        let lock = lock.by_hand(who).map_err(unnamed)?;
         let marker = self.shared.inherited.marker_with(&format!("board={}", lock.marker()));
         Ok(Box::new(Hand { lock, marker }))
     }

@@ -6,9 +6,10 @@
 //! - **Claims run side by side.** What a transaction reads is locked until it ends, so nothing that it decided on changes
 //!   before it commits (strict two-phase locking, at the isolation level `READ COMMITTED`). Candidates are offered
 //!   with `FOR NO KEY UPDATE SKIP LOCKED`.
-//! - **Nobody waits while holding a lock.** What isn't free at once loses the transaction: it is rolled back, and the next
-//!   try begins by waiting for all that was lost by, in one order that everybody keeps. So there are no deadlocks, and
-//!   hooks are run again a bounded number of times.
+//! - **Nobody waits for a task while holding a lock.** What isn't free at once loses the transaction: it is rolled back, and
+//!   the next try begins by waiting for all that was lost by, in one order that everybody keeps. Commits may still meet at a
+//!   unique key or a wake; the server ends a circle of them after a second, which is a conflict like any other. Hooks are run
+//!   again a bounded number of times.
 //! - **Policies and settings** rest under a shared advisory lock that every changing transaction holds; who changes them
 //!   holds it alone, and begins another epoch, in which nothing commits that was decided in an earlier one.
 //! - **Time** is the server's clock.

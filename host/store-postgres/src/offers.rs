@@ -8,10 +8,11 @@
 //! of its order if all classes match, or one; the heads of several are merged.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use taskhost_board::{Candidate, Order, OrderKey, ReadError, ReadyQuery, Task, TaskId};
 
+use crate::desk::SERVED_MAX;
 use crate::link::{Call, Param, Row};
 use crate::rows::{Class, bigint, number, task_of};
 use crate::shared::Classes;
@@ -20,6 +21,10 @@ use crate::tx::{Ahead, Offer, Seen, Tx, task_cell};
 
 /// How far several lists are merged: more than as many others as are likely to be at it at once.
 const MERGED: i64 = 64;
+
+/// Of how many at most it is found out at once whether somebody has locked them by hand: each takes a place in the
+/// server's table of locks, which all its databases share, until the transaction ends. Enough for all who are served together.
+const LOCKED_MAX: usize = SERVED_MAX + 1;
 
 /// Which list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +110,8 @@ fn text(source: Source, order: Order, offered: Offered) -> String {
         Offered::ToTake => write!(
             text,
             "SELECT c.*, nextval('tokens') AS token, \
-             pg_try_advisory_xact_lock_shared(hashtextextended(c.id, $3)) AS free \
+             CASE WHEN $1::bigint <= {LOCKED_MAX} \
+             THEN pg_try_advisory_xact_lock_shared(hashtextextended(c.id, $3)) END AS free \
              FROM ({tasks} FOR NO KEY UPDATE OF t SKIP LOCKED) c"
         ),
     };
@@ -204,7 +210,7 @@ fn halves(bytes: [u8; 16]) -> [u64; 2] {
 
 impl Tx {
     /// The classes that there are, those of late too.
-    pub(crate) fn all_classes(&mut self) -> Result<Classes, ReadError> {
+    pub(crate) fn all_classes(&mut self) -> Result<Arc<Classes>, ReadError> {
         let known = self.shared.classes();
         if known.last >= self.outset.classes {
             return Ok(known);
@@ -335,7 +341,7 @@ impl Tx {
 
     fn keep_offer(&mut self, task: Task, row: &Row) {
         let token = row.try_get("token").ok().map(number);
-        let is_free = row.try_get("free").unwrap_or(true);
+        let is_free = row.try_get("free").ok().flatten();
         let id: TaskId = task.id.clone();
         self.offers.insert(id.clone(), Offer { token, is_free });
         self.seen.insert(id, Seen { task: Some(task), is_mine: true });

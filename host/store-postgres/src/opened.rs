@@ -130,8 +130,8 @@ impl TaskLocks for Hands {
         {
             return Ok(true);
         }
-        if let Some(offer) = tx.offers.get(task) {
-            return Ok(offer.is_free);
+        if let Some(is_free) = tx.offers.get(task).and_then(|offer| offer.is_free) {
+            return Ok(is_free);
         }
         let seed = tx.shared.hand_seed;
         let rows = tx.rows(Call::of(sql::TRY_HAND, vec![&task.as_str(), &seed]))?;

@@ -1,7 +1,7 @@
 //! What policies may do beyond their transaction: named locks, which are advisory locks, and small files, a row each.
 //!
 //! Names are as they are on a board in files, so that a policy finds the same on both. The files that several boards share
-//! are in a schema of their own, `taskhost_shared`, under the name that the boards' setting `shared_files` has.
+//! are in a schema of their own, `taskhost` (no board's is called so), under the name that the boards' setting `shared_files` has.
 
 use std::io;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ impl SessionLock {
 /// Makes the place for files that boards of this database share, unless it is there.
 pub(crate) fn make_shared_files(shared: &Shared, deadline: Deadline) -> Result<(), ReadError> {
     // One maker at a time: that a schema isn't there is seen before it is made.
-    let lock = key("taskhost_shared", Kind::Create, "");
+    let lock = key("taskhost", Kind::Create, "");
     let calls = [
         Call::of(sql::BEGIN, Vec::new()),
         Call::of(sql::LOCK_ALONE, vec![&lock]),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as Deadline};
 use parking_lot::Mutex;
 use taskhost_board::{
     Asking, BoardSettings, BootId, InheritedLocks, Instant, Mark, Meter, Millis, Name, Order,
-    PolicySet, Process, ReadError, ReadyQuery, Reservation, Retention, Tally, TaskId,
+    PolicySet, Process, ReadError, ReadyQuery, Reservation, Tally, TaskId,
 };
 
 use crate::address::Address;
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     /// Added to the server's clock, in milliseconds: for tests that can't wait.
     pub(crate) clock_offset: Arc<AtomicI64>,
     basis: Mutex<Option<Arc<Basis>>>,
-    classes: Mutex<Classes>,
+    classes: Mutex<Arc<Classes>>,
     /// What the last claim looked for first: the next one is likely to look for the same.
     usual: Mutex<Option<(Order, Reserved)>>,
     looked_for_dead: Mutex<Option<Deadline>>,
@@ -201,7 +201,7 @@ impl Shared {
         found.ok_or_else(|| ReadError::Failed("the board's policies changed just now".into()))
     }
 
-    pub(crate) fn classes(&self) -> Classes {
+    pub(crate) fn classes(&self) -> Arc<Classes> {
         self.classes.lock().clone()
     }
 
@@ -213,7 +213,8 @@ impl Shared {
 
     /// Takes note of classes; whether those up to the number `last` are known then.
     pub(crate) fn learn_classes(&self, rows: &[Row]) -> Result<(), ReadError> {
-        let mut classes = self.classes.lock();
+        let mut known = self.classes.lock();
+        let classes = Arc::make_mut(&mut *known);
         for row in rows {
             let class = Class {
                 task_type: name(row.get("type"))?,
@@ -263,13 +264,7 @@ impl Shared {
         is_time
     }
 
-    /// Whether the board keeps only a part of its history, as far as it is known.
-    pub(crate) fn keeps_part_of_history(&self) -> bool {
-        let keeps_all = |basis: &Arc<Basis>| basis.settings.history == Retention::default();
-        self.basis.lock().as_ref().is_some_and(|basis| !keeps_all(basis))
-    }
-
-    /// How long ago this handle removed what of it isn't kept.
+    /// How long ago this handle removed what isn't kept, or looked whether others had; or was opened.
     pub(crate) fn trimmed_since(&self) -> Duration {
         self.trimmed.lock().elapsed()
     }

@@ -11,8 +11,11 @@ pub(crate) const COMMIT: &str = "COMMIT";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
 macro_rules! opened {
-    () => {
-        "SELECT pg_try_advisory_xact_lock_shared($1) AS got, o.*, \
+    ($got:literal) => {
+        concat!(
+            "SELECT ",
+            $got,
+            " AS got, o.*, \
             coalesce(o.timer = -1, false) AS unasked, \
             coalesce(least(o.timer, (SELECT min(lease_until) FROM claims)) <= o.now, false) AS due, \
             EXISTS (SELECT FROM wakes) AS wakes \
@@ -24,14 +27,22 @@ macro_rules! opened {
             (SELECT min(at) FROM timers) AS timer, \
             (SELECT coalesce(max(number), 0) FROM classes) AS classes \
             FROM board) o"
+        )
     };
 }
 /// What a transaction starts from, and whether it may: nobody changes what all rest on. The policies and settings only
 /// for one who has those of another epoch.
-pub(crate) const OPEN: &str = opened!();
+pub(crate) const OPEN: &str = opened!("pg_try_advisory_xact_lock_shared($1)");
+/// The same for one who has the lock already: before PostgreSQL 17 it isn't even given to one who has it alone, without
+/// waiting, while others wait.
+pub(crate) const OPEN_WITH_LOCK: &str = opened!("$1::bigint IS NOT NULL");
 /// The same, beside what a claim is likely to be offered, which is to be put in between.
 pub(crate) const OPEN_AND_OFFER: (&str, &str) = (
-    concat!("WITH b AS MATERIALIZED (", opened!(), "), f AS MATERIALIZED ("),
+    concat!(
+        "WITH b AS MATERIALIZED (",
+        opened!("pg_try_advisory_xact_lock_shared($1)"),
+        "), f AS MATERIALIZED ("
+    ),
     ") SELECT b.*, f.* FROM b LEFT JOIN f ON true",
 );
 
@@ -43,6 +54,9 @@ FROM board";
 
 /// How long a statement waits for a lock, in milliseconds, until the transaction ends.
 pub(crate) const LOCK_TIMEOUT: &str = "SELECT set_config('lock_timeout', $1, true)";
+/// How long the transaction may stand idle while who has it waits for others: for a reader, or for more to take in.
+pub(crate) const IDLE_TIMEOUT: &str =
+    "SELECT set_config('idle_in_transaction_session_timeout', $1, true)";
 pub(crate) const LOCK_SHARED: &str = "SELECT pg_advisory_xact_lock_shared($1)";
 pub(crate) const LOCK_ALONE: &str = "SELECT pg_advisory_xact_lock($1)";
 pub(crate) const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock($1) AS got";
@@ -50,10 +64,11 @@ pub(crate) const TRY_LOCK_SHARED: &str = "SELECT pg_try_advisory_xact_lock_share
 /// Tasks that an earlier try couldn't have, one after the other, each when it is free.
 pub(crate) const WAIT_FOR_TASKS: &str = "\
 SELECT id, body, data, result FROM tasks WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-/// The first of what a transaction held up by others wants, and who holds it.
+/// Who has the board alone. Boards of other databases have locks of the same numbers.
 pub(crate) const HOLDER: &str = "\
 SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
 WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' AND l.pid <> pg_backend_pid() \
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.objsubid = 1 \
   AND l.classid = ($1::bigint >> 32 & 4294967295)::oid AND l.objid = ($1::bigint & 4294967295)::oid \
 LIMIT 1";
 
@@ -266,8 +281,9 @@ FROM board b, (SELECT * FROM unnest($1::bigint[], $2::bigint[], $4::text[]) WITH
 pub(crate) const ENTRY_OF_SEED: &str =
     "SELECT sequence FROM journal WHERE sequence > $1 AND seed = $2 LIMIT 1";
 /// Whether the server's process behind a connection is still there: one that was told to commit may be at it.
+/// It is told to end: nobody hears what it would answer.
 pub(crate) const BACKEND_RUNS: &str = "\
-SELECT pid FROM pg_stat_activity \
+SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity \
 WHERE pid = $1 AND (extract(epoch FROM backend_start) * 1000000)::bigint = $2";
 
 /// Whether each of these life locks is free, which nobody takes until the transaction ends if it is.
@@ -321,12 +337,12 @@ ON CONFLICT (name) DO UPDATE SET content = excluded.content";
 pub(crate) const CHANGE_FILE: &str =
     "UPDATE files SET content = $2 WHERE name = $1 AND content = $3 RETURNING name";
 pub(crate) const SHARED_FILE: &str =
-    "SELECT content FROM taskhost_shared.files WHERE directory = $1 AND name = $2";
+    "SELECT content FROM taskhost.files WHERE directory = $1 AND name = $2";
 pub(crate) const SET_SHARED_FILE: &str = "\
-INSERT INTO taskhost_shared.files (directory, name, content) VALUES ($1, $2, $3) \
+INSERT INTO taskhost.files (directory, name, content) VALUES ($1, $2, $3) \
 ON CONFLICT (directory, name) DO UPDATE SET content = excluded.content";
 pub(crate) const CHANGE_SHARED_FILE: &str = "\
-UPDATE taskhost_shared.files SET content = $3 WHERE directory = $1 AND name = $2 AND content = $4 RETURNING name";
+UPDATE taskhost.files SET content = $3 WHERE directory = $1 AND name = $2 AND content = $4 RETURNING name";
 
 pub(crate) const COMPONENT: &str = "SELECT content FROM components WHERE digest = $1";
 pub(crate) const PUT_COMPONENT: &str =
@@ -384,6 +400,7 @@ pub(crate) const CALL_ME: &str = "SELECT set_config('application_name', left($1,
 /// Whether the server's process `$2` holds this lock alone.
 pub(crate) const IS_HELD_BY: &str = "\
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock' AND pid = $2 \
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 1 \
   AND classid = ($1::bigint >> 32 & 4294967295)::oid AND objid = ($1::bigint & 4294967295)::oid";
 /// The lock by hand of a task: computed where those that are offered it are checked.
 pub(crate) const HAND_KEY: &str = "SELECT hashtextextended($1, $2)";
@@ -392,11 +409,12 @@ pub(crate) const HAND_HOLDER: &str = "\
 SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid), \
   (SELECT hashtextextended($1, $2) AS key) k \
 WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ExclusiveLock' \
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.objsubid = 1 \
   AND l.classid = (k.key >> 32 & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid LIMIT 1";
 pub(crate) const NEW_FILE: &str = "\
 INSERT INTO files (name, content) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING name";
 pub(crate) const NEW_SHARED_FILE: &str = "\
-INSERT INTO taskhost_shared.files (directory, name, content) VALUES ($1, $2, $3) \
+INSERT INTO taskhost.files (directory, name, content) VALUES ($1, $2, $3) \
 ON CONFLICT (directory, name) DO NOTHING RETURNING name";
 pub(crate) const TRIMMED: &str = "SELECT trimmed FROM board";
 
@@ -424,23 +442,33 @@ UNION ALL SELECT concat_ws(' ', 'waits', task) FROM waits r \
 UNION ALL SELECT concat_ws(' ', 'dependents', task) FROM dependents r \
   WHERE NOT EXISTS (SELECT FROM tasks t WHERE t.id = r.task)";
 
-/// Up to which entry nothing of the history is kept: of what is older than `$1`, or beyond the newest `$2` bytes.
+/// Up to which entry nothing of the history is kept: of what is older than `$1`, or beyond the newest `$2` bytes. A
+/// number that was given to nobody has no time.
 pub(crate) const LAST_NOT_KEPT: &str = "\
 SELECT greatest( \
-  (SELECT max(sequence) FROM (SELECT sequence FROM journal WHERE at < $1::bigint OFFSET 0) o), \
+  (SELECT max(sequence) FROM (SELECT sequence FROM journal WHERE at < $1::bigint AND at > 0 OFFSET 0) o), \
   (SELECT max(sequence) FROM ( \
     SELECT sequence, sum(octet_length(entry)) OVER (ORDER BY sequence DESC) AS size FROM journal \
     WHERE $2::bigint IS NOT NULL) j WHERE size > $2)) AS last";
 pub(crate) const NOTE_TRIMMED: &str = "UPDATE board SET trimmed = greatest(trimmed, $1)";
 pub(crate) const TRIM: &str = "\
 WITH gone AS (DELETE FROM journal WHERE sequence <= $1 RETURNING sequence) SELECT count(*) AS n FROM gone";
+/// Request keys that are kept no longer, some at a time.
+pub(crate) const FORGET_KEYS: &str = "\
+WITH gone AS (DELETE FROM keys WHERE ctid = ANY (ARRAY( \
+  SELECT ctid FROM keys WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING at) \
+SELECT count(*) AS n FROM gone";
+/// Whether it is `$1` milliseconds since somebody tidied up: then nobody else does for as long.
+pub(crate) const TAKE_TURN_TO_TIDY_UP: &str = "\
+UPDATE board SET tidied = (extract(epoch FROM clock_timestamp()) * 1000)::bigint \
+WHERE moved_to IS NULL AND tidied <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 RETURNING tidied";
 pub(crate) const SIZES: &str = "SELECT (SELECT count(*) FROM tasks) AS tasks, (SELECT count(*) FROM journal WHERE entry <> '') AS entries";
 pub(crate) const FSYNC: &str = "SELECT current_setting('fsync')";
-pub(crate) const MAKE_SHARED: &str = "CREATE SCHEMA IF NOT EXISTS taskhost_shared";
+pub(crate) const MAKE_SHARED: &str = "CREATE SCHEMA IF NOT EXISTS taskhost";
 pub(crate) const MAKE_SHARED_FILES: &str = "\
-CREATE TABLE IF NOT EXISTS taskhost_shared.files ( \
+CREATE TABLE IF NOT EXISTS taskhost.files ( \
   directory text, name text COLLATE \"C\", content bytea NOT NULL, PRIMARY KEY (directory, name))";
-pub(crate) const ARE_FILES_SHARED: &str = "SELECT to_regclass('taskhost_shared.files') IS NOT NULL";
+pub(crate) const ARE_FILES_SHARED: &str = "SELECT to_regclass('taskhost.files') IS NOT NULL";
 pub(crate) const DISK_USE: &str = "\
 SELECT pg_total_relation_size('tasks') AS tasks, pg_total_relation_size('journal') AS journal, \
   pg_total_relation_size('components') AS policies, pg_total_relation_size('contexts') AS contexts, \

@@ -1,6 +1,6 @@
 //! One open transaction: what it has read, which is locked for as long as it goes on, and what it lost by.
 //!
-//! Invariant: nobody waits while holding a lock. What isn't free at once is named in [`Tx::lost`], and then the
+//! Invariant: nobody waits for a task while holding a lock. What isn't free at once is named in [`Tx::lost`], and then the
 //! transaction is over; the next try waits for all of it, in order, before it takes anything else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,8 +51,8 @@ pub(crate) struct Seen {
 pub(crate) struct Offer {
     /// A token that was drawn while the task was locked.
     pub(crate) token: Option<u64>,
-    /// Whether nobody has locked it by hand.
-    pub(crate) is_free: bool,
+    /// Whether nobody has locked it by hand; not where very many are offered at once.
+    pub(crate) is_free: Option<bool>,
 }
 
 /// The first of all ready tasks, read before anybody asked for them.

@@ -25,7 +25,7 @@ pub(super) fn board(address: &Address) -> (PostgresStore, Engine) {
     (store, engine)
 }
 
-fn add(engine: &Engine, count: usize) {
+pub(super) fn add(engine: &Engine, count: usize) {
     let task = |number| NewTask {
         id: Some(TaskId::new(format!("t{number}")).unwrap()),
         ..NewTask::new(Name::new("work").unwrap())

@@ -9,6 +9,7 @@ mod desks;
 mod figures;
 mod forks;
 mod homes;
+mod keeping;
 mod links;
 mod migrations;
 mod pools;
