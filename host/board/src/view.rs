@@ -19,6 +19,9 @@ pub enum ReadError {
     /// The store could not be read.
     #[error("{0}")]
     Failed(String),
+    /// The store's server can't be reached just now: nothing was done, and the same may succeed later.
+    #[error("{0}")]
+    Unreachable(String),
     /// The board has gone elsewhere: here it is read, and changed no more.
     #[error("this board was moved: it is at `{to}` now, so name that one")]
     Moved {

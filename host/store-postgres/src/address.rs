@@ -36,6 +36,8 @@ pub struct Address {
     board: String,
     schema: String,
     pool: usize,
+    /// As it was said, if it was.
+    ssl: Option<&'static str>,
     trust: Trust,
 }
 
@@ -78,7 +80,9 @@ pub enum AddressError {
     )]
     NoHost,
     /// Something else.
-    #[error("the address can't be understood: {0}")]
+    #[error(
+        "the address can't be understood: {0}; in a user's name or a password, `@ : / ? # %` are written percent-encoded, as `%40`"
+    )]
     Other(String),
 }
 
@@ -96,24 +100,25 @@ impl Address {
         let (base, query) = split(text);
         let mut board = BOARD_DEFAULT.to_owned();
         let mut pool = POOL_DEFAULT;
-        let mut ssl = (SslMode::Prefer, Trust::Anybody);
+        let mut said = None;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
                 "board" => board = value.to_owned(),
                 "pool" => pool = connections(value)?,
-                "sslmode" => ssl = encryption(value)?,
+                "sslmode" => said = Some(encryption(value)?),
                 _ => rest.push(pair),
             }
         }
         let plain = format!("{base}?{}", rest.join("&"));
         let mut config: Config =
             plain.trim_end_matches('?').parse().map_err(|error| other(&error))?;
-        config.ssl_mode(ssl.0);
+        let (word, mode, trust) = said.unwrap_or(ENCRYPTIONS[1]);
+        config.ssl_mode(mode);
         complete(&mut config)?;
         let schema = schema(&board)?;
-        Ok(Self { config, board, schema, pool, trust: ssl.1 })
+        Ok(Self { config, board, schema, pool, ssl: said.map(|_| word), trust })
     }
 
     /// The same place, with another board.
@@ -160,14 +165,17 @@ fn connections(value: &str) -> Result<usize, AddressError> {
     number.ok_or_else(|| AddressError::Pool(value.to_owned()))
 }
 
-fn encryption(value: &str) -> Result<(SslMode, Trust), AddressError> {
-    match value {
-        "disable" => Ok((SslMode::Disable, Trust::Anybody)),
-        "prefer" => Ok((SslMode::Prefer, Trust::Anybody)),
-        "require" => Ok((SslMode::Require, Trust::Anybody)),
-        "verify-full" => Ok((SslMode::Require, Trust::Proved)),
-        _ => Err(AddressError::Ssl(value.to_owned())),
-    }
+/// What `sslmode` may say, and what that means. The second is what is meant where nothing is said.
+const ENCRYPTIONS: [(&str, SslMode, Trust); 4] = [
+    ("disable", SslMode::Disable, Trust::Anybody),
+    ("prefer", SslMode::Prefer, Trust::Anybody),
+    ("require", SslMode::Require, Trust::Anybody),
+    ("verify-full", SslMode::Require, Trust::Proved),
+];
+
+fn encryption(value: &str) -> Result<(&'static str, SslMode, Trust), AddressError> {
+    let found = ENCRYPTIONS.into_iter().find(|(word, ..)| *word == value);
+    found.ok_or_else(|| AddressError::Ssl(value.to_owned()))
 }
 
 /// The schema of a board of this name.
@@ -203,7 +211,8 @@ fn other(error: &dyn std::error::Error) -> AddressError {
     AddressError::Other(reason)
 }
 
-/// For people and logs: without the password, and without what says how to connect.
+/// For people and logs, and for those who are told where the board is: without the password and without `pool`, but as
+/// encrypted as it was said.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("postgres://")?;
@@ -220,7 +229,8 @@ impl fmt::Display for Address {
         if let Some(database) = self.config.get_dbname() {
             write!(f, "/{}", Encoded(database.as_bytes()))?;
         }
-        write!(f, "?board={}", self.board)
+        write!(f, "?board={}", self.board)?;
+        self.ssl.map_or(Ok(()), |word| write!(f, "&sslmode={word}"))
     }
 }
 

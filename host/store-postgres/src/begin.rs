@@ -9,7 +9,7 @@ use taskhost_board::{Aim, BeginError, Cell, ReadError, ReadyQuery, TaskId};
 use crate::link::{Call, LinkError, Param, Row};
 use crate::pool::{PoolError, Pooled};
 use crate::rows::number;
-use crate::shared::{Basis, Shared, instant, read_error};
+use crate::shared::{Basis, Shared, instant, no_connection, read_error};
 use crate::sql;
 use crate::still::elsewhere;
 use crate::tx::{Ahead, Mode, Outset, Tx, cell_key};
@@ -29,7 +29,7 @@ fn no_link(error: PoolError, began: Deadline) -> BeginError {
         PoolError::Exhausted { .. } => {
             BeginError::Timeout { waited: began.elapsed(), holder: Some(error.to_string()) }
         }
-        error => BeginError::Read(ReadError::Failed(error.to_string())),
+        error => BeginError::Read(no_connection(&error)),
     }
 }
 

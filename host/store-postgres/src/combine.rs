@@ -1,6 +1,7 @@
 //! Claims of a handle that share a transaction: see [`crate::desk`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{
@@ -11,6 +12,7 @@ use taskhost_board::{
 use crate::begin;
 use crate::desk::{Asked, SERVED_MAX, Turn};
 use crate::opened::PostgresOpened;
+use crate::rows::bigint;
 use crate::shared::Shared;
 use crate::tx::Tx;
 
@@ -94,8 +96,10 @@ impl PostgresOpened {
         room: usize,
         combiner: &mut dyn Combiner,
     ) -> Result<Vec<Vec<u8>>, CommitError> {
-        // They don't go on by themselves any more, so nothing is read for them, and kept from others, in vain.
+        // They don't go on by themselves any more, so what is read for them isn't kept from others in vain. What was read when
+        // this began was for as many as came the last time.
         let posts = turn.take_up(room.clamp(1, SERVED_MAX));
+        self.held.shared.served.store(bigint(posts.len() as u64), Ordering::Relaxed);
         if !posts.is_empty() {
             let mut tx = self.tx.lock();
             let read = tx.read_ahead(posts.len());

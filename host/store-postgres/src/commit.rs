@@ -18,6 +18,7 @@ use taskhost_board::{
 use crate::link::{Call, Link, LinkError, Param};
 use crate::pool::Pooled;
 use crate::rows::{Class, ClassRows, Writes, bigint, ended, number, waits_of};
+use crate::shared::read_error;
 use crate::sql;
 use crate::staged::Lines;
 use crate::tx::{Tx, cell_key};
@@ -162,7 +163,7 @@ impl Tx {
                 {
                     std::thread::sleep(NAP);
                 }
-                Err(error) => return Err(ReadError::Failed(error.to_string())),
+                Err(error) => return Err(read_error(&error)),
             }
         }
     }

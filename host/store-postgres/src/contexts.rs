@@ -11,7 +11,7 @@ use taskhost_board::{
 use crate::begin;
 use crate::link::{Call, LinkError, PATIENCE, Row};
 use crate::rows::{bigint, number};
-use crate::shared::{Shared, read_error};
+use crate::shared::{Shared, no_connection, read_error};
 use crate::sql;
 use crate::view::task_id;
 
@@ -45,11 +45,7 @@ impl PostgresContexts {
     }
 
     fn change(&self, call: Call<'_>, deadline: Deadline) -> Result<Vec<Row>, ContextFailure> {
-        let mut link = self
-            .0
-            .pool
-            .get(deadline)
-            .map_err(|error| failed(ReadError::Failed(error.to_string())))?;
+        let mut link = self.0.pool.get(deadline).map_err(|error| failed(no_connection(&error)))?;
         let lock = self.0.board_lock();
         let (began, left) = (Deadline::now(), deadline.saturating_duration_since(Deadline::now()));
         let timeout = left.max(Duration::from_millis(1)).as_millis().to_string();

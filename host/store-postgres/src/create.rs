@@ -10,7 +10,7 @@ use crate::link::{Call, Link, LinkError};
 use crate::migrate::{MigrateError, Tables};
 use crate::options::OpenOptions;
 use crate::powers;
-use crate::shared::Shared;
+use crate::shared::{Shared, no_connection};
 use crate::sql;
 use crate::store::PostgresStore;
 
@@ -37,9 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Sees to it that there is a board of this version.
 pub(crate) fn check(shared: &Shared) -> Result<(), OpenError> {
     let deadline = Deadline::now() + shared.lock_wait;
-    let mut link = shared.pool.get(deadline).map_err(|error| {
-        OpenError::Begin(BeginError::Read(ReadError::Failed(error.to_string())))
-    })?;
+    let mut link =
+        shared.pool.get(deadline).map_err(|error| BeginError::Read(no_connection(&error)))?;
     let tables = Tables::new(&shared.address);
     let no_board = || MigrateError::NoBoard { board: shared.address.board().to_owned() };
     match tables.version(&mut link)? {

@@ -87,8 +87,11 @@ impl LinkError {
             "40001" | "40P01" => Self::Serialization(message),
             "55P03" => Self::NotAvailable(message),
             "23505" => Self::Unique { constraint: constraint(), message },
-            "42P01" | "3F000" | "3D000" | "42704" | "42883" | "42703" => Self::Undefined(message),
-            "42501" => Self::Denied(message),
+            "3D000" => Self::Undefined(format!(
+                "{message}: make it with `createdb`, or name another one in the board's address"
+            )),
+            "42P01" | "3F000" | "42704" | "42883" | "42703" => Self::Undefined(message),
+            "42501" => Self::Denied(format!("{message}: whoever owns it may grant that")),
             // Starting up or shutting down, and as many connections as there may be.
             "57P03" => Self::Unreachable(message),
             "53300" => Self::Unreachable(format!(
@@ -133,6 +136,9 @@ fn server_words(db: &DbError) -> String {
 
 fn words(error: &Error) -> String {
     match error.source() {
+        Some(source) if source.to_string() == "password missing" => {
+            "the server wants a password: set `PGPASSWORD`, or write `user:password@` into the address".into()
+        }
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }

@@ -296,9 +296,13 @@ impl Tx {
 
     /// Reads one for each of so many more who will ask, if what was read ahead for the first one does for them too.
     pub(crate) fn read_ahead(&mut self, more: usize) -> Result<(), ReadError> {
-        let Some(order) = self.ahead.as_ref().map(|ahead| ahead.order) else { return Ok(()) };
+        let Some(Ahead { order, rows }) = &self.ahead else { return Ok(()) };
         // What was decided already isn't written for this, and is among what is found once more.
-        let limit = bigint((more + self.lines.texts.len()) as u64);
+        let wanted = more + self.lines.texts.len();
+        if rows.len() >= wanted {
+            return Ok(());
+        }
+        let (order, limit) = (*order, bigint(wanted as u64));
         let seed = self.shared.hand_seed;
         let params: Vec<Param<'_>> = vec![&limit, from_the_first(order), &seed];
         let rows = self
@@ -353,14 +357,14 @@ impl Tx {
         shared: &crate::shared::Shared,
         query: &ReadyQuery,
         mut params: Vec<Param<'a>>,
+        limit: &'a i64,
         seed: &'a i64,
     ) -> Option<Call<'a>> {
-        const LIMIT: i64 = 1;
         if !is_for_all(&shared.classes(), query) {
             return None;
         }
         let past = from_the_first(query.order);
-        params.extend([&LIMIT as Param<'a>, past, seed]);
+        params.extend([limit as Param<'a>, past, seed]);
         Some(Call::of(opening(query.order), params))
     }
 }

@@ -19,7 +19,7 @@ use crate::keys::{Kind, key};
 use crate::link::{Call, Link, LinkError, Row};
 use crate::options::OpenOptions;
 use crate::per_process::PerProcess;
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolError};
 use crate::rows::Class;
 use crate::vacuum::Vacuum;
 
@@ -294,8 +294,7 @@ impl Shared {
         const TRIES: usize = 3;
         let mut tries = 0;
         loop {
-            let mut link =
-                self.pool.get(deadline).map_err(|error| ReadError::Failed(error.to_string()))?;
+            let mut link = self.pool.get(deadline).map_err(|error| no_connection(&error))?;
             match link.pipeline(calls) {
                 Err(LinkError::Lost(_)) if tries < TRIES => tries += 1,
                 answered => return answered.map_err(|error| read_error(&error)),
@@ -359,9 +358,19 @@ pub(crate) fn instant(server_ms: i64) -> Instant {
 }
 
 /// What came of a statement, for one who reads.
+/// Why there was no connection.
+pub(crate) fn no_connection(error: &PoolError) -> ReadError {
+    match error {
+        PoolError::Connect(error) => read_error(error),
+        PoolError::Exhausted { .. } => ReadError::Unreachable(error.to_string()),
+    }
+}
+
 pub(crate) fn read_error(error: &LinkError) -> ReadError {
     match error {
         LinkError::Undefined(_) => ReadError::Damaged(error.to_string()),
+        // Nothing was committed by what failed so: commits ask what became of them.
+        LinkError::Unreachable(_) | LinkError::Lost(_) => ReadError::Unreachable(error.to_string()),
         _ => ReadError::Failed(error.to_string()),
     }
 }

@@ -10,12 +10,12 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// How addresses of boards in PostgreSQL begin.
-const POSTGRES: [&str; 2] = ["postgres://", "postgresql://"];
+/// What an address may say that is shown.
+const SHOWN: [&str; 2] = ["board=", "sslmode="];
 /// What is shown of what isn't.
 const HIDDEN: &str = "…";
 
-/// Where a board is. What begins like the address of a PostgreSQL database is one, and everything else a directory.
+/// Where a board is. What begins like an address on the network is one, and everything else a directory.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A directory of this machine.
@@ -61,9 +61,8 @@ impl Address {
     }
 
     fn of(named: &OsStr) -> Self {
-        let is_postgres =
-            POSTGRES.iter().any(|start| named.as_encoded_bytes().starts_with(start.as_bytes()));
-        if is_postgres {
+        // Also one that is misspelt: it is refused when it is opened, and isn't made a directory of, with its password in the name.
+        if is_on_network(named.as_encoded_bytes()) {
             // What isn't UTF-8 in it is none of a valid one.
             Self::Postgres(PostgresAddress { given: named.to_string_lossy().into_owned() })
         } else {
@@ -143,11 +142,20 @@ impl fmt::Display for PostgresAddress {
         };
         let (place, query) = place.split_once('?').unwrap_or((place, ""));
         f.write_str(place)?;
-        match query.split('&').find(|parameter| parameter.starts_with("board=")) {
-            Some(board) => write!(f, "?{board}"),
-            None => Ok(()),
+        let is_shown = |said: &&str| SHOWN.iter().any(|word| said.starts_with(word));
+        let shown = query.split('&').filter(is_shown).enumerate();
+        for (place, said) in shown {
+            write!(f, "{}{said}", if place == 0 { '?' } else { '&' })?;
         }
+        Ok(())
     }
+}
+
+/// Whether it begins with a scheme, as in `postgres://`.
+fn is_on_network(named: &[u8]) -> bool {
+    let Some(end) = named.windows(3).position(|at| at == b"://") else { return false };
+    let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    named[0].is_ascii_alphabetic() && named[..end].iter().all(is_of_scheme)
 }
 
 impl fmt::Debug for PostgresAddress {
@@ -174,8 +182,11 @@ mod tests {
     fn an_address_is_shown_without_its_password() {
         assert_eq!(
             shown("postgres://ada:secret@db:5432/work?sslmode=require&board=nightly"),
-            "postgres://ada@db:5432/work?board=nightly"
+            "postgres://ada@db:5432/work?sslmode=require&board=nightly"
         );
+        // Of a scheme that nobody knows, which may be misspelt.
+        assert_eq!(shown("postgresq://ada:secret@db/work"), "postgresq://ada@db/work");
+        assert_eq!(shown("Postgres://ada:secret@db/work"), "Postgres://ada@db/work");
         assert_eq!(shown("postgresql://%2Fvar%2Frun/work"), "postgresql://%2Fvar%2Frun/work");
         assert_eq!(shown("postgres://ada@db/work?password=secret"), "postgres://ada@db/work");
         assert_eq!(shown("postgres://db:5432/work"), "postgres://db:5432/work");
@@ -196,7 +207,7 @@ mod tests {
     #[test]
     fn everything_else_is_a_directory() {
         for named in
-            ["", ".taskhost", "postgres", "postgres:/x", "/srv/postgres://x", "Postgres://x"]
+            ["", ".taskhost", "postgres", "postgres:/x", "/srv/postgres://x", "://x", "a b://x"]
         {
             assert_eq!(Address::from(named).directory(), Some(Path::new(named)), "{named}");
         }

@@ -11,7 +11,7 @@ use crate::Address;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such board.
-    #[error("there is no board at `{board}`; run `taskhost init`")]
+    #[error("there is no board at `{board}`; {}", how_to_make(board))]
     NoBoard {
         /// Where it was looked for.
         board: Address,
@@ -46,6 +46,11 @@ impl OpenError {
             }
             OpenError::Tables(MigrateError::Newer { found, known }) => {
                 Self::Begin(BeginError::Newer { found, known })
+            }
+            OpenError::Tables(MigrateError::Link(error))
+                if error.is_unreachable() || error.is_lost() =>
+            {
+                Self::Begin(ReadError::Unreachable(error.to_string()).into())
             }
             OpenError::Tables(other) => Self::Begin(ReadError::Failed(other.to_string()).into()),
         }
@@ -135,5 +140,13 @@ impl From<files::ImportError> for ImportError {
             files::ImportError::Line(error) => Self::Line(error),
             files::ImportError::Init(error) => Self::Init(error.into()),
         }
+    }
+}
+
+/// What to do where there is no board.
+fn how_to_make(board: &Address) -> String {
+    match board {
+        Address::Directory(_) => "run `taskhost init`".into(),
+        Address::Postgres(_) => format!("`taskhost --board '{board}' init` makes one"),
     }
 }

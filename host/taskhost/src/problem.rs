@@ -312,6 +312,7 @@ fn of_read(error: &ReadError) -> Problem {
         }
         // Mostly a permission or a broken disk: whoever tried again would do so for ever.
         ReadError::Failed(_) => new(Kind::Unexpected, "read_failed", false),
+        ReadError::Unreachable(_) => new(Kind::OutcomeUnknown, "unreachable", true),
         ReadError::Moved { to } => new(Kind::Moved, "moved", false).with("address", to.clone()),
         // Where it comes from it is told to be here: nobody is sent back there.
         ReadError::Arriving { from } => {

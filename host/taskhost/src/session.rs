@@ -1,6 +1,7 @@
 //! A running agent: what it claims, and what it does about it.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use taskhost_board::{
@@ -16,6 +17,8 @@ use crate::{Board, Error, domain, system};
 /// A waiter asks again after this long, whatever it heard: a fork of a dead holder may have kept its lock, so that
 /// nobody heard of the death.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// How long a waiter that can't reach the board's server waits until it tries again.
+const UNREACHABLE_NAP: Duration = Duration::from_millis(250);
 
 /// Who works, and how.
 #[derive(Debug, Clone)]
@@ -129,20 +132,35 @@ impl Session {
         }
         let began = Instant::now();
         loop {
+            let left = options.wait.saturating_sub(began.elapsed());
             // Taken before the claim, so that nothing that happens after it is slept through.
-            let seen = self.board.mark()?;
+            let seen = match self.board.mark() {
+                Err(error) if is_unreachable(&error) && !left.is_zero() => {
+                    thread::sleep(UNREACHABLE_NAP.min(left));
+                    continue;
+                }
+                seen => seen?,
+            };
             let answer = self.board.engine().claim(&request, self.board.deadline());
             let left = options.wait.saturating_sub(began.elapsed());
             let next_ready_at = match &answer {
                 Ok(ClaimOutcome::Nothing { next_ready_at, .. }) => *next_ready_at,
                 // The task that was asked for may be handed back while the asker waits.
                 Err(domain::Error::Held { lease_until, .. }) => Some(*lease_until),
+                // Whoever waits outlasts a server that is started anew.
+                Err(error) if is_cut_off(error) && !left.is_zero() => {
+                    thread::sleep(UNREACHABLE_NAP.min(left));
+                    continue;
+                }
                 Ok(ClaimOutcome::Claimed { .. }) | Err(_) => return Ok(answer?),
             };
             if left.is_zero() {
                 return Ok(answer?);
             }
-            self.wait_for_request(&request, seen, next_ready_at, left)?;
+            match self.wait_for_request(&request, seen, next_ready_at, left) {
+                Err(error) if is_unreachable(&error) => thread::sleep(UNREACHABLE_NAP.min(left)),
+                waited => waited?,
+            }
         }
     }
 
@@ -319,4 +337,18 @@ fn tell_claim(span: &Span, outcome: &ClaimOutcome, names_task: bool) {
             span.record("outcome", why.as_str());
         }
     }
+}
+
+/// Whether the board's server can't be reached just now.
+fn is_unreachable(error: &Error) -> bool {
+    matches!(error, Error::Board(error) if is_cut_off(error))
+}
+
+fn is_cut_off(error: &domain::Error) -> bool {
+    use domain::{BeginError, Error, ReadError};
+    matches!(
+        error,
+        Error::Read(ReadError::Unreachable(_))
+            | Error::Begin(BeginError::Read(ReadError::Unreachable(_)))
+    )
 }

@@ -37,6 +37,8 @@ mod moving;
 mod names;
 #[path = "../e2e_postgres/one_connection.rs"]
 mod one_connection;
+#[path = "../e2e_postgres/outages.rs"]
+mod outages;
 #[path = "../e2e/page.rs"]
 mod page;
 #[path = "../e2e/policies.rs"]

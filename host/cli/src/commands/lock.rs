@@ -6,7 +6,7 @@ use std::process::{Command as Process, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGINT, SIGQUIT};
 use taskhost::domain::Error as BoardError;
 use taskhost::{HandLock, Name, TaskId};
@@ -74,7 +74,7 @@ struct Run {
     /// Who holds it, for those who wait
     #[arg(long, value_name = "NAME", env = "TASKHOST_AGENT", hide_env_values = true)]
     agent: Option<Name>,
-    /// The exit code if the lock can't be had in time, or the command can't be started
+    /// The exit code if the lock can't be had, the command can't be started, or it succeeds while the lock is lost
     #[arg(long, value_name = "N", default_value = "6")]
     conflict_exit_code: u8,
     /// The command, after `--`
@@ -110,15 +110,17 @@ fn hold_and_run(context: &Context, id: Option<&TaskId>, run: &Run) -> Result<Exi
         }
         None => board.hold_board(who)?,
     };
-    let status = spawn(context, &*lock, run);
+    let status = spawn(context, &*lock, run)?;
     if !lock.is_held() {
-        context.output.hint(
-            "taskhost: the lock was lost while the command ran, with the connection to the server: others may have gone on",
-        );
+        let lost = "the lock was lost while the command ran, with the connection to the server: others may have gone on";
+        if status.success() {
+            bail!(lost);
+        }
+        context.output.hint(&format!("taskhost: {lost}"));
     }
     // After the command: until then the lock is this process's too.
     drop(lock);
-    status
+    Ok(status)
 }
 
 fn spawn(context: &Context, lock: &dyn HandLock, run: &Run) -> Result<ExitStatus> {

@@ -1,5 +1,7 @@
 //! `prime`: what an agent reads at the start of its session.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde::Serialize;
 use taskhost::{Board, Filter, ListQuery, Name, Status, Task};
@@ -52,6 +54,8 @@ struct Answer {
 
 pub fn exec(context: &Context, args: &Args) -> Result<Code> {
     let board = context.open()?;
+    // An agent that is told what there is to do is told where to do it: nobody waits on a board that was moved.
+    board.wait(board.mark()?, Duration::ZERO)?;
     let session = board.session(&args.asker.session(&args.agent, None))?;
     let prospects = Prospects::new(&board, session.agent(), &Filter::default())?;
     let ready = ListQuery { ready: true, limit: NAMED_MAX, ..ListQuery::default() };

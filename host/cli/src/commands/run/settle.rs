@@ -68,8 +68,14 @@ pub fn settle(
             why: Some(error.to_string()),
             handed_back_by_command: false,
         }),
-        Err(error) => Err(error)
-            .with_context(|| format!("what became of `{}` could not be recorded", claimed.id())),
+        // With what it takes to tell it by hand.
+        Err(error) => Err(error).with_context(|| {
+            let (id, agent) = (claimed.id(), &claim.agent);
+            format!(
+                "what became of `{id}`, which `{agent}` holds by token {}, could not be recorded",
+                claim.token.0
+            )
+        }),
     }
 }
 
