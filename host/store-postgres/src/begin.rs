@@ -2,6 +2,7 @@
 //! order for what that one lost by.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant as Deadline};
 
 use taskhost_board::{Aim, BeginError, Cell, ReadError, ReadyQuery, TaskId};
@@ -50,6 +51,8 @@ struct Beginning<'a> {
     named: Vec<&'a str>,
     key: Option<(&'a str, &'a str)>,
     usual: Option<ReadyQuery>,
+    /// How many tasks are offered ahead: one for each of those who are likely to be served.
+    offers: i64,
     /// Whether it comes after what takes the board's lock.
     has_lock: bool,
     /// What is known: of the epoch that it names the server doesn't send the rest again.
@@ -73,6 +76,7 @@ impl<'a> Beginning<'a> {
             named: names(&aim.named),
             key: aim.key.as_ref().map(|(command, key)| (command.as_str(), key.as_str())),
             usual,
+            offers: 1 + shared.served.load(Ordering::Relaxed),
             has_lock,
             lock: shared.board_lock(),
             epoch: basis.as_ref().map_or(-1, |basis| basis.epoch),
@@ -90,7 +94,7 @@ impl<'a> Beginning<'a> {
         let ahead = self
             .usual
             .as_ref()
-            .and_then(|usual| Tx::opening_ahead(self.shared, usual, params(), seed));
+            .and_then(|usual| Tx::opening_ahead(self.shared, usual, params(), &self.offers, seed));
         let is_ahead = ahead.is_some();
         let open = if self.has_lock { sql::OPEN_WITH_LOCK } else { sql::OPEN };
         calls.push(ahead.unwrap_or_else(|| Call::of(open, params())));

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     classes: Mutex<Arc<Classes>>,
     /// What the last claim looked for first: the next one is likely to look for the same.
     usual: Mutex<Option<(Order, Reserved)>>,
+    /// How many were served in the last transaction beside the one that began it: about as many come again.
+    pub(crate) served: AtomicI64,
     looked_for_dead: Mutex<Option<Deadline>>,
     /// How far the server's clock is from this machine's, in milliseconds, as the last transaction saw it.
     skew: AtomicI64,
@@ -127,6 +129,7 @@ impl Shared {
             basis: Mutex::default(),
             classes: Mutex::default(),
             usual: Mutex::default(),
+            served: AtomicI64::new(0),
             looked_for_dead: Mutex::default(),
             skew: AtomicI64::new(0),
             desk: PerProcess::new(Arc::default()),
