@@ -80,9 +80,7 @@ pub enum AddressError {
     )]
     NoHost,
     /// Something else.
-    #[error(
-        "the address can't be understood: {0}; in a user's name or a password, `@ : / ? # %` are written percent-encoded, as `%40`"
-    )]
+    #[error("the address can't be understood: {0}")]
     Other(String),
 }
 
@@ -113,7 +111,7 @@ impl Address {
         }
         let plain = format!("{base}?{}", rest.join("&"));
         let mut config: Config =
-            plain.trim_end_matches('?').parse().map_err(|error| other(&error))?;
+            plain.trim_end_matches('?').parse().map_err(|error| other(&error, base))?;
         let (word, mode, trust) = said.unwrap_or(ENCRYPTIONS[1]);
         config.ssl_mode(mode);
         complete(&mut config)?;
@@ -206,8 +204,12 @@ fn complete(config: &mut Config) -> Result<(), AddressError> {
     Ok(())
 }
 
-fn other(error: &dyn std::error::Error) -> AddressError {
-    let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+fn other(error: &dyn std::error::Error, base: &str) -> AddressError {
+    let mut reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    if base.contains('@') {
+        // It may have been taken apart in the middle of a password.
+        reason += "; in a name or a password, `@ : / ? # %` are written percent-encoded, as `%40`";
+    }
     AddressError::Other(reason)
 }
 

@@ -104,7 +104,8 @@ fn whoever_was_granted_a_board_works_on_it_and_others_may_be_let_look() {
              GRANT SELECT ON ALL SEQUENCES IN SCHEMA taskhost_main TO eve",
         )
         .unwrap();
-    let of = |user: &str| own.address.replacen("postgres@", &format!("{user}@"), 1);
+    let (_, place) = own.address.split_once('@').unwrap();
+    let of = |user: &str| format!("postgres://{user}@{place}");
     let run = |user: &str, arguments: &[&str]| {
         Answer::of(own.command(&of(user), arguments).output().unwrap())
     };

@@ -27,6 +27,13 @@ fn a_sockets_directory_stands_percent_encoded_for_the_host() {
 }
 
 #[test]
+fn whoever_is_told_an_address_connects_as_safely() {
+    // An agent that did as it was told connected to whoever answered, where it had been said to look who that is.
+    let address = Address::parse("postgres://h/db?sslmode=verify-full&pool=3").unwrap();
+    assert_eq!(address.to_string(), "postgres://h/db?board=main&sslmode=verify-full");
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused_with_its_reason() {
     let refusal = |text: &str| Address::parse(text).unwrap_err();
     assert_eq!(refusal("/a/directory"), AddressError::Kind);
@@ -49,6 +56,8 @@ fn what_cannot_be_meant_is_refused_with_its_reason() {
         refusal("postgres://h/db?colour=blue").to_string(),
         "the address can't be understood: unknown option `colour`"
     );
+    let raw = refusal("postgres://ada:p@ss:w/rd@h:77/db").to_string();
+    assert!(raw.contains("percent-encoded") && !raw.contains("ss:w"), "{raw}");
     assert_eq!(
         refusal("postgres://h/db?target_session_attrs=read-only"),
         AddressError::ReadOnly("read-only".into())
