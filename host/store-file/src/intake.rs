@@ -42,7 +42,7 @@ pub(crate) struct Intaken {
     /// The history's journals.
     pub(crate) past: Vec<Renamed>,
     pub(crate) values: Vec<Value>,
-    /// What machines call their last start on which claims name processes.
+    /// The starts of machines in which the processes run that claims name.
     pub(crate) boots: BTreeSet<BootId>,
 }
 

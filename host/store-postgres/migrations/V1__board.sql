@@ -15,7 +15,7 @@ CREATE TABLE board (
     -- Up to which entry the history was removed.
     trimmed bigint NOT NULL DEFAULT 0,
     -- When what isn't kept any more was removed last.
-    tidied bigint NOT NULL DEFAULT 0,
+    tidied bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
     -- Where the board is now, if it was moved: then nothing here changes any more. Or, while it is `arriving`, from where: then
     -- nothing here changes yet.
     moved_to text,

@@ -1,6 +1,7 @@
 //! What comes along, what is told where a board was, and what is refused.
 
 use std::io::{BufRead as _, BufReader};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -248,4 +249,43 @@ fn a_board_that_is_spelt_in_another_way_is_not_moved_onto_itself() {
     assert!(same.text("/error/message").contains("already"), "{}", same.stdout);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     board.claim("ada");
+}
+
+/// A library that puts a program's clock forward by an hour, for whom it is loaded before all others.
+const CLOCK: &str = "\
+#include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int failed = syscall(SYS_clock_gettime, clock, now);
+    if (clock == CLOCK_REALTIME) now->tv_sec += 3600;
+    return failed;
+}
+";
+
+/// Leases are kept by the clock of the place: a board was moved from a machine whose clock was behind, and all that was held on it
+/// was given out again at once.
+#[test]
+fn what_is_claimed_does_not_move_to_where_the_clock_says_something_else() {
+    let (board, to) = (made(Kept::InFiles), TestBoard::missing_in(Kept::InPostgres));
+    board.add(&["held"]);
+    let (id, token) = board.claim("ada");
+    let (source, library) = (board.folder().join("clock.c"), board.folder().join("clock.so"));
+    std::fs::write(&source, CLOCK).unwrap();
+    let mut cc = Command::new("cc");
+    let made = cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().unwrap();
+    assert!(made.success());
+    let migrate = || {
+        let mut command = board.command(&["--json", "migrate", "--to"]);
+        command.arg(to.address().as_os_str()).env("LD_PRELOAD", &library);
+        Answer::of(command.output().unwrap())
+    };
+    let refused = migrate().exits(10);
+    assert_eq!(refused.text("/error/code"), "clocks_differ");
+    let why = refused.text("/error/message");
+    assert!(["3599 s apart", "3600 s apart"].iter().any(|apart| why.contains(apart)), "{why}");
+    to.run(&["claim", "--agent", "bob"]).exits(6);
+    board.run(&["release", &id, "--agent", "ada", "--token", &token]).exits(0);
+    migrate().exits(0);
+    assert_eq!(to.claim("bob").0, id);
 }
