@@ -9,8 +9,8 @@ use std::time::{Duration, Instant as Deadline};
 use serde_json::{Value, json};
 use taskhost_board::{
     Aim, BeginError, BoardSettings, Change, Coming, Command, ContextFailure, Digest, Elsewhere,
-    Entry, InitPlan, Keeper as _, Place, PolicyPin, PolicySet, ReadError, Request, SessionId,
-    Store, Token, Vital,
+    Entry, InitPlan, Keeper, Place, PolicyPin, PolicySet, ReadError, Request, SessionId, Store,
+    Token, Vital,
 };
 use taskhost_store_file::FileStore;
 use taskhost_store_postgres::{Address, ImportError, OpenOptions, PostgresStore};
@@ -49,18 +49,7 @@ fn import(address: &Address, lines: &[u8]) -> Result<PostgresStore, ImportError>
     PostgresStore::import(address, lines, &OpenOptions::default())
 }
 
-fn export(store: &PostgresStore) -> Vec<u8> {
-    let mut all = Vec::new();
-    store
-        .export(&mut |line| {
-            all.extend(line.encode()?);
-            Ok(())
-        })
-        .unwrap();
-    all
-}
-
-fn export_files(store: &FileStore) -> Vec<u8> {
+fn export(store: &dyn Keeper) -> Vec<u8> {
     let mut all = Vec::new();
     store
         .export(&mut |line| {
@@ -151,7 +140,7 @@ fn a_board_goes_from_files_to_postgres_and_back_byte_by_byte() {
     let directory = tempfile::tempdir().unwrap();
     let files = in_files(&directory);
     fill(&files);
-    let told = export_files(&files);
+    let told = export(&files);
     let address = vacant();
     let store = import(&address, &told).unwrap();
     assert_eq!(String::from_utf8(export(&store)), String::from_utf8(told.clone()));
@@ -160,7 +149,7 @@ fn a_board_goes_from_files_to_postgres_and_back_byte_by_byte() {
     let store = import(&vacant(), &export(&open(&address).unwrap())).unwrap();
     let again = tempfile::tempdir().unwrap();
     let back = FileStore::import(&again.path().join("b"), &export(&store)[..], Default::default());
-    assert_eq!(String::from_utf8(export_files(&back.unwrap())), String::from_utf8(told));
+    assert_eq!(String::from_utf8(export(&back.unwrap())), String::from_utf8(told));
 }
 
 #[test]
@@ -169,7 +158,7 @@ fn numbers_go_on_where_they_were() {
     let files = in_files(&directory);
     fill(&files);
     let head = files.snapshot().unwrap().0.head().unwrap();
-    let store = import(&vacant(), &export_files(&files)).unwrap();
+    let store = import(&vacant(), &export(&files)).unwrap();
     let found = store.snapshot().unwrap().0.head().unwrap();
     assert_eq!((found.sequence, found.token, found.born), (head.sequence, head.token, head.born));
     assert_eq!(found.counts, head.counts);
@@ -190,7 +179,7 @@ fn what_is_no_whole_board_leaves_a_place_as_good_as_new() {
     let directory = tempfile::tempdir().unwrap();
     let files = in_files(&directory);
     fill(&files);
-    let told = export_files(&files);
+    let told = export(&files);
     let lines: Vec<&[u8]> = told.split_inclusive(|byte| *byte == b'\n').collect();
     let address = vacant();
     for cut in 0..lines.len() {
@@ -213,7 +202,7 @@ fn of_many_who_import_at_one_place_one_does() {
     let directory = tempfile::tempdir().unwrap();
     let files = in_files(&directory);
     fill(&files);
-    let (told, address) = (export_files(&files), vacant());
+    let (told, address) = (export(&files), vacant());
     let made = std::thread::scope(|scope| {
         let makers: Vec<_> =
             (0..4).map(|_| scope.spawn(|| import(&address, &told).is_ok())).collect();
@@ -250,7 +239,7 @@ fn numbers_that_nobody_used_travel_as_entries_that_do_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("b");
     let files = FileStore::import(&path, &told[..], Default::default()).unwrap();
-    assert_eq!(export_files(&files), told);
+    assert_eq!(export(&files), told);
     assert_eq!(export(&import(&vacant(), &told).unwrap()), told);
 }
 
@@ -411,13 +400,13 @@ fn a_board_that_comes_is_not_worked_on_before_it_is_said_to_be_here() {
     let coming = Coming { board: files.id().unwrap(), from: HERE.into() };
     let address = vacant();
     let arrive = |coming: &Coming| {
-        let lines = export_files(&files);
+        let lines = export(&files);
         PostgresStore::import_coming(&address, &lines[..], coming, &OpenOptions::default())
     };
     let new = arrive(&coming).unwrap();
     let early = open(&address).unwrap();
     nothing_changes(&early, &coming.elsewhere());
-    assert_eq!(export(&early), export_files(&files));
+    assert_eq!(export(&early), export(&files));
     // What the old one has become meanwhile is taken in anew, by whoever moves the same board from the same place.
     commit(
         &files,
@@ -427,7 +416,7 @@ fn a_board_that_comes_is_not_worked_on_before_it_is_said_to_be_here() {
     assert!(arrive(&strange).is_err());
     let again = arrive(&coming).unwrap();
     for handle in [&new, &early, &again] {
-        assert_eq!(export(handle), export_files(&files));
+        assert_eq!(export(handle), export(&files));
         is_clean(handle);
     }
     say(&again, None);
@@ -451,7 +440,7 @@ fn a_session_that_lived_where_the_board_was_is_not_taken_for_dead() {
         "lease": { "until": now.wall.plus(60_000), "boot": now.boot, "boot_ms": now.boot_ms + 60_000 },
     });
     commit(&files, json!([{ "claimed": { "id": "a", "claim": claim } }]));
-    let (address, told) = (vacant(), export_files(&files));
+    let (address, told) = (vacant(), export(&files));
     let options = OpenOptions { grace: Duration::ZERO, ..OpenOptions::default() };
     let store = PostgresStore::import(&address, &told[..], &options).unwrap();
     let ada = Vital::Session(session("s1"));
@@ -485,7 +474,7 @@ fn an_import_whose_answer_was_lost_is_found_out() {
     let directory = tempfile::tempdir().unwrap();
     let files = in_files(&directory);
     fill(&files);
-    let told = export_files(&files);
+    let told = export(&files);
     let commit = || Trigger::statement("COMMIT");
     for (fault, is_made) in [(Fault::After(commit()), true), (Fault::Before(commit()), false)] {
         let direct = vacant();

@@ -230,6 +230,18 @@ fn assert_clean(store: &FileStore) {
     assert!(report.is_clean(), "{:#?}", report.findings);
 }
 
+/// All lines of the board, as bytes.
+fn export(store: &FileStore) -> Vec<u8> {
+    let mut all = Vec::new();
+    store
+        .export(&mut |line| {
+            all.extend(line.encode()?);
+            Ok(())
+        })
+        .unwrap();
+    all
+}
+
 /// The directory's files with their contents, the index left out.
 fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

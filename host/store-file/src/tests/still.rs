@@ -21,17 +21,6 @@ fn say(store: &FileStore, elsewhere: Option<&Elsewhere>) {
     Keeper::still(store, far()).unwrap().say(elsewhere).unwrap();
 }
 
-fn export(store: &FileStore) -> Vec<u8> {
-    let mut all = Vec::new();
-    store
-        .export(&mut |line| {
-            all.extend(line.encode()?);
-            Ok(())
-        })
-        .unwrap();
-    all
-}
-
 fn coming(store: &FileStore) -> Coming {
     Coming { board: store.id().unwrap(), from: HERE.into() }
 }

@@ -43,17 +43,6 @@ fn rich(store: &FileStore) {
     );
 }
 
-fn export(store: &FileStore) -> Vec<u8> {
-    let mut all = Vec::new();
-    store
-        .export(&mut |line| {
-            all.extend(line.encode()?);
-            Ok(())
-        })
-        .unwrap();
-    all
-}
-
 fn import(lines: &[u8]) -> Result<(tempfile::TempDir, FileStore), ImportError> {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::import(&board(&directory), lines, OpenOptions::default())?;
